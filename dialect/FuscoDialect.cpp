@@ -1,0 +1,126 @@
+//===- FuscoDialect.cpp - The fusco dialect -------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Registration, and the verifiers of attributes: topology and layouts.
+///
+//===----------------------------------------------------------------------===//
+
+#include "dialect/FuscoDialect.h"
+#include "dialect/FuscoOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace fusco;
+
+#include "dialect/FuscoDialect.cpp.inc"
+#include "dialect/FuscoEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialect/FuscoAttrs.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialect/FuscoTypes.cpp.inc"
+
+void FuscoDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialect/FuscoAttrs.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialect/FuscoTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialect/FuscoOps.cpp.inc"
+      >();
+}
+
+LogicalResult TopologyAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                   int64_t nodes, int64_t ranksPerNode) {
+  constexpr int64_t maxRanks = 65536;
+  if (nodes < 1 || ranksPerNode < 1) // topology_c1
+    return emitError() << "expected at least 1 node and 1 rank per node, got "
+                       << nodes << " and " << ranksPerNode;
+  if (nodes > maxRanks || ranksPerNode > maxRanks ||
+      nodes * ranksPerNode > maxRanks) // topology_c2
+    return emitError() << "expected at most " << maxRanks << " ranks, got "
+                       << nodes << " nodes of " << ranksPerNode;
+  return success();
+}
+
+LogicalResult
+ExpertMajorLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              int64_t align) {
+  if (align < 1 || align > 65536) // expert_major_c1
+    return emitError() << "expected 'align' from 1 to 65536, got " << align;
+  return success();
+}
+
+LogicalResult
+ExpertSlotsLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              int64_t capacity) {
+  if (capacity < 1) // expert_slots_c1
+    return emitError() << "expected 'capacity' of at least 1, got " << capacity;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes of tensors with a layout
+//===----------------------------------------------------------------------===//
+
+LogicalResult
+fusco::verifyRowsShape(function_ref<InFlightDiagnostic()> emitError,
+                       ArrayRef<int64_t> shape) {
+  if (shape.size() != 2) // layout_c1
+    return emitError() << "expected rows of shape [rows, hidden], got "
+                       << shape.size() << " dimensions";
+  if (ShapedType::isDynamic(shape[1]) || shape[1] < 1) // layout_c1
+    return emitError() << "expected a static hidden size of at least 1, got "
+                       << (ShapedType::isDynamic(shape[1])
+                               ? std::string("?")
+                               : std::to_string(shape[1]));
+  return success();
+}
+
+LogicalResult TokenMajorLayoutAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyRowsShape(emitError, shape);
+}
+
+LogicalResult DeviceMajorLayoutAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyRowsShape(emitError, shape);
+}
+
+LogicalResult RankMajorLayoutAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyRowsShape(emitError, shape);
+}
+
+LogicalResult ExpertMajorLayoutAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyRowsShape(emitError, shape);
+}
+
+LogicalResult ExpertSlotsLayoutAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  if (shape.size() != 3) // expert_slots_c2
+    return emitError() << "expected the shape [experts, capacity, hidden], got "
+                       << shape.size() << " dimensions";
+  if (shape[1] != getCapacity()) // expert_slots_c2
+    return emitError() << "expected dimension 1 to be the capacity "
+                       << getCapacity() << ", got " << shape[1];
+  return success();
+}

@@ -1,0 +1,211 @@
+//===- FuscoDialect.td - The fusco dialect: attributes and types ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The dialect, the layouts (tensor encodings), topology and placement, and the
+// plan type. The operations are in FuscoOps.td.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_DIALECT_FUSCODIALECT_TD
+#define FUSCO_DIALECT_FUSCODIALECT_TD
+
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpBase.td"
+include "mlir/IR/TensorEncoding.td"
+
+def Fusco_Dialect : Dialect {
+  let name = "fusco";
+  let cppNamespace = "::fusco";
+  let summary = "layouts and shuffle intent of mixture-of-experts models";
+  let description = [{
+    Says *what* must move between the ranks of an expert-parallel group: which
+    layout the rows have, which they shall have, by which routing, on which
+    topology. It says nothing of how; passes decide that and write programs of
+    the `pipe` dialect.
+
+    ```mlir
+    fusco.group @ep {experts = 64, topk = 6, max_tokens = 1024,
+                     topology = <nodes = 1, ranks_per_node = 8>, placement = <block>}
+    func.func @dispatch(%x: tensor<?x2048xbf16>, %ids: tensor<?x6xi32>, %w: tensor<?x6xf32>)
+        -> (tensor<?x2048xbf16, #fusco.expert_major<align = 16>>, tensor<8xi32>, tensor<9xi32>,
+            !fusco.plan<@ep>) {
+      %plan = fusco.plan %ids, %w in @ep : tensor<?x6xi32>, tensor<?x6xf32> -> !fusco.plan<@ep>
+      %rows, %counts, %offsets = fusco.dispatch %x by %plan
+          : tensor<?x2048xbf16>, !fusco.plan<@ep>
+          -> tensor<?x2048xbf16, #fusco.expert_major<align = 16>>, tensor<8xi32>, tensor<9xi32>
+      return %rows, %counts, %offsets, %plan : // ...
+    }
+    ```
+
+    Terms: a *rank* holds *tokens*, rows of `hidden` elements. The router gives
+    each token `topk` *ids* of experts (-1: none) and as many weights; one
+    (token, k) pair with an id >= 0 is an *assignment*. *Local experts* are
+    those that the placement puts on a rank.
+  }];
+  let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Topology and placement
+//===----------------------------------------------------------------------===//
+
+class Fusco_Attr<string name, string attrMnemonic, list<Trait> traits = []>
+    : AttrDef<Fusco_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+def Fusco_TopologyAttr : Fusco_Attr<"Topology", "topology"> {
+  let summary = "nodes and ranks of a group";
+  let description = [{
+    Rank r is local rank r mod `ranks_per_node` on node r div `ranks_per_node`.
+    Memory of the ranks of one node is addressable by each other (scale-up);
+    nodes are joined by a network (scale-out).
+
+    - (topology_c1) `nodes` and `ranks_per_node` are at least 1.
+    - (topology_c2) there are at most 65536 ranks.
+  }];
+  let parameters = (ins "int64_t":$nodes, "int64_t":$ranks_per_node);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getNumRanks() const { return getNodes() * getRanksPerNode(); }
+  }];
+}
+
+def Fusco_PlacementBlock : I32EnumAttrCase<"Block", 0, "block">;
+def Fusco_PlacementKind : I32EnumAttr<"PlacementKind",
+    "how experts are laid over ranks", [Fusco_PlacementBlock]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_PlacementAttr : Fusco_Attr<"Placement", "placement"> {
+  let summary = "which rank holds which expert";
+  let description = [{
+    `block`: ranks in order hold consecutive experts, ceil(E / R) each of the
+    first E mod R ranks and floor(E / R) each of the rest.
+  }];
+  let parameters = (ins EnumParameter<Fusco_PlacementKind>:$kind);
+  let assemblyFormat = "`<` $kind `>`";
+}
+
+//===----------------------------------------------------------------------===//
+// Layouts
+//===----------------------------------------------------------------------===//
+
+class Fusco_Layout<string name, string attrMnemonic>
+    : Fusco_Attr<name # "Layout", attrMnemonic, [
+        DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]>;
+
+def Fusco_TokenMajorLayout : Fusco_Layout<"TokenMajor", "token_major"> {
+  let summary = "row t is token t of this rank";
+  let description = [{
+    What attention leaves and takes. A tensor without encoding means the same.
+    - (layout_c1) a tensor with a layout of rows has the shape [rows, hidden],
+      both at least 1 where they are static, hidden static.
+  }];
+}
+
+def Fusco_DeviceSource : I32EnumAttrCase<"Source", 0, "source">;
+def Fusco_DeviceDestination : I32EnumAttrCase<"Destination", 1, "destination">;
+def Fusco_DeviceOrder : I32EnumAttr<"DeviceOrder",
+    "which rank's number leads", [Fusco_DeviceSource, Fusco_DeviceDestination]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_DeviceMajorLayout : Fusco_Layout<"DeviceMajor", "device_major"> {
+  let summary = "one row per assignment, by device: what the wire wants";
+  let description = [{
+    `destination`: what a rank sends, in the order (destination rank, expert,
+    token, k). `source`: what a rank received, in the order (source rank,
+    expert, token, k). See layout_c1.
+  }];
+  let parameters = (ins EnumParameter<Fusco_DeviceOrder>:$order);
+  let assemblyFormat = "`<` $order `>`";
+}
+
+def Fusco_RankMajorLayout : Fusco_Layout<"RankMajor", "rank_major"> {
+  let summary = "one row per token and destination rank";
+  let description = [{
+    On the destination, rows in the order (source rank, token), once per token
+    however many of the rank's experts want it. See layout_c1.
+  }];
+}
+
+def Fusco_ExpertMajorLayout : Fusco_Layout<"ExpertMajor", "expert_major"> {
+  let summary = "one row per assignment, by expert: what experts want";
+  let description = [{
+    On a rank, for its experts in ascending id: the segment starts at a multiple
+    of `align` rows; its rows are in the order (source rank, token, k); rows
+    between segments are zero, and so are those that round the end up to `align`.
+    See layout_c1.
+    - (expert_major_c1) `align` is from 1 to 65536.
+  }];
+  let parameters = (ins "int64_t":$align);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Fusco_ExpertSlotsLayout : Fusco_Layout<"ExpertSlots", "expert_slots"> {
+  let summary = "a fixed number of rows per expert";
+  let description = [{
+    The shape [local experts, `capacity`, hidden]; inside an expert the order is
+    that of expert_major.
+    - (expert_slots_c1) `capacity` is at least 1.
+    - (expert_slots_c2) a tensor with this layout has the shape
+      [experts, capacity, hidden].
+  }];
+  let parameters = (ins "int64_t":$capacity);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Plan
+//===----------------------------------------------------------------------===//
+
+def Fusco_Reach : I32EnumAttr<"Reach", "between which ranks a hop goes", [
+    I32EnumAttrCase<"All", 0, "all">]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_Unique : I32EnumAttr<"Unique", "what a row stands for on a hop", [
+    I32EnumAttrCase<"Assignment", 0, "assignment">]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
+  let summary = "one step of a row's way";
+  let description = [{
+    `reach`: between which ranks; `all`: any two ranks, all of whose memory is
+    addressable. `unique`: how often a row travels; `assignment`: once for each
+    assignment.
+  }];
+  let parameters = (ins EnumParameter<Fusco_Reach>:$reach,
+                        EnumParameter<Fusco_Unique>:$unique);
+  let assemblyFormat = "`<` struct(params) `>`";
+}
+
+def Fusco_HopsAttr : TypedArrayAttrBase<Fusco_HopAttr, "hops, in order">;
+
+def Fusco_PlanType : TypeDef<Fusco_Dialect, "Plan"> {
+  let mnemonic = "plan";
+  let summary = "where each row of one routing goes, and comes back from";
+  let description = [{
+    Made by `fusco.plan`, a value of one step and one rank. In the C ABI it is a
+    `fusco_plan *`.
+  }];
+  let parameters = (ins "::mlir::FlatSymbolRefAttr":$group);
+  let assemblyFormat = "`<` $group `>`";
+}
+
+#endif // FUSCO_DIALECT_FUSCODIALECT_TD

@@ -1,0 +1,271 @@
+//===- FuscoOps.cpp - Operations of the fusco dialect ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The verifiers of operations. Each check cites its label in FuscoOps.td.
+///
+//===----------------------------------------------------------------------===//
+
+#include "dialect/FuscoOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+
+using namespace mlir;
+using namespace fusco;
+
+#define GET_OP_CLASSES
+#include "dialect/FuscoOps.cpp.inc"
+
+Attribute fusco::getLayout(RankedTensorType type) {
+  if (Attribute encoding = type.getEncoding())
+    return encoding;
+  return TokenMajorLayoutAttr::get(type.getContext());
+}
+
+BlockPlacement fusco::getPlacement(GroupOp group) {
+  return {static_cast<int64_t>(group.getExperts()),
+          group.getTopology().getNumRanks()};
+}
+
+//===----------------------------------------------------------------------===//
+// Shared checks
+//===----------------------------------------------------------------------===//
+
+/// Every tensor of rows has a legal shape, with or without an encoding.
+static LogicalResult verifyRows(Operation *op, ArrayRef<Type> types) {
+  for (Type type : types) {
+    auto tensor = cast<RankedTensorType>(type);
+    if (isa<ExpertSlotsLayoutAttr>(getLayout(tensor)))
+      continue; // its own verifier has seen it
+    if (failed(verifyRowsShape([&] { return op->emitOpError(); },
+                               tensor.getShape()))) // layout_c1
+      return failure();
+  }
+  return success();
+}
+
+/// Hidden size and element type are kept from \p from to \p to.
+static LogicalResult verifySameRows(Operation *op, RankedTensorType from,
+                                    RankedTensorType to) {
+  if (from.getShape().back() != to.getShape().back())
+    return op->emitOpError("expected a result of hidden size ")
+           << from.getShape().back() << ", got " << to.getShape().back();
+  if (from.getElementType() != to.getElementType())
+    return op->emitOpError("expected a result of element type ")
+           << from.getElementType() << ", got " << to.getElementType();
+  return success();
+}
+
+/// The pair of layouts is one of \p pairs.
+static LogicalResult
+verifyLayoutPair(Operation *op, Type from, Type to,
+                 function_ref<bool(Attribute, Attribute)> isLegal,
+                 StringRef expected) {
+  Attribute fromLayout = getLayout(cast<RankedTensorType>(from));
+  Attribute toLayout = getLayout(cast<RankedTensorType>(to));
+  if (isLegal(fromLayout, toLayout))
+    return success();
+  return op->emitOpError("expected the layouts ")
+         << expected << ", got '" << fromLayout << "' to '" << toLayout << "'";
+}
+
+static bool isDeviceMajor(Attribute layout, DeviceOrder order) {
+  auto device = dyn_cast<DeviceMajorLayoutAttr>(layout);
+  return device && device.getOrder() == order;
+}
+
+static bool isExpertSide(Attribute layout) {
+  return isa<ExpertMajorLayoutAttr, RankMajorLayoutAttr, ExpertSlotsLayoutAttr>(
+      layout);
+}
+
+/// The group that \p symbol names, or a diagnostic on \p op.
+static GroupOp lookupGroup(Operation *op, FlatSymbolRefAttr symbol,
+                           SymbolTableCollection &symbolTable) {
+  auto group = symbolTable.lookupNearestSymbolFrom<GroupOp>(op, symbol);
+  if (!group)
+    op->emitOpError("expected ") << symbol << " to name a 'fusco.group'";
+  return group;
+}
+
+/// As lookupGroup, for an operation that takes a plan.
+static GroupOp lookupGroupOfPlan(Operation *op, Value plan,
+                                 SymbolTableCollection &symbolTable) {
+  return lookupGroup(op, cast<PlanType>(plan.getType()).getGroup(),
+                     symbolTable);
+}
+
+//===----------------------------------------------------------------------===//
+// group, plan
+//===----------------------------------------------------------------------===//
+
+LogicalResult GroupOp::verify() {
+  int64_t experts = getExperts(), topk = getTopk(), maxTokens = getMaxTokens();
+  if (experts < 1) // group_c1
+    return emitOpError("expected at least 1 expert, got ") << experts;
+  if (topk < 1 || topk > experts) // group_c2
+    return emitOpError("expected 'topk' from 1 to ")
+           << experts << " (the experts), got " << topk;
+  if (maxTokens < 0) // group_c3
+    return emitOpError("expected 'max_tokens' of at least 0, got ")
+           << maxTokens;
+  constexpr int64_t maxRows = std::numeric_limits<int32_t>::max();
+  int64_t ranks = getTopology().getNumRanks();
+  // group_c4; divisions, since the product may overflow.
+  if (maxTokens > maxRows / ranks / topk)
+    return emitOpError("expected at most ")
+           << maxRows << " rows on a rank, got " << ranks << " ranks of "
+           << maxTokens << " tokens times " << topk;
+  return success();
+}
+
+LogicalResult PlanOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  GroupOp group = lookupGroup(*this, getGroupAttr(), symbolTable); // plan_c1
+  if (!group)
+    return failure();
+  if (getPlan().getType().getGroup() != getGroupAttr()) // plan_c1
+    return emitOpError("expected a plan of ")
+           << getGroupAttr() << ", got " << getPlan().getType();
+  auto ids = cast<RankedTensorType>(getIds().getType());
+  int64_t topk = group.getTopk();
+  if (!ids.isDynamicDim(0) || ids.getDimSize(1) != topk) // plan_c2
+    return emitOpError("expected ids of shape [?, ")
+           << topk << "], got " << ids;
+  if (getWeights()) {
+    auto weights = cast<RankedTensorType>(getWeights().getType());
+    if (weights.getShape() != ids.getShape()) // plan_c3
+      return emitOpError("expected weights of the shape of the ids, ")
+             << ids << ", got " << weights;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// dispatch, combine
+//===----------------------------------------------------------------------===//
+
+LogicalResult DispatchOp::verify() {
+  if (failed(verifyRows(*this, {getX().getType(), getRows().getType()})))
+    return failure();
+  if (!isa<TokenMajorLayoutAttr>(getLayout(getX().getType()))) // dispatch_c1
+    return emitOpError("expected 'x' to be token-major, got ")
+           << getX().getType();
+  if (!isExpertSide(getLayout(getRows().getType()))) // dispatch_c2
+    return emitOpError("expected 'rows' in the layout expert_major, rank_major "
+                       "or expert_slots, got ")
+           << getRows().getType();
+  return verifySameRows(*this, getX().getType(),
+                        getRows().getType()); // dispatch_c3
+}
+
+LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  GroupOp group =
+      lookupGroupOfPlan(*this, getPlan(), symbolTable); // dispatch_c4
+  if (!group)
+    return failure();
+  int64_t localExperts = getPlacement(group).maxLocalExperts();
+  auto counts = cast<RankedTensorType>(getCounts().getType());
+  auto offsets = cast<RankedTensorType>(getOffsets().getType());
+  if (counts.getDimSize(0) != localExperts ||
+      offsets.getDimSize(0) != localExperts + 1) // dispatch_c5
+    return emitOpError("expected 'counts' of ")
+           << localExperts << " entries and 'offsets' of " << localExperts + 1
+           << ", got " << counts << " and " << offsets;
+  return success();
+}
+
+LogicalResult CombineOp::verify() {
+  if (failed(verifyRows(*this, {getY().getType(), getOut().getType()})))
+    return failure();
+  if (!isExpertSide(getLayout(getY().getType()))) // combine_c1
+    return emitOpError("expected 'y' in the layout expert_major, rank_major or "
+                       "expert_slots, got ")
+           << getY().getType();
+  if (!isa<TokenMajorLayoutAttr>(getLayout(getOut().getType()))) // combine_c2
+    return emitOpError("expected a token-major result, got ")
+           << getOut().getType();
+  return verifySameRows(*this, getY().getType(),
+                        getOut().getType()); // combine_c3
+}
+
+LogicalResult CombineOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return success(
+      lookupGroupOfPlan(*this, getPlan(), symbolTable)); // combine_c4
+}
+
+//===----------------------------------------------------------------------===//
+// permute, all_to_all, unpermute
+//===----------------------------------------------------------------------===//
+
+LogicalResult PermuteOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType();
+  auto isLegal = [](Attribute a, Attribute b) {
+    return (isa<TokenMajorLayoutAttr>(a) &&
+            isDeviceMajor(b, DeviceOrder::Destination)) ||
+           (isDeviceMajor(a, DeviceOrder::Source) &&
+            isa<ExpertMajorLayoutAttr>(b));
+  };
+  if (failed(verifyRows(*this, {from, to})) ||
+      failed(verifyLayoutPair(*this, from, to, isLegal,
+                              "token-major to device_major<destination> or "
+                              "device_major<source> to expert_major")))
+    return failure();                     // permute_c1
+  return verifySameRows(*this, from, to); // permute_c2
+}
+
+LogicalResult PermuteOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return success(
+      lookupGroupOfPlan(*this, getPlan(), symbolTable)); // permute_c3
+}
+
+LogicalResult AllToAllOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType();
+  auto isLegal = [](Attribute a, Attribute b) {
+    return (isDeviceMajor(a, DeviceOrder::Destination) &&
+            isDeviceMajor(b, DeviceOrder::Source)) ||
+           (isDeviceMajor(a, DeviceOrder::Source) &&
+            isDeviceMajor(b, DeviceOrder::Destination));
+  };
+  if (failed(verifyRows(*this, {from, to})) ||
+      failed(verifyLayoutPair(
+          *this, from, to, isLegal,
+          "device_major<destination> to device_major<source> or back")))
+    return failure();                     // all_to_all_c1
+  return verifySameRows(*this, from, to); // all_to_all_c2
+}
+
+LogicalResult AllToAllOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return success(
+      lookupGroupOfPlan(*this, getPlan(), symbolTable)); // all_to_all_c3
+}
+
+LogicalResult UnpermuteOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType();
+  auto isLegal = [](Attribute a, Attribute b) {
+    return (isa<ExpertMajorLayoutAttr>(a) &&
+            isDeviceMajor(b, DeviceOrder::Source)) ||
+           (isDeviceMajor(a, DeviceOrder::Destination) &&
+            isa<TokenMajorLayoutAttr>(b));
+  };
+  if (failed(verifyRows(*this, {from, to})) ||
+      failed(verifyLayoutPair(*this, from, to, isLegal,
+                              "expert_major to device_major<source> or "
+                              "device_major<destination> to token-major")))
+    return failure();                          // unpermute_c1
+  if (failed(verifySameRows(*this, from, to))) // unpermute_c2
+    return failure();
+  if (getWeighted() && !isa<TokenMajorLayoutAttr>(getLayout(to)))
+    return emitOpError("expected 'weighted' only on the sum into token-major, "
+                       "got it on '")
+           << getLayout(to) << "'"; // unpermute_c4
+  return success();
+}
+
+LogicalResult
+UnpermuteOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return success(
+      lookupGroupOfPlan(*this, getPlan(), symbolTable)); // unpermute_c3
+}

@@ -1,0 +1,202 @@
+//===- FuscoOps.td - Operations of the fusco dialect ----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each constraint has a label (`dispatch_c1`) that stands in the description
+// here, in the verifier and in the name of the test that breaks it
+// (test/dialect/invalid.mlir).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_DIALECT_FUSCOOPS_TD
+#define FUSCO_DIALECT_FUSCOOPS_TD
+
+include "FuscoDialect.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Fusco_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Fusco_Dialect, mnemonic, traits>;
+
+def Fusco_Ids : 2DTensorOf<[I32, I64]>;
+def Fusco_Weights : 2DTensorOf<[F32]>;
+def Fusco_Rows : RankedTensorOf<[BF16, F16, F32]>;
+def Fusco_Int32s : 1DTensorOf<[I32]>;
+
+def Fusco_GroupOp : Fusco_Op<"group", [Symbol]> {
+  let summary = "an expert-parallel group of ranks";
+  let description = [{
+    The shape that everything is specialised for: `experts` in all, `topk` ids
+    per token, at most `max_tokens` tokens per rank, on a topology, with experts
+    placed on ranks.
+
+    ```mlir
+    fusco.group @ep {experts = 64, topk = 6, max_tokens = 1024,
+                     topology = <nodes = 2, ranks_per_node = 4>, placement = <block>}
+    ```
+
+    - (group_c1) `experts` is at least 1.
+    - (group_c2) `topk` is from 1 to `experts`.
+    - (group_c3) `max_tokens` is at least 0.
+    - (group_c4) the rows of a rank at worst, ranks * max_tokens * topk, fit in
+      31 bits, since slots are int32.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$experts,
+    I64Attr:$topk, I64Attr:$max_tokens, Fusco_TopologyAttr:$topology,
+    Fusco_PlacementAttr:$placement);
+  let assemblyFormat = [{
+    $sym_name ` ` `{` `experts` `=` $experts `,` `topk` `=` $topk `,`
+    `max_tokens` `=` $max_tokens `,` `topology` `=` $topology `,`
+    `placement` `=` $placement `}` attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
+def Fusco_PlanOp : Fusco_Op<"plan", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "plan a shuffle from the router's choice";
+  let description = [{
+    `ids` are global experts, -1 where a token has fewer than `topk`; an expert
+    that stands twice is two assignments. `weights` are the router's; they are
+    needed where a combine is `weighted`.
+
+    - (plan_c1) `group` names a fusco.group, and the plan is of that group.
+    - (plan_c2) `ids` has the shape [?, topk].
+    - (plan_c3) `weights` has the shape of `ids`.
+  }];
+  let arguments = (ins Fusco_Ids:$ids, Optional<Fusco_Weights>:$weights,
+                       FlatSymbolRefAttr:$group);
+  let results = (outs Fusco_PlanType:$plan);
+  let assemblyFormat = [{
+    $ids (`,` $weights^)? `in` $group attr-dict `:` type($ids)
+    (`,` type($weights)^)? `->` qualified(type($plan))
+  }];
+}
+
+/// An operation that moves rows as a plan says.
+class Fusco_ShuffleOp<string mnemonic>
+    : Fusco_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let hasVerifier = 1;
+}
+
+def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
+  let summary = "move each token's row to the experts that it is routed to";
+  let description = [{
+    Row t of `x` goes to the slot of each of token t's assignments. `counts` are
+    the rows of each local expert, `offsets` the row at which its segment
+    starts, and then the total with pads; where ranks hold unequal numbers of
+    experts, the entries of experts that a rank does not have count 0 and start
+    at the total.
+
+    ```mlir
+    %rows, %counts, %offsets = fusco.dispatch %x by %plan
+        : tensor<?x2048xbf16>, !fusco.plan<@ep>
+        -> tensor<?x2048xbf16, #fusco.expert_major<align = 16>>, tensor<8xi32>, tensor<9xi32>
+    ```
+
+    - (dispatch_c1) `x` is token-major.
+    - (dispatch_c2) `rows` is expert-major, rank-major or in expert slots.
+    - (dispatch_c3) `rows` has the hidden size and element type of `x`.
+    - (dispatch_c4) the plan's group is a fusco.group.
+    - (dispatch_c5) `counts` has ceil(experts / ranks) entries and `offsets` one
+      more.
+
+    `hops` is how the rows travel, which `fusco-plan-direct` decides.
+  }];
+  let arguments = (ins Fusco_Rows:$x, Fusco_PlanType:$plan,
+                       OptionalAttr<Fusco_HopsAttr>:$hops);
+  let results = (outs Fusco_Rows:$rows, Fusco_Int32s:$counts,
+                      Fusco_Int32s:$offsets);
+  let assemblyFormat = [{
+    $x `by` $plan (`hops` $hops^)? attr-dict `:` type($x) `,` qualified(type($plan)) `->` type($rows) `,`
+    type($counts) `,` type($offsets)
+  }];
+}
+
+def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
+  let summary = "bring the experts' rows back and sum them per token";
+  let description = [{
+    The adjoint of dispatch: row t of the result is the sum of the rows of token
+    t's assignments, each times its weight where `weighted`. The sum is taken in
+    float32 in one fixed tree: within a rank acc = fma(w, z, acc) for k ascending
+    from +0; then the ranks of a node that hold an assignment of the token, added
+    in ascending order; then the nodes likewise; then one rounding to the result's
+    type, to nearest even. A token without assignments gives +0. A NaN result has
+    the bits 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32). `hops` as for dispatch.
+
+    - (combine_c1) `y` is expert-major, rank-major or in expert slots.
+    - (combine_c2) the result is token-major.
+    - (combine_c3) the result has the hidden size and element type of `y`.
+    - (combine_c4) the plan's group is a fusco.group.
+  }];
+  let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan, UnitAttr:$weighted,
+                       OptionalAttr<Fusco_HopsAttr>:$hops);
+  let results = (outs Fusco_Rows:$out);
+  let assemblyFormat = [{
+    $y `by` $plan (`weighted` $weighted^)? (`hops` $hops^)? attr-dict `:` type($y) `,`
+    qualified(type($plan)) `->` type($out)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// The unfused form: what a framework does today, step by step.
+//===----------------------------------------------------------------------===//
+
+def Fusco_PermuteOp : Fusco_ShuffleOp<"permute"> {
+  let summary = "reorder rows on a rank, towards the experts";
+  let description = [{
+    Before the exchange, token-major to device_major<destination>: one copy of a
+    token's row per assignment. After it, device_major<source> to expert_major.
+
+    - (permute_c1) the layouts are one of these two pairs.
+    - (permute_c2) hidden size and element type are kept.
+    - (permute_c3) the plan's group is a fusco.group.
+  }];
+  let arguments = (ins Fusco_Rows:$input, Fusco_PlanType:$plan);
+  let results = (outs Fusco_Rows:$output);
+  let assemblyFormat = [{
+    $input `by` $plan attr-dict `:` type($input) `,` qualified(type($plan)) `->` type($output)
+  }];
+}
+
+def Fusco_AllToAllOp : Fusco_ShuffleOp<"all_to_all"> {
+  let summary = "exchange contiguous rows between ranks";
+  let description = [{
+    From device_major<destination> to device_major<source>, or on the way back
+    from device_major<source> to device_major<destination>.
+
+    - (all_to_all_c1) the layouts are one of these two pairs.
+    - (all_to_all_c2) hidden size and element type are kept.
+    - (all_to_all_c3) the plan's group is a fusco.group.
+  }];
+  let arguments = (ins Fusco_Rows:$input, Fusco_PlanType:$plan);
+  let results = (outs Fusco_Rows:$output);
+  let assemblyFormat = [{
+    $input `by` $plan attr-dict `:` type($input) `,` qualified(type($plan)) `->` type($output)
+  }];
+}
+
+def Fusco_UnpermuteOp : Fusco_ShuffleOp<"unpermute"> {
+  let summary = "reorder rows on a rank, towards the tokens";
+  let description = [{
+    The mirror of fusco.permute: expert_major to device_major<source>, and
+    device_major<destination> to token-major, where the rows of a token are
+    summed as fusco.combine does.
+
+    - (unpermute_c1) the layouts are one of these two pairs.
+    - (unpermute_c2) hidden size and element type are kept.
+    - (unpermute_c3) the plan's group is a fusco.group.
+    - (unpermute_c4) only the sum, into token-major, can be `weighted`.
+  }];
+  let arguments = (ins Fusco_Rows:$input, Fusco_PlanType:$plan,
+                       UnitAttr:$weighted);
+  let results = (outs Fusco_Rows:$output);
+  let assemblyFormat = [{
+    $input `by` $plan (`weighted` $weighted^)? attr-dict `:` type($input) `,`
+    qualified(type($plan)) `->` type($output)
+  }];
+}
+
+#endif // FUSCO_DIALECT_FUSCOOPS_TD

@@ -1,0 +1,66 @@
+//===- Layout.h - Arithmetic of placements and layouts ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Pure arithmetic: who holds which expert, how many rows there are at worst.
+/// No MLIR, so that it is tested alone; passes emit code that says the same.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_DIALECT_LAYOUT_H
+#define FUSCO_DIALECT_LAYOUT_H
+
+#include <algorithm>
+#include <cstdint>
+
+namespace fusco {
+
+/// The smallest multiple of \p multiple (>= 1) that is at least \p value.
+constexpr int64_t alignUp(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+/// `block` placement of `experts` on `ranks`: the first experts % ranks ranks
+/// hold one expert more than the rest.
+struct BlockPlacement {
+  int64_t experts;
+  int64_t ranks;
+
+  constexpr int64_t expertsPerRank() const { return experts / ranks; }
+  /// Ranks that hold expertsPerRank() + 1.
+  constexpr int64_t largerRanks() const { return experts % ranks; }
+  /// The most that any rank holds.
+  constexpr int64_t maxLocalExperts() const {
+    return expertsPerRank() + (largerRanks() != 0);
+  }
+  constexpr int64_t numLocalExperts(int64_t rank) const {
+    return expertsPerRank() + (rank < largerRanks());
+  }
+  /// The first expert of \p rank; experts for rank == ranks.
+  constexpr int64_t firstExpert(int64_t rank) const {
+    return rank * expertsPerRank() + std::min(rank, largerRanks());
+  }
+  constexpr int64_t rankOfExpert(int64_t expert) const {
+    int64_t inLarger = largerRanks() * (expertsPerRank() + 1);
+    if (expert < inLarger)
+      return expert / (expertsPerRank() + 1);
+    return largerRanks() + (expert - inLarger) / expertsPerRank();
+  }
+};
+
+/// Rows of the expert-major tensor of a rank at worst, pads included: every
+/// assignment of every token lands here. A repeated expert is two assignments,
+/// so that a token can send topk rows to one expert.
+constexpr int64_t maxExpertMajorRows(BlockPlacement placement,
+                                     int64_t maxTokens, int64_t topk,
+                                     int64_t align) {
+  int64_t rows = placement.ranks * maxTokens * topk;
+  return alignUp(rows + (align - 1) * placement.maxLocalExperts(), align);
+}
+
+} // namespace fusco
+
+#endif // FUSCO_DIALECT_LAYOUT_H
