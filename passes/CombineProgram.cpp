@@ -1,0 +1,68 @@
+//===- CombineProgram.cpp - Sum the experts' rows per token ---------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The program behind a function that combines:
+///   1. tell all ranks where this rank's expert outputs are, and whether
+///      anything is wrong here; leave together if so;
+///   2. for each token, read its rows from where they are and write their sum;
+///   3. wait until all ranks have read, since the caller may then write again.
+///
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/ProgramBuilder.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+using Cmp = arith::CmpIPredicate;
+
+void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
+                         bool weighted, bool streaming) {
+  ImplicitLocOpBuilder &b = p.b;
+  Value self = p.rank(), zero = p.i64(0);
+
+  // 1. A refused rank must not look at its plan.
+  Value refusal = b.create<pipe::StatusOp>();
+  Value isRefused = p.compare(Cmp::ne, refusal, zero);
+  auto needed = b.create<scf::IfOp>(
+      isRefused, [&](OpBuilder &, Location) { b.create<scf::YieldOp>(zero); },
+      [&](OpBuilder &, Location) {
+        b.create<scf::YieldOp>(
+            p.toI64(p.load(p.local(shared::rankRows), {self})));
+      });
+  Header header;
+  header.rows = b.create<memref::DimOp>(tensors.y, 0);
+  header.window = b.create<WindowOp>(tensors.y);
+  Value room = p.toI64(header.rows);
+  Value isShort = p.compare(Cmp::sgt, needed.getResult(0), room);
+  Value capacityStatus = b.create<arith::SelectOp>(
+      isShort, p.i64(static_cast<int64_t>(Status::Capacity)), zero);
+  header.status = b.create<arith::SelectOp>(isRefused, refusal, capacityStatus);
+  Value turn = b.create<TurnOp>(shared::outputsReady);
+  p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, turn, header);
+  p.failIf(isRefused, Status::Refused, zero, zero, zero);
+  p.failIf(isShort, Status::Capacity, p.toI64(self), needed.getResult(0), room);
+  p.failWithPeers(shared::combineHeaders, turn);
+
+  // 2.
+  p.resolveAddresses(shared::combineHeaders, turn);
+  Value addresses = p.local(shared::addresses);
+  Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
+  Value slots = p.local(shared::slots);
+  Value weights = weighted ? p.local(shared::weights) : Value();
+  p.forRange(p.index(0), b.create<memref::DimOp>(tensors.out, 0),
+             [&](Value token) {
+               b.create<ReduceRowOp>(addresses, fanout, ranks, slots, weights,
+                                     tensors.out, token, p.shape.numRanks(),
+                                     p.shape.ranksPerNode, streaming);
+             });
+
+  p.finishRows(shared::outputsTaken); // 3.
+}
