@@ -1,0 +1,151 @@
+/*===- fusco/runtime.h - C ABI of the fusco runtime ----------------*- C
+ *-*-===//
+ *
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ *===----------------------------------------------------------------------===//
+ *
+ * \file
+ * What a host program calls: contexts, plans, tensors, errors. C99. Every
+ * generated library carries this runtime inside it and exports these names
+ * beside its own entry points, whose prototypes stand in the header that
+ * `fusco-compile --header` writes.
+ *
+ * Rules that hold everywhere:
+ *  - A call returns a fusco_status. On failure fusco_last_error() holds one
+ *line of text; output arguments are left as they were.
+ *  - The caller owns what a *_create call gave it and ends it with *_destroy.
+ *    All *_destroy calls accept NULL.
+ *  - A context belongs to one rank. One thread at a time may use it.
+ *  - Nothing waits for longer than the context's timeout.
+ *
+ *===----------------------------------------------------------------------===*/
+#ifndef FUSCO_RUNTIME_H
+#define FUSCO_RUNTIME_H
+
+#include <dlpack/dlpack.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of this ABI. A library of another version is refused. */
+#define FUSCO_ABI_VERSION 1
+
+#define FUSCO_API __attribute__((visibility("default")))
+
+/** Every call's result. Values never change their meaning. */
+typedef enum fusco_status {
+  FUSCO_OK = 0,
+  FUSCO_INVALID_ARGUMENT = 1, /**< wrong dtype, shape, stride, device, NULL */
+  FUSCO_INVALID_ROUTING = 2,  /**< an expert id outside [-1, experts) */
+  FUSCO_CAPACITY = 3,         /**< more tokens or rows than there is room for */
+  FUSCO_TIMEOUT = 4,          /**< a peer did not arrive before the deadline */
+  FUSCO_PEER_FAILED = 5,      /**< another rank reported an error of its own */
+  FUSCO_VERSION_MISMATCH = 6, /**< struct or library of another ABI version */
+  FUSCO_OUT_OF_MEMORY = 7,
+  FUSCO_UNSUPPORTED = 8, /**< transport or CPU feature not available here */
+  FUSCO_BAD_STATE = 9    /**< the context failed before; make a new one */
+} fusco_status;
+
+/** The name of a status, e.g. "FUSCO_TIMEOUT"; never NULL. */
+FUSCO_API const char *fusco_status_name(fusco_status status);
+
+/** One line about the calling thread's last failed call; "" if none failed.
+ *  Valid until the thread's next fusco call. */
+FUSCO_API const char *fusco_last_error(void);
+
+/** A compiled model: what `NAME_library()` of the generated header returns. */
+typedef struct fusco_library fusco_library;
+
+/** The ranks that live in one process (transport "local") and their memory. */
+typedef struct fusco_domain fusco_domain;
+
+/** One rank's handle. */
+typedef struct fusco_context fusco_context;
+
+/** Where each row of one routing goes; filled by dispatch, read by combine. */
+typedef struct fusco_plan fusco_plan;
+
+/** How to make a context. Initialise with FUSCO_CONTEXT_CONFIG_INIT. */
+typedef struct fusco_context_config {
+  uint32_t size;         /**< sizeof(fusco_context_config) */
+  uint32_t version;      /**< FUSCO_ABI_VERSION */
+  const char *transport; /**< "local" */
+  uint64_t timeoutUs;    /**< deadline of every wait, in microseconds */
+} fusco_context_config;
+
+#define FUSCO_CONTEXT_CONFIG_INIT                                              \
+  { sizeof(fusco_context_config), FUSCO_ABI_VERSION, "local", 30000000u }
+
+/** Makes the memory that the ranks of \p library share in this process: one
+ *  symmetric heap per rank. The domain must outlive its contexts. */
+FUSCO_API fusco_status fusco_domain_create(const fusco_library *library,
+                                           fusco_domain **domain);
+FUSCO_API void fusco_domain_destroy(fusco_domain *domain);
+
+/** Makes the context of \p rank, 0 <= rank < nodes * ranks_per_node. Each rank
+ *  of a domain has one context at a time. \p config may be NULL for the
+ *  defaults. Refuses a library of another ABI version and a CPU that lacks the
+ *  instructions that the library was compiled for. */
+FUSCO_API fusco_status fusco_context_create(const fusco_library *library,
+                                            fusco_domain *domain, int32_t rank,
+                                            const fusco_context_config *config,
+                                            fusco_context **context);
+FUSCO_API void fusco_context_destroy(fusco_context *context);
+
+/** The rank of \p context and the number of ranks; -1 and 0 for NULL. */
+FUSCO_API int32_t fusco_context_rank(const fusco_context *context);
+FUSCO_API int32_t fusco_context_num_ranks(const fusco_context *context);
+
+/** Makes an empty plan of the size that the library's shape needs at worst. */
+FUSCO_API fusco_status fusco_plan_create(fusco_context *context,
+                                         fusco_plan **plan);
+FUSCO_API void fusco_plan_destroy(fusco_plan *plan);
+
+/** What the last dispatch into a plan decided, seen from its rank. Initialise
+ *  size and version (FUSCO_PLAN_INFO_INIT). All row counts are of rows that
+ *  this rank sends, but for rowsReceived and rowsPadded. */
+typedef struct fusco_plan_info {
+  uint32_t size;
+  uint32_t version;
+  int64_t tokens;         /**< tokens of this rank */
+  int64_t assignments;    /**< (token, k) pairs that are routed (id >= 0) */
+  int64_t rowsUniqueRank; /**< (token, rank) pairs, own rank included */
+  int64_t rowsUniqueNode; /**< (token, node other than its own) pairs */
+  int64_t rowsScaleUp;    /**< rows written to other ranks of the own node */
+  int64_t rowsScaleOut;   /**< rows written to other nodes */
+  int64_t rowsReceived;   /**< rows of this rank's experts, pads not counted */
+  int64_t rowsPadded;     /**< rows of the expert-major tensor, pads counted */
+} fusco_plan_info;
+
+#define FUSCO_PLAN_INFO_INIT                                                   \
+  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+FUSCO_API fusco_status fusco_plan_get_info(const fusco_plan *plan,
+                                           fusco_plan_info *info);
+
+/** Allocates a contiguous CPU tensor, 64-byte aligned, contents zero. Peers may
+ *  write rows straight into it. The caller ends it with its `deleter`, before
+ *  the domain is destroyed. */
+FUSCO_API fusco_status fusco_tensor_create(fusco_context *context,
+                                           DLDataType dtype, int32_t ndim,
+                                           const int64_t *shape,
+                                           DLManagedTensor **tensor);
+
+/** Runs \p rankMain on one thread per rank of \p library, each with a context
+ * of a fresh domain, waits for all of them and returns the first failure in
+ * rank order (its text in fusco_last_error()). FUSCO_PEER_FAILED and
+ * FUSCO_TIMEOUT give way to the error that caused them, if a rank has one. */
+typedef fusco_status (*fusco_rank_main)(fusco_context *context, void *user);
+FUSCO_API fusco_status fusco_launch_threads(const fusco_library *library,
+                                            const fusco_context_config *config,
+                                            fusco_rank_main rankMain,
+                                            void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FUSCO_RUNTIME_H */

@@ -1,0 +1,251 @@
+//===- program.cpp - Running programs -------------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The runtime's side of a call into generated code: hand the program its view
+/// of the world, let it wait for peers, take its errors.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/arguments.h"
+#include "runtime/context.h"
+
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <iterator>
+#include <sched.h>
+#include <time.h>
+#include <xmmintrin.h>
+
+using namespace fusco::runtime;
+
+namespace {
+/// Denormals are kept and rounding is to nearest even, whatever the host set:
+/// the default floating-point mode for as long as it lives.
+class DefaultFloatMode {
+public:
+  DefaultFloatMode() : hostMode(_mm_getcsr()) { _mm_setcsr(defaultMode); }
+  ~DefaultFloatMode() { _mm_setcsr(hostMode); }
+  DefaultFloatMode(const DefaultFloatMode &) = delete;
+  DefaultFloatMode &operator=(const DefaultFloatMode &) = delete;
+
+private:
+  /// MXCSR at process start: all exceptions masked, nearest, no FTZ, no DAZ.
+  static constexpr unsigned defaultMode = 0x1f80;
+  unsigned hostMode;
+};
+} // namespace
+
+/// Ends \p context for good, with the thread's last error as the reason.
+static fusco_status breakContext(fusco_context &context, fusco_status status) {
+  std::snprintf(context.failure, sizeof(context.failure), "%s",
+                fusco_last_error());
+  return status;
+}
+
+//===--- Run --------------------------------------------------------------===//
+
+/// Checks everything but the context, and hands what passed to \p args. What is
+/// refused leaves \p args without plan and tensors, so that a program cannot
+/// touch them by mistake.
+static fusco_status prepareArguments(const fusco_context &context,
+                                     fusco_plan *plan,
+                                     const DLTensor *const *tensors,
+                                     void *stream, fusco_program_args &args) {
+  const fusco_program_info &program = *context.program;
+  if (fusco_status status = checkPlan(context, plan))
+    return status;
+  // Until the program succeeds. Holds for refused calls too: the caller meant
+  // to replace what the plan holds.
+  if (program.writesPlan)
+    plan->isFilled = false;
+  if (fusco_status status = checkTensors(context, *plan, tensors))
+    return status;
+  if (stream)
+    return failIn(context.entryPoint, FUSCO_INVALID_ARGUMENT,
+                  "expected stream NULL on target 'cpu', got another");
+
+  args.plan = plan->memory.get();
+  for (std::int32_t i = 0; i < program.numTensors; ++i) {
+    const DLTensor &tensor = *tensors[i];
+    char *base = static_cast<char *>(tensor.data);
+    args.tensors[i].data = base ? base + tensor.byte_offset : nullptr;
+    args.tensors[i].rows = tensor.shape[0];
+  }
+  return FUSCO_OK;
+}
+
+fusco_status fusco_program_run(const fusco_library *library,
+                               std::int32_t program, fusco_context *context,
+                               fusco_plan *plan, const DLTensor *const *tensors,
+                               void *stream) {
+  if (!library)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a library, got NULL",
+                __func__);
+  const fusco_library_info &info = *library->info;
+  const fusco_program_info &programInfo = info.programs[program];
+  const EntryPoint where = {info.model, programInfo.name};
+  if (!context)
+    return failIn(where, FUSCO_INVALID_ARGUMENT,
+                  "expected a context, got NULL");
+  // The heaps of another library have another layout: not even the peers can be
+  // told.
+  if (context->library != library)
+    return failIn(where, FUSCO_INVALID_ARGUMENT,
+                  "expected a context of model '%s', got one that was made for "
+                  "another library",
+                  info.model);
+  if (context->failure[0])
+    return failIn(where, FUSCO_BAD_STATE, "context failed earlier: %s",
+                  context->failure);
+  context->entryPoint = where;
+  context->program = &programInfo;
+
+  // A latecomer must not write to peers that gave it up and left.
+  std::int32_t failedRank = context->domain->firstFailedRank.load();
+  if (failedRank >= 0) {
+    failIn(where, FUSCO_PEER_FAILED,
+           "rank %" PRId32 " timed out before this rank arrived", failedRank);
+    return breakContext(*context, FUSCO_PEER_FAILED);
+  }
+
+  fusco_program_args args = {};
+  args.context = context;
+  args.peers = context->domain->peers.get();
+  args.rank = context->rank;
+  args.status = prepareArguments(*context, plan, tensors, stream, args);
+  fusco_status status;
+  {
+    DefaultFloatMode floatMode;
+    status = static_cast<fusco_status>(library->programs[program](&args));
+  }
+  if (status == FUSCO_OK && programInfo.writesPlan)
+    plan->isFilled = true;
+  return status;
+}
+
+//===--- Wait -------------------------------------------------------------===//
+
+using Clock = std::chrono::steady_clock; // CLOCK_MONOTONIC
+
+/// About a microsecond: ranks often outnumber cores, and then the peer that one
+/// waits for needs this core.
+constexpr int numSpins = 32;
+/// Longer than a shuffle takes as a rule, so that sleeping is for real delays.
+constexpr std::chrono::milliseconds yieldTime(10);
+constexpr timespec sleepTime = {0, 50 * 1000};
+
+static const char *getPhaseName(std::int32_t phase) {
+  static constexpr const char *names[FUSCO_NUM_PHASES] = {"plan", "rows",
+                                                          "ready", "combine"};
+  return phase >= 0 && phase < FUSCO_NUM_PHASES ? names[phase] : "unknown";
+}
+
+static fusco_status failExpiredWait(fusco_context &context,
+                                    std::uint64_t actual,
+                                    std::uint64_t expected, std::int32_t peer,
+                                    std::int32_t phase) {
+  char patience[32];
+  if (context.timeoutUs >= 1000000)
+    std::snprintf(patience, sizeof(patience), "%.1f s",
+                  static_cast<double>(context.timeoutUs) / 1e6);
+  else
+    std::snprintf(patience, sizeof(patience), "%g ms",
+                  static_cast<double>(context.timeoutUs) / 1e3);
+  fail(FUSCO_TIMEOUT,
+       "rank %" PRId32
+       ": timeout after %s in phase '%s' of %s_%s: rank %" PRId32
+       " is at %" PRIu64 ", expected %" PRIu64,
+       context.rank, patience, getPhaseName(phase), context.entryPoint.model,
+       context.entryPoint.function, peer, actual, expected);
+  std::int32_t none = -1;
+  context.domain->firstFailedRank.compare_exchange_strong(none, context.rank);
+  return breakContext(context, FUSCO_TIMEOUT);
+}
+
+static fusco_status failAbortedWait(fusco_context &context,
+                                    std::int32_t failedRank,
+                                    std::int32_t phase) {
+  fail(FUSCO_PEER_FAILED,
+       "rank %" PRId32 ": gave up in phase '%s' of %s_%s because rank %" PRId32
+       " failed with %s",
+       context.rank, getPhaseName(phase), context.entryPoint.model,
+       context.entryPoint.function, failedRank,
+       fusco_status_name(FUSCO_TIMEOUT));
+  return breakContext(context, FUSCO_PEER_FAILED);
+}
+
+std::int32_t fusco_program_wait(const fusco_program_args *args,
+                                const std::uint64_t *counter,
+                                std::uint64_t expected, std::int32_t peer,
+                                std::int32_t phase) {
+  fusco_context &context = *args->context;
+  auto start = Clock::now();
+  for (int spin = 0; spin < numSpins; ++spin) {
+    if (__atomic_load_n(counter, __ATOMIC_ACQUIRE) >= expected)
+      return FUSCO_OK;
+    _mm_pause();
+  }
+  while (true) {
+    // The clock before the counter: a peer that arrived in time is never missed
+    // because this thread was not scheduled.
+    auto elapsed = Clock::now() - start;
+    std::uint64_t actual = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+    if (actual >= expected)
+      return FUSCO_OK;
+    std::int32_t failedRank = context.domain->firstFailedRank.load();
+    if (failedRank >= 0)
+      return failAbortedWait(context, failedRank, phase);
+    auto elapsedUs =
+        std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count();
+    if (static_cast<std::uint64_t>(elapsedUs) >= context.timeoutUs)
+      return failExpiredWait(context, actual, expected, peer, phase);
+    if (elapsed < yieldTime)
+      sched_yield();
+    else
+      nanosleep(&sleepTime, nullptr);
+  }
+}
+
+//===--- Fail -------------------------------------------------------------===//
+
+/// The name of the tensor whose room for expert-major rows a program checks.
+static const char *findExpertTensor(const fusco_program_info &program) {
+  for (std::int32_t i = 0; i < program.numTensors; ++i)
+    if (program.tensors[i].rowsKind == FUSCO_ROWS_EXPERT)
+      return program.tensors[i].name;
+  return "rows";
+}
+
+std::int32_t fusco_program_fail(const fusco_program_args *args,
+                                std::int32_t status, std::int64_t a,
+                                std::int64_t b, std::int64_t c) {
+  const fusco_context &context = *args->context;
+  const fusco_library_info &info = *context.library->info;
+  // The text of refused arguments was recorded where they were refused.
+  if (status == args->status)
+    return status;
+  switch (static_cast<fusco_status>(status)) {
+  case FUSCO_INVALID_ROUTING:
+    return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
+                  "rank %" PRId32 ": ids[%" PRId64 ", %" PRId64 "] is %" PRId64
+                  ", expected -1 or 0..%" PRId64,
+                  context.rank, a / info.topk, a % info.topk, b,
+                  info.numExperts - 1);
+  case FUSCO_CAPACITY:
+    return failIn(context.entryPoint, FUSCO_CAPACITY,
+                  "rank %" PRId64 " needs %" PRId64
+                  " rows, its tensor '%s' has room for %" PRId64,
+                  a, b, findExpertTensor(*context.program), c);
+  case FUSCO_PEER_FAILED:
+    return failIn(context.entryPoint, FUSCO_PEER_FAILED,
+                  "rank %" PRId64 " failed with %s; this rank moved nothing", a,
+                  fusco_status_name(static_cast<fusco_status>(b)));
+  default:
+    return status;
+  }
+}

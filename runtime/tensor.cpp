@@ -1,0 +1,103 @@
+//===- tensor.cpp - Tensors for callers -----------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// fusco_tensor_create: zeroed DLPack tensors whose memory peers may write to.
+//
+//===----------------------------------------------------------------------===//
+
+#include "fusco/runtime.h"
+#include "runtime/memory.h"
+#include "runtime/status.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <new>
+
+using namespace fusco::runtime;
+
+namespace {
+/// A tensor and all that its deleter frees.
+struct OwnedTensor {
+  DLManagedTensor managed;
+  std::unique_ptr<std::int64_t[]> shape;
+  Memory data;
+};
+} // namespace
+
+/// Computes the bytes of a contiguous tensor; false if 63 bits do not hold
+/// them.
+static bool countBytes(std::int64_t bytesPerElement, const std::int64_t *shape,
+                       std::int32_t ndim, std::int64_t &bytes) {
+  // No bytes, whatever the product of the other extents.
+  if (std::find(shape, shape + ndim, 0) != shape + ndim) {
+    bytes = 0;
+    return true;
+  }
+  bytes = bytesPerElement;
+  return std::all_of(shape, shape + ndim, [&](std::int64_t extent) {
+    return !__builtin_mul_overflow(bytes, extent, &bytes);
+  });
+}
+
+fusco_status fusco_tensor_create(fusco_context *context, DLDataType dtype,
+                                 std::int32_t ndim, const std::int64_t *shape,
+                                 DLManagedTensor **tensor) {
+  if (!context)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a context, got NULL",
+                __func__);
+  if (!tensor)
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected room for a tensor, got NULL", __func__);
+  if (dtype.bits == 0 || dtype.bits % 8 != 0 || dtype.lanes != 1)
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected a dtype of whole bytes and 1 lane, got %d bits "
+                "and %d lanes",
+                __func__, dtype.bits, dtype.lanes);
+  if (ndim < 0)
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected 0 or more dimensions, got %" PRId32, __func__,
+                ndim);
+  if (ndim > 0 && !shape)
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected a shape of %" PRId32 " extents, got NULL",
+                __func__, ndim);
+  for (std::int32_t dim = 0; dim < ndim; ++dim)
+    if (shape[dim] < 0)
+      return fail(FUSCO_INVALID_ARGUMENT,
+                  "%s: expected extents of 0 or more, got %" PRId64
+                  " for dimension %" PRId32,
+                  __func__, shape[dim], dim);
+  std::int64_t bytes;
+  if (!countBytes(dtype.bits / 8, shape, ndim, bytes))
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected a shape of less than 2^63 bytes, got more",
+                __func__);
+
+  std::unique_ptr<OwnedTensor> made(new (std::nothrow) OwnedTensor{});
+  if (made)
+    made->shape.reset(new (std::nothrow) std::int64_t[ndim]);
+  if (!made || !made->shape)
+    return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a tensor", __func__);
+  if (fusco_status status = allocateZeroed(bytes, "a tensor", made->data))
+    return status;
+  std::copy_n(shape, ndim, made->shape.get());
+
+  DLTensor &view = made->managed.dl_tensor;
+  view.data = made->data.get();
+  view.device = {kDLCPU, 0};
+  view.ndim = ndim;
+  view.dtype = dtype;
+  view.shape = made->shape.get();
+  view.strides = nullptr; // compact, row-major
+  view.byte_offset = 0;
+  made->managed.manager_ctx = made.get();
+  made->managed.deleter = [](DLManagedTensor *self) {
+    delete static_cast<OwnedTensor *>(self->manager_ctx);
+  };
+  *tensor = &made.release()->managed;
+  return FUSCO_OK;
+}
