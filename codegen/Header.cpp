@@ -1,0 +1,104 @@
+//===- Header.cpp - The C header of a library -----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See Header.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Header.h"
+#include "dialect/Layout.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace fusco;
+using llvm::ArrayRef;
+using llvm::StringRef;
+
+static std::string getTypeName(const fusco_tensor_spec &spec) {
+  StringRef kind = spec.dtypeCode == kDLBfloat  ? "bfloat"
+                   : spec.dtypeCode == kDLFloat ? "float"
+                                                : "int";
+  return (kind + llvm::Twine(int(spec.dtypeBits))).str();
+}
+
+static void writeShape(const fusco_library_info &info,
+                       const fusco_tensor_spec &spec, llvm::raw_ostream &out) {
+  out << "[";
+  for (int32_t i = 0; i < spec.ndim; ++i) {
+    out << (i ? ", " : "");
+    if (spec.shape[i] >= 0)
+      out << spec.shape[i];
+    else
+      out << (spec.rowsKind == FUSCO_ROWS_TOKENS ? "tokens" : "rows");
+  }
+  out << "]";
+}
+
+static void writeEntry(const fusco_library_info &info,
+                       const fusco_program_info &program,
+                       llvm::raw_ostream &out) {
+  ArrayRef<fusco_tensor_spec> tensors(program.tensors, program.numTensors);
+  out << "/** Runs '" << program.name
+      << "' on the rank of `context`; every rank "
+      << "calls it.\n *  "
+      << (program.writesPlan ? "Fills `plan`."
+                             : "Reads `plan`, which a dispatch has filled.")
+      << " `stream` is NULL on a CPU. Tensors are contiguous,\n"
+      << " *  their data aligned to " << FUSCO_ALIGNMENT << " bytes:\n";
+  for (const fusco_tensor_spec &spec : tensors) {
+    out << llvm::formatv(" *    {0,-10} {1,-3} {2,-9} ", spec.name,
+                         spec.isOutput ? "out" : "in", getTypeName(spec));
+    writeShape(info, spec, out);
+    out << "\n";
+  }
+  out << " */\nFUSCO_API fusco_status " << info.model << "_" << program.name
+      << "(\n    fusco_context *context, fusco_plan *plan";
+  for (const fusco_tensor_spec &spec : tensors)
+    out << ",\n    const DLTensor *" << spec.name;
+  out << ",\n    void *stream);\n\n";
+}
+
+void fusco::writeHeader(const fusco_library_info &info,
+                        llvm::raw_ostream &out) {
+  std::string upper = StringRef(info.model).upper();
+  BlockPlacement placement{info.numExperts,
+                           int64_t(info.numNodes) * info.ranksPerNode};
+  out << "/* " << info.model << ": made by fusco-compile; do not edit. */\n"
+      << "#ifndef FUSCO_MODEL_" << upper << "_H\n"
+      << "#define FUSCO_MODEL_" << upper << "_H\n\n"
+      << "#include <fusco/runtime.h>\n\n"
+      << "#if FUSCO_ABI_VERSION != " << info.abiVersion << "\n"
+      << "#error \"this header is for ABI version " << info.abiVersion
+      << " of fusco/runtime.h\"\n#endif\n\n";
+  auto constant = [&](StringRef name, int64_t value, StringRef comment) {
+    out << "#define " << upper << "_" << name << " " << value << " /* "
+        << comment << " */\n";
+  };
+  constant("NODES", info.numNodes, "nodes");
+  constant("RANKS_PER_NODE", info.ranksPerNode, "ranks of a node");
+  constant("EXPERTS", info.numExperts, "experts of all ranks");
+  constant("LOCAL_EXPERTS", placement.maxLocalExperts(),
+           "experts of a rank, at most");
+  constant("TOPK", info.topk, "experts of a token");
+  constant("HIDDEN", info.hidden, "elements of a row");
+  constant("MAX_TOKENS", info.maxTokens, "tokens of a rank, at most");
+  constant("ALIGN_ROWS", info.alignRows,
+           "an expert's rows start at multiples of this");
+  constant(
+      "MAX_ROWS",
+      maxExpertMajorRows(placement, info.maxTokens, info.topk, info.alignRows),
+      "rows of a rank's experts at worst, pads included");
+  out << "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+      << "/** The library that contexts and domains are made for. */\n"
+      << "FUSCO_API const fusco_library *" << info.model
+      << "_library(void);\n\n";
+  for (const fusco_program_info &program :
+       ArrayRef(info.programs, info.numPrograms))
+    writeEntry(info, program, out);
+  out << "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
+}

@@ -1,0 +1,128 @@
+//===- LibraryInfo.cpp - What a library says about itself -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See LibraryInfo.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/LibraryInfo.h"
+#include "codegen/RuntimeCalls.h"
+#include "dialect/FuscoOps.h"
+#include "dialect/PipeDialect.h"
+#include "passes/Passes.h"
+#include "passes/ProgramBuilder.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+static LogicalResult setName(Operation *op, char (&field)[FUSCO_NAME_BYTES],
+                             StringRef name) {
+  if (name.size() >= FUSCO_NAME_BYTES)
+    return op->emitError("expected a name of at most ")
+           << FUSCO_NAME_BYTES - 1 << " characters, got '" << name << "'";
+  std::copy(name.begin(), name.end(), field);
+  return success();
+}
+
+static void setType(uint8_t &code, uint8_t &bits, Type type) {
+  bits = type.getIntOrFloatBitWidth();
+  code = type.isBF16() ? kDLBfloat : isa<FloatType>(type) ? kDLFloat : kDLInt;
+}
+
+static LogicalResult describeTensor(ProgramOp program, unsigned index,
+                                    fusco_tensor_spec &spec) {
+  auto type = cast<MemRefType>(program.getArgumentTypes()[index]);
+  if (failed(setName(program, spec.name, program.getTensorName(index))))
+    return failure();
+  setType(spec.dtypeCode, spec.dtypeBits, type.getElementType());
+  spec.isOutput = !!program.getArgAttr(index, ProgramOp::outputAttrName);
+  spec.rowsKind = FUSCO_ROWS_STATIC;
+  if (type.isDynamicDim(0))
+    spec.rowsKind = program.getArgAttr(index, ProgramOp::expertRowsAttrName)
+                        ? FUSCO_ROWS_EXPERT
+                        : FUSCO_ROWS_TOKENS;
+  spec.ndim = type.getRank();
+  for (int64_t i = 0; i < type.getRank(); ++i)
+    spec.shape[i] = type.isDynamicDim(i) ? -1 : type.getDimSize(i);
+  return success();
+}
+
+static LogicalResult describeProgram(ProgramOp program,
+                                     fusco_program_info &info) {
+  if (failed(setName(program, info.name, program.getSymName())))
+    return failure();
+  info.writesPlan = program.getFillsPlan();
+  info.numTensors = program.getArgumentTypes().size();
+  if (info.numTensors > FUSCO_MAX_TENSORS)
+    return program.emitOpError("expected at most ")
+           << FUSCO_MAX_TENSORS << " tensors, got " << info.numTensors;
+  for (int32_t i = 0; i < info.numTensors; ++i)
+    if (failed(describeTensor(program, i, info.tensors[i])))
+      return failure();
+  return success();
+}
+
+/// What the library as a whole says of rows and ids, learnt from the tensors of
+/// its programs.
+static void describeRows(fusco_library_info &info,
+                         const fusco_tensor_spec &spec) {
+  StringRef name = spec.name;
+  if (spec.rowsKind == FUSCO_ROWS_EXPERT) {
+    info.hidden = spec.shape[1];
+    info.dtypeCode = spec.dtypeCode;
+    info.dtypeBits = spec.dtypeBits;
+  } else if (name == "ids") {
+    info.idBits = spec.dtypeBits;
+  } else if (name == "weights") {
+    info.isWeighted = 1;
+  }
+}
+
+FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
+                                                    int32_t cpuLevel) {
+  auto groups = module.getOps<GroupOp>();
+  auto memory = [&](StringRef name) {
+    return module->getAttrOfType<IntegerAttr>(name);
+  };
+  if (groups.empty() || !memory(symmetricBytesAttrName) ||
+      !memory(planBytesAttrName) || !memory(alignRowsAttrName))
+    return module.emitError("expected pipe programs with assigned memory; run "
+                            "fusco-pipe-pipeline first");
+  GroupOp group = *groups.begin();
+
+  fusco_library_info info{};
+  info.magic = FUSCO_LIBRARY_MAGIC;
+  info.abiVersion = FUSCO_ABI_VERSION;
+  info.size = sizeof(info);
+  if (failed(setName(module, info.model, getModelName(module))) ||
+      failed(setName(module, info.target, "cpu")))
+    return failure();
+  info.cpuLevel = cpuLevel;
+  info.numNodes = group.getTopology().getNodes();
+  info.ranksPerNode = group.getTopology().getRanksPerNode();
+  info.topk = group.getTopk();
+  info.numExperts = group.getExperts();
+  info.maxTokens = group.getMaxTokens();
+  info.alignRows = memory(alignRowsAttrName).getInt();
+  info.symmetricBytes = memory(symmetricBytesAttrName).getInt();
+  info.planBytes = memory(planBytesAttrName).getInt();
+  if (auto stats = module.lookupSymbol<BufferOp>(shared::stats))
+    info.planStatsBytes = stats.getAt().value_or(0);
+
+  for (auto program : module.getOps<ProgramOp>()) {
+    if (info.numPrograms == FUSCO_MAX_PROGRAMS)
+      return program.emitOpError("expected at most ")
+             << FUSCO_MAX_PROGRAMS << " programs in a module";
+    fusco_program_info &described = info.programs[info.numPrograms++];
+    if (failed(describeProgram(program, described)))
+      return failure();
+    for (int32_t i = 0; i < described.numTensors; ++i)
+      describeRows(info, described.tensors[i]);
+  }
+  return info;
+}

@@ -1,0 +1,30 @@
+//===- LibraryInfo.h - What a library says about itself ---------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Gathers a fusco_library_info from a module of pipe programs. The exported
+/// library, the header and the report are all made from it.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_CODEGEN_LIBRARYINFO_H
+#define FUSCO_CODEGEN_LIBRARYINFO_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include "fusco/library.h"
+
+namespace fusco {
+
+/// The description of \p module, which holds pipe programs with assigned
+/// memory. Reports what the format cannot say (a name that is too long, too
+/// many programs) as an error at its place.
+llvm::FailureOr<fusco_library_info> getLibraryInfo(mlir::ModuleOp module,
+                                                   int32_t cpuLevel);
+
+} // namespace fusco
+
+#endif // FUSCO_CODEGEN_LIBRARYINFO_H

@@ -1,0 +1,47 @@
+//===- PipeOpsToCpu.cpp - The pass pipe-ops-to-cpu ------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// pipe-ops-to-cpu: the patterns are in PlanTablesToCpu.cpp and RowsToCpu.cpp.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/CpuPatterns.h"
+#include "codegen/Passes.h"
+#include "dialect/PipeDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace fusco {
+#define GEN_PASS_DEF_PIPEOPSTOCPUPASS
+#include "codegen/Passes.h.inc"
+} // namespace fusco
+
+using namespace mlir;
+using namespace fusco;
+
+namespace {
+struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populatePlanTablesToCpuPatterns(patterns);
+    populateRowsToCpuPatterns(patterns);
+    ConversionTarget target(getContext());
+    target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
+    target.addIllegalOp<pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
+                        pipe::CopyRowOp, pipe::ReduceRowOp, pipe::ZeroRowsOp>();
+    if (failed(applyPartialConversion(getOperation(), target,
+                                      std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,105 @@
+//===- Report.cpp - What was compiled, in JSON ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See Report.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Report.h"
+#include "dialect/PipeDialect.h"
+#include "passes/Passes.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+namespace json = llvm::json;
+
+static std::string toString(Type type) {
+  std::string text;
+  llvm::raw_string_ostream(text) << type;
+  return text;
+}
+
+static json::Object reportShape(const fusco_library_info &info) {
+  return json::Object{{"nodes", info.numNodes},
+                      {"ranks_per_node", info.ranksPerNode},
+                      {"experts", info.numExperts},
+                      {"topk", info.topk},
+                      {"max_tokens", info.maxTokens},
+                      {"hidden", info.hidden},
+                      {"align_rows", info.alignRows},
+                      {"bytes_per_row", info.hidden * info.dtypeBits / 8}};
+}
+
+static json::Object reportMemory(ModuleOp module,
+                                 const fusco_library_info &info) {
+  json::Array buffers;
+  for (auto counter : module.getOps<CounterOp>())
+    buffers.push_back(json::Object{{"name", counter.getSymName()},
+                                   {"kind", "counter"},
+                                   {"scope", "symmetric"},
+                                   {"bytes", counter.getBytes()}});
+  for (auto buffer : module.getOps<BufferOp>())
+    buffers.push_back(json::Object{{"name", buffer.getSymName()},
+                                   {"kind", toString(buffer.getMemRefType())},
+                                   {"scope", stringifyScope(buffer.getScope())},
+                                   {"bytes", buffer.getBytes()}});
+  return json::Object{{"symmetric_bytes", int64_t(info.symmetricBytes)},
+                      {"plan_bytes", int64_t(info.planBytes)},
+                      {"buffers", std::move(buffers)}};
+}
+
+static json::Object reportProgram(ModuleOp module, ProgramOp program) {
+  json::Array tensors;
+  for (auto [index, type] : llvm::enumerate(program.getArgumentTypes()))
+    tensors.push_back(json::Object{
+        {"name", program.getTensorName(index)},
+        {"type", toString(type)},
+        {"output", !!program.getArgAttr(index, ProgramOp::outputAttrName)}});
+  // In the order of time, each once.
+  llvm::SetVector<StringRef> phases;
+  program.walk([&](WaitOp wait) {
+    auto counter = module.lookupSymbol<CounterOp>(wait.getCounter());
+    phases.insert(stringifyPhase(counter.getPhase()));
+  });
+  // On a CPU a rank's calling thread does everything.
+  json::Object role{{"name", "rank"}, {"workers", 1}};
+  return json::Object{{"name", program.getSymName()},
+                      {"tensors", std::move(tensors)},
+                      {"phases", json::Array(phases)},
+                      {"roles", json::Array{std::move(role)}}};
+}
+
+static json::Array reportDecisions(ModuleOp module) {
+  json::Array decisions;
+  if (auto all = module->getAttrOfType<ArrayAttr>(decisionsAttrName)) {
+    for (auto decision : all.getAsRange<DictionaryAttr>()) {
+      json::Object entry;
+      for (NamedAttribute field : decision)
+        if (auto text = dyn_cast<StringAttr>(field.getValue()))
+          entry[field.getName().getValue()] = text.getValue();
+      decisions.push_back(std::move(entry));
+    }
+  }
+  return decisions;
+}
+
+json::Value fusco::buildReport(ModuleOp module, const fusco_library_info &info,
+                               StringRef cpu) {
+  json::Array programs;
+  for (auto program : module.getOps<ProgramOp>())
+    programs.push_back(reportProgram(module, program));
+  return json::Object{{"model", info.model},
+                      {"abi_version", info.abiVersion},
+                      {"target", info.target},
+                      {"cpu", cpu},
+                      {"shape", reportShape(info)},
+                      {"memory", reportMemory(module, info)},
+                      {"programs", std::move(programs)},
+                      {"decisions", reportDecisions(module)}};
+}

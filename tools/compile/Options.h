@@ -1,0 +1,42 @@
+//===- Options.h - Command line of fusco-compile ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// What fusco-compile is asked to do.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_TOOLS_COMPILE_OPTIONS_H
+#define FUSCO_TOOLS_COMPILE_OPTIONS_H
+
+#include <optional>
+#include <string>
+
+namespace fusco::compile {
+
+/// What is written to the output.
+enum class Emit { Mlir, Llvm, Obj, So };
+
+struct Options {
+  std::string input;  ///< "-" is standard input
+  std::string output; ///< "-" is standard output, for text
+  std::string cpu;
+  Emit emit = Emit::So;
+  std::string header, report; ///< empty: not wanted
+  std::string linker;         ///< the C++ compiler driver that links
+};
+
+/// Parses the command line. Prints help, version or a usage error itself and
+/// then gives the exit code instead.
+struct ParsedOptions {
+  std::optional<Options> options;
+  int exitCode = 0;
+};
+ParsedOptions parseOptions(int argc, char **argv);
+
+} // namespace fusco::compile
+
+#endif // FUSCO_TOOLS_COMPILE_OPTIONS_H
