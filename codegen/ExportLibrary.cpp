@@ -147,7 +147,8 @@ void ExportLibraryPass::runOnOperation() {
   createGetter(b, "fusco_library_get");
   createGetter(b, getEntrySymbol(module, "library"));
   for (int32_t i = 0; i < info.numPrograms; ++i)
-    createEntry(b, info.programs[i], i);
+    if (isEntryPoint(info.programs[i]))
+      createEntry(b, info.programs[i], i);
 
   // What has been lowered stands for nothing any more.
   for (Operation &op : llvm::make_early_inc_range(module.getOps()))

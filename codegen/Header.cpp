@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Header.h"
+#include "codegen/LibraryInfo.h"
 #include "dialect/Layout.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringExtras.h"
@@ -99,6 +100,7 @@ void fusco::writeHeader(const fusco_library_info &info,
       << "_library(void);\n\n";
   for (const fusco_program_info &program :
        ArrayRef(info.programs, info.numPrograms))
-    writeEntry(info, program, out);
+    if (isEntryPoint(program))
+      writeEntry(info, program, out);
   out << "#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
 }

@@ -60,7 +60,7 @@ static LogicalResult describeProgram(ProgramOp program,
   info.numTensors = program.getArgumentTypes().size();
   if (info.numTensors > FUSCO_MAX_TENSORS)
     return program.emitOpError("expected at most ")
-           << FUSCO_MAX_TENSORS << " tensors, got " << info.numTensors;
+           << int64_t(FUSCO_MAX_TENSORS) << " tensors, got " << info.numTensors;
   for (int32_t i = 0; i < info.numTensors; ++i)
     if (failed(describeTensor(program, i, info.tensors[i])))
       return failure();
@@ -78,8 +78,6 @@ static void describeRows(fusco_library_info &info,
     info.dtypeBits = spec.dtypeBits;
   } else if (name == "ids") {
     info.idBits = spec.dtypeBits;
-  } else if (name == "weights") {
-    info.isWeighted = 1;
   }
 }
 
@@ -117,12 +115,19 @@ FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
   for (auto program : module.getOps<ProgramOp>()) {
     if (info.numPrograms == FUSCO_MAX_PROGRAMS)
       return program.emitOpError("expected at most ")
-             << FUSCO_MAX_PROGRAMS << " programs in a module";
+             << int64_t(FUSCO_MAX_PROGRAMS) << " programs in a module";
     fusco_program_info &described = info.programs[info.numPrograms++];
     if (failed(describeProgram(program, described)))
       return failure();
     for (int32_t i = 0; i < described.numTensors; ++i)
       describeRows(info, described.tensors[i]);
+    program.walk([&](ReduceRowOp reduce) {
+      info.isWeighted |= reduce.getWeights() != nullptr;
+    });
   }
   return info;
+}
+
+bool fusco::isEntryPoint(const fusco_program_info &program) {
+  return !StringRef(program.name).ends_with(unfusedSuffix);
 }

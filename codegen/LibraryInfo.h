@@ -25,6 +25,9 @@ namespace fusco {
 llvm::FailureOr<fusco_library_info> getLibraryInfo(mlir::ModuleOp module,
                                                    int32_t cpuLevel);
 
+/// Whether \p program has an entry point; a baseline has none.
+bool isEntryPoint(const fusco_program_info &program);
+
 } // namespace fusco
 
 #endif // FUSCO_CODEGEN_LIBRARYINFO_H

@@ -38,7 +38,8 @@ struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     target.addIllegalOp<pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
-                        pipe::CopyRowOp, pipe::ReduceRowOp, pipe::ZeroRowsOp>();
+                        pipe::CopyRowOp, pipe::CopyRowsOp, pipe::ReduceRowOp,
+                        pipe::ZeroRowsOp>();
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

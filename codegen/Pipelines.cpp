@@ -47,7 +47,7 @@ void fusco::buildPipeToCpuPipeline(OpPassManager &manager,
 
 void fusco::buildCpuPipeline(OpPassManager &manager,
                              const CpuPipelineOptions &options) {
-  buildPipePipeline(manager);
+  buildPipePipeline(manager, PipePipelineOptions());
   buildPipeToCpuPipeline(manager, options);
 }
 

@@ -148,6 +148,30 @@ Value buildRowPointers(RowBuilder &b, ProgramOp program, Value token,
 // pipe.copy_row
 //===----------------------------------------------------------------------===//
 
+/// Copies \p pieces of \p width bytes (a power of two up to a line) at \p
+/// offset (index), loads first.
+void copyPieces(RowBuilder &b, Value from, Value to, Value offset,
+                int64_t width, int64_t pieces, const RowType &row,
+                bool isStreaming) {
+  // Integers: no other type becomes a streaming store.
+  Type type = width >= 4 ? Type(VectorType::get(width / 4, b.getI32Type()))
+                         : b.getIntegerType(width * 8);
+  unsigned alignment = std::min(row.alignment, width);
+  // Rows that share a line must not go past the caches.
+  bool isNonTemporal =
+      isStreaming && row.alignment == lineBytes && width == lineBytes;
+  Value at = b.toI64(offset);
+  from = b.advance(from, at);
+  to = b.advance(to, at);
+  SmallVector<Value> values;
+  for (int64_t piece = 0; piece < pieces; ++piece)
+    values.push_back(b.create<LLVM::LoadOp>(
+        type, b.advance(from, piece * width), alignment));
+  for (auto [piece, value] : llvm::enumerate(values))
+    b.create<LLVM::StoreOp>(value, b.advance(to, piece * width), alignment,
+                            /*isVolatile=*/false, isNonTemporal);
+}
+
 /// Destination by destination: after the first the row is in the nearest cache,
 /// and each destination is written as one sequential stream.
 struct LowerCopyRow : OpRewritePattern<CopyRowOp> {
@@ -165,32 +189,43 @@ struct LowerCopyRow : OpRewritePattern<CopyRowOp> {
     Value pointers =
         buildRowPointers(b, program, op.getToken(), count, op.getAddresses(),
                          op.getRanks(), op.getSlots(), topk, row);
-    bool isStreaming = op.getStreaming() && row.alignment == lineBytes;
 
     b.forRange(b.index(0), count, 1, [&](Value i) {
       Value destination = b.create<LLVM::LoadOp>(
           b.ptrType(), b.element(pointers, b.ptrType(), i));
       coverRow(b, row.bytes, lineBytes, /*unroll=*/4,
                [&](Value offset, int64_t width, int64_t pieces) {
-                 // Integers: no other type becomes a streaming store.
-                 Type type =
-                     width >= 4
-                         ? Type(VectorType::get(width / 4, b.getI32Type()))
-                         : b.getIntegerType(width * 8);
-                 unsigned alignment = std::min(row.alignment, width);
-                 Value at = b.toI64(offset);
-                 Value from = b.advance(source, at);
-                 Value to = b.advance(destination, at);
-                 SmallVector<Value> values;
-                 for (int64_t piece = 0; piece < pieces; ++piece)
-                   values.push_back(b.create<LLVM::LoadOp>(
-                       type, b.advance(from, piece * width), alignment));
-                 for (auto [piece, value] : llvm::enumerate(values))
-                   b.create<LLVM::StoreOp>(value, b.advance(to, piece * width),
-                                           alignment, /*isVolatile=*/false,
-                                           isStreaming && width == lineBytes);
+                 copyPieces(b, source, destination, offset, width, pieces, row,
+                            op.getStreaming());
                });
     });
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// pipe.copy_rows
+//===----------------------------------------------------------------------===//
+
+struct LowerCopyRows : OpRewritePattern<CopyRowsOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(CopyRowsOp op,
+                                PatternRewriter &rewriter) const override {
+    RowBuilder b(op.getLoc(), rewriter);
+    RowType row(op.getSource().getType());
+    Value from = b.rowPointer(b.addressOf(op.getSource()), op.getFrom(), row);
+    Value to = b.rowPointer(op.getAddress(), op.getTo(), row);
+    Value bytes = b.create<arith::MulIOp>(op.getCount(), b.index(row.bytes));
+    if (row.alignment == lineBytes) {
+      b.forRange(b.index(0), bytes, lineBytes, [&](Value offset) {
+        copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1, row,
+                   op.getStreaming());
+      });
+    } else {
+      b.create<LLVM::MemcpyOp>(to, from, b.toI64(bytes), /*isVolatile=*/false);
+    }
     rewriter.eraseOp(op);
     return success();
   }
@@ -355,6 +390,38 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     });
   }
 
+  /// The rows of the next token, of which there are none after the last.
+  static std::pair<Value, Value> buildNextPointers(RowBuilder &b,
+                                                   ReduceRowOp op, int64_t topk,
+                                                   const RowType &row) {
+    Value numTokens = b.create<memref::DimOp>(op.getOut(), 0);
+    Value next = b.create<arith::AddIOp>(op.getToken(), b.index(1));
+    Value isLast = b.create<arith::CmpIOp>(Cmp::eq, next, numTokens);
+    Value token = b.create<arith::SelectOp>(isLast, op.getToken(), next);
+    Value count = b.create<arith::SelectOp>(
+        isLast, b.index(0), b.toIndex(b.load(op.getFanout(), {token})));
+    Value pointers = buildRowPointers(b, op->getParentOfType<ProgramOp>(),
+                                      token, count, op.getAddresses(),
+                                      op.getRanks(), op.getSlots(), topk, row);
+    return {pointers, count};
+  }
+
+  /// Rows of one token are as far apart as experts are, and no longer than a
+  /// page or two: hardware has hardly seen a stream when it ends. Into the
+  /// second cache: the first has fewer reads under way.
+  static void prefetchColumns(RowBuilder &b, Value pointers, Value count,
+                              Value byteOffset, int64_t bytes) {
+    b.forRange(b.index(0), count, 1, [&](Value i) {
+      Value pointer =
+          b.advance(b.create<LLVM::LoadOp>(b.ptrType(),
+                                           b.element(pointers, b.ptrType(), i)),
+                    byteOffset);
+      for (int64_t at = 0; at < bytes; at += lineBytes)
+        b.create<LLVM::Prefetch>(b.advance(pointer, at), /*rw=*/0u,
+                                 /*hint=*/2u, /*cache=*/1u);
+    });
+  }
+
   LogicalResult matchAndRewrite(ReduceRowOp op,
                                 PatternRewriter &rewriter) const override {
     RowBuilder b(op.getLoc(), rewriter);
@@ -372,6 +439,7 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     Value ends = tree.hasRanks ? buildEnds(b, op, count, topk) : Value();
     bool isStreaming = op.getStreaming() && row.alignment == lineBytes;
     Value isEmpty = b.create<arith::CmpIOp>(Cmp::eq, count, b.index(0));
+    auto [nextPointers, nextCount] = buildNextPointers(b, op, topk, row);
 
     /// Columns [offset, offset + width * pieces) of the result.
     auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
@@ -452,6 +520,6 @@ struct LowerZeroRows : OpRewritePattern<ZeroRowsOp> {
 } // namespace
 
 void fusco::populateRowsToCpuPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerCopyRow, LowerReduceRow, LowerZeroRows>(
+  patterns.add<LowerCopyRow, LowerCopyRows, LowerReduceRow, LowerZeroRows>(
       patterns.getContext());
 }

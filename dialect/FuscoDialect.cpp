@@ -81,6 +81,8 @@ fusco::verifyRowsShape(function_ref<InFlightDiagnostic()> emitError,
   if (shape.size() != 2) // layout_c1
     return emitError() << "expected rows of shape [rows, hidden], got "
                        << shape.size() << " dimensions";
+  if (shape[0] == 0) // layout_c1
+    return emitError() << "expected at least 1 row where the number is static";
   if (ShapedType::isDynamic(shape[1]) || shape[1] < 1) // layout_c1
     return emitError() << "expected a static hidden size of at least 1, got "
                        << (ShapedType::isDynamic(shape[1])

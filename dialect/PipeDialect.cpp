@@ -189,7 +189,20 @@ LogicalResult AssignOp::verify() {
   return success();
 }
 
+/// The frame of the program is where a row's addresses are kept.
+static LogicalResult verifyInProgram(Operation *op) {
+  if (!op->getParentOfType<ProgramOp>())
+    return op->emitOpError("expected in a 'pipe.program'");
+  return success();
+}
+
+LogicalResult CopyRowOp::verify() {
+  return verifyInProgram(*this); // copy_row_c1
+}
+
 LogicalResult ReduceRowOp::verify() {
+  if (failed(verifyInProgram(*this))) // reduce_row_c2
+    return failure();
   if (static_cast<int64_t>(getRanksPerNode()) < 1) // reduce_row_c1
     return emitOpError("expected at least 1 rank per node, got ")
            << static_cast<int64_t>(getRanksPerNode());

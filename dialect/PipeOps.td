@@ -101,7 +101,7 @@ def Pipe_BufferOp : Pipe_Op<"buffer", [Symbol]> {
 
     - (buffer_c1) the shape is static.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyMemRef>:$type,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<MemRefOf<[I32, I64, F32]>>:$type,
                        Pipe_Scope:$scope, OptionalAttr<I64Attr>:$at);
   let assemblyFormat = [{
     $sym_name `:` $type $scope (`at` $at^)? attr-dict
@@ -388,6 +388,8 @@ def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
     Copies row `token` of `source` to row slots[token, i] of the tensor at
     addresses[ranks[token, i]], for all i < fanout[token]. Destinations have the
     row type of `source`. `streaming` rows are written past the caches.
+
+    - (copy_row_c1) it stands in a pipe.program.
   }];
   let arguments = (ins Pipe_AnyRows:$source, Index:$token,
     Pipe_Int64s:$addresses, Pipe_Int32s:$fanout, Pipe_Int32Table:$ranks,
@@ -396,6 +398,22 @@ def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
     $source `[` $token `]` `to` $addresses `at` `(` $fanout `,` $ranks `,` $slots
     `)` (`streaming` $streaming^)? attr-dict `:` type($source) `to`
     type($addresses) `at` `(` type($fanout) `,` type($ranks) `,` type($slots) `)`
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipe_CopyRowsOp : Pipe_Op<"copy_rows"> {
+  let summary = "copy consecutive rows";
+  let description = [{
+    Copies `count` rows of `source`, from row `from` on, to the tensor at
+    `address`, from its row `to` on. The destination has the row type of
+    `source`.
+  }];
+  let arguments = (ins Pipe_AnyRows:$source, Index:$from, I64:$address,
+    Index:$to, Index:$count, UnitAttr:$streaming);
+  let assemblyFormat = [{
+    $source `[` $from `]` `to` $address `[` $to `]` `count` $count
+    (`streaming` $streaming^)? attr-dict `:` type($source)
   }];
 }
 
@@ -407,6 +425,7 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row"> {
     they are 1.
 
     - (reduce_row_c1) `ranks_per_node` is at least 1.
+    - (reduce_row_c2) it stands in a pipe.program.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32s:$fanout,
     Pipe_Int32Table:$ranks, Pipe_Int32Table:$slots,

@@ -23,32 +23,35 @@ using namespace fusco::pipe;
 
 using Cmp = arith::CmpIPredicate;
 
-void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                         bool weighted, bool streaming) {
+Shortage fusco::buildCombineShortage(ProgramBuilder &p, Value room) {
   ImplicitLocOpBuilder &b = p.b;
-  Value self = p.rank(), zero = p.i64(0);
-
-  // 1. A refused rank must not look at its plan.
-  Value refusal = b.create<pipe::StatusOp>();
-  Value isRefused = p.compare(Cmp::ne, refusal, zero);
+  Value zero = p.i64(0);
+  // A refused rank must not look at its plan.
+  Value isRefused = p.compare(Cmp::ne, b.create<pipe::StatusOp>(), zero);
   auto needed = b.create<scf::IfOp>(
       isRefused, [&](OpBuilder &, Location) { b.create<scf::YieldOp>(zero); },
       [&](OpBuilder &, Location) {
         b.create<scf::YieldOp>(
-            p.toI64(p.load(p.local(shared::rankRows), {self})));
+            p.toI64(p.load(p.local(shared::rankRows), {p.rank()})));
       });
+  Value has = p.toI64(room);
+  return {p.compare(Cmp::sgt, needed.getResult(0), has), needed.getResult(0),
+          has};
+}
+
+void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
+                         bool weighted, bool streaming) {
+  ImplicitLocOpBuilder &b = p.b;
+
+  // 1.
   Header header;
   header.rows = b.create<memref::DimOp>(tensors.y, 0);
   header.window = b.create<WindowOp>(tensors.y);
-  Value room = p.toI64(header.rows);
-  Value isShort = p.compare(Cmp::sgt, needed.getResult(0), room);
-  Value capacityStatus = b.create<arith::SelectOp>(
-      isShort, p.i64(static_cast<int64_t>(Status::Capacity)), zero);
-  header.status = b.create<arith::SelectOp>(isRefused, refusal, capacityStatus);
+  Shortage shortage = buildCombineShortage(p, header.rows);
+  header.status = p.ownStatus(p.i64(0), shortage);
   Value turn = b.create<TurnOp>(shared::outputsReady);
   p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, turn, header);
-  p.failIf(isRefused, Status::Refused, zero, zero, zero);
-  p.failIf(isShort, Status::Capacity, p.toI64(self), needed.getResult(0), room);
+  p.failIfRefused(shortage);
   p.failWithPeers(shared::combineHeaders, turn);
 
   // 2.

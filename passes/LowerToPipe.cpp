@@ -9,8 +9,8 @@
 ///   1. learn the one shape of the module, and check that there is one;
 ///   2. declare the memory that programs share;
 ///   3. for each function, recognise what it does, make a program with its
-///      tensors as arguments, and have DispatchProgram.cpp or
-///      CombineProgram.cpp fill it.
+///      tensors as arguments, and have DispatchProgram.cpp, CombineProgram.cpp
+///      or UnfusedPrograms.cpp fill it.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -32,23 +32,47 @@ using namespace fusco;
 using namespace fusco::pipe;
 
 //===----------------------------------------------------------------------===//
+// The steps of the unfused form, by their layouts
+//===----------------------------------------------------------------------===//
+
+/// permute, device_major<source> to expert_major.
+static bool isToExperts(Operation *op) {
+  auto permute = dyn_cast<PermuteOp>(op);
+  return permute &&
+         isa<ExpertMajorLayoutAttr>(getLayout(permute.getOutput().getType()));
+}
+
+/// unpermute, expert_major to device_major<source>.
+static bool isFromExperts(Operation *op) {
+  auto unpermute = dyn_cast<UnpermuteOp>(op);
+  return unpermute &&
+         isa<ExpertMajorLayoutAttr>(getLayout(unpermute.getInput().getType()));
+}
+
+//===----------------------------------------------------------------------===//
 // 1. The shape
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// The rows on the experts' side of a shuffle, and its hops.
+/// The rows on the experts' side of a shuffle.
 struct Shuffle {
   Operation *op;
   RankedTensorType expertRows;
-  ArrayAttr hops;
+  bool isFused;
+  ArrayAttr hops; ///< of the fused form
 };
 } // namespace
 
 static std::optional<Shuffle> getShuffle(Operation *op) {
   if (auto dispatch = dyn_cast<DispatchOp>(op))
-    return Shuffle{op, dispatch.getRows().getType(), dispatch.getHopsAttr()};
+    return Shuffle{op, dispatch.getRows().getType(), true,
+                   dispatch.getHopsAttr()};
   if (auto combine = dyn_cast<CombineOp>(op))
-    return Shuffle{op, combine.getY().getType(), combine.getHopsAttr()};
+    return Shuffle{op, combine.getY().getType(), true, combine.getHopsAttr()};
+  if (isToExperts(op))
+    return Shuffle{op, cast<PermuteOp>(op).getOutput().getType(), false, {}};
+  if (isFromExperts(op))
+    return Shuffle{op, cast<UnpermuteOp>(op).getInput().getType(), false, {}};
   return std::nullopt;
 }
 
@@ -61,6 +85,8 @@ static LogicalResult checkShuffle(const Shuffle &shuffle) {
            << getLayout(shuffle.expertRows) << "'";
   auto direct =
       HopAttr::get(shuffle.op->getContext(), Reach::All, Unique::Assignment);
+  if (!shuffle.isFused)
+    return success();
   if (!shuffle.hops || shuffle.hops.size() != 1 || shuffle.hops[0] != direct)
     return shuffle.op->emitOpError("expected the hops of fusco-plan-direct; "
                                    "run that pass first");
@@ -103,8 +129,8 @@ static FailureOr<ShuffleShape> learnShape(ModuleOp module) {
     return failure();
   if (!first)
     return module.emitError(
-        "expected a 'fusco.dispatch' or 'fusco.combine' in the module, got "
-        "none (the unfused form is not compiled)");
+        "expected a 'fusco.dispatch', a 'fusco.combine' or their unfused forms "
+        "in the module, got none");
 
   ShuffleShape shape{.loc = first->op->getLoc()};
   shape.nodes = group.getTopology().getNodes();
@@ -130,12 +156,19 @@ static FailureOr<ShuffleShape> learnShape(ModuleOp module) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// What a function does: all of its operations, recognised.
+/// What a function does: all of its operations, recognised. It holds one of
+/// dispatch, combine, toExperts (the unfused dispatch), fromExperts (the
+/// unfused combine).
 struct FunctionContents {
   PlanOp plan;
   DispatchOp dispatch;
   CombineOp combine;
+  PermuteOp byDestination, toExperts;
+  AllToAllOp allToAll;
+  UnpermuteOp fromExperts, toTokens;
   func::ReturnOp terminator;
+
+  bool isDispatch() const { return dispatch || toExperts; }
 };
 
 struct LowerToPipePass : fusco::impl::LowerToPipePassBase<LowerToPipePass> {
@@ -148,6 +181,58 @@ private:
   void decideStores(const ShuffleShape &shape);
 };
 } // namespace
+
+/// The steps of an unfused form are all there and follow each other.
+static LogicalResult checkUnfused(FunctionContents &contents) {
+  auto [plan, dispatch, combine, byDestination, toExperts, allToAll,
+        fromExperts, toTokens, terminator] = contents;
+  if (toExperts) {
+    if (!byDestination || !allToAll || fromExperts || toTokens ||
+        allToAll.getInput() != byDestination.getOutput() ||
+        toExperts.getInput() != allToAll.getOutput())
+      return toExperts.emitOpError("expected to end the chain permute, "
+                                   "all_to_all, permute");
+    return success();
+  }
+  if (fromExperts) {
+    if (!toTokens || !allToAll || byDestination ||
+        allToAll.getInput() != fromExperts.getOutput() ||
+        toTokens.getInput() != allToAll.getOutput())
+      return fromExperts.emitOpError("expected to begin the chain unpermute, "
+                                     "all_to_all, unpermute");
+    return success();
+  }
+  for (Operation *stray : {byDestination.getOperation(),
+                           allToAll.getOperation(), toTokens.getOperation()})
+    if (stray)
+      return stray->emitOpError("expected in an unfused dispatch or combine");
+  return success();
+}
+
+/// A dispatch makes its plan, and returns it; a combine is given one.
+static FailureOr<FunctionContents> checkPlan(func::FuncOp function,
+                                             const FunctionContents &contents) {
+  for (Operation &op : function.getBody().front()) {
+    for (Value operand : op.getOperands()) {
+      if (!isa<PlanType>(operand.getType()))
+        continue;
+      if (contents.isDispatch() && !operand.getDefiningOp<PlanOp>())
+        return op.emitOpError("expected the plan to be made in the same "
+                              "function");
+      if (!contents.isDispatch() && !isa<BlockArgument>(operand))
+        return op.emitOpError("expected the plan to be an argument of the "
+                              "function");
+    }
+  }
+  PlanOp plan = contents.plan;
+  if (contents.isDispatch() &&
+      !llvm::is_contained(func::ReturnOp(contents.terminator).getOperands(),
+                          plan.getPlan()))
+    return plan.emitOpError("expected the plan to be returned");
+  if (!contents.isDispatch() && plan)
+    return plan.emitOpError("expected in the function of its dispatch");
+  return contents;
+}
 
 static FailureOr<FunctionContents> recognise(func::FuncOp function) {
   if (function.isExternal())
@@ -167,35 +252,40 @@ static FailureOr<FunctionContents> recognise(func::FuncOp function) {
             .Case([&](PlanOp o) { return take(contents.plan, o); })
             .Case([&](DispatchOp o) { return take(contents.dispatch, o); })
             .Case([&](CombineOp o) { return take(contents.combine, o); })
+            .Case([&](PermuteOp o) {
+              return take(isToExperts(o) ? contents.toExperts
+                                         : contents.byDestination,
+                          o);
+            })
+            .Case([&](AllToAllOp o) { return take(contents.allToAll, o); })
+            .Case([&](UnpermuteOp o) {
+              return take(isFromExperts(o) ? contents.fromExperts
+                                           : contents.toTokens,
+                          o);
+            })
             .Case(
                 [&](func::ReturnOp o) { return take(contents.terminator, o); })
             .Default([](Operation *o) {
-              return o->emitOpError("expected only fusco.plan, fusco.dispatch "
-                                    "and fusco.combine in a function to "
-                                    "compile");
+              return o->emitOpError("expected only operations of the fusco "
+                                    "dialect in a function to compile");
             });
     if (failed(result))
       return failure();
   }
-  if (contents.dispatch) {
-    if (contents.combine)
-      return contents.combine.emitOpError(
-          "expected in a function of its own, after the experts");
-    if (!contents.plan || contents.dispatch.getPlan() != contents.plan)
-      return contents.dispatch.emitOpError(
-          "expected the plan to be made in the same function");
-  } else if (!contents.combine) {
-    return function.emitOpError("expected a 'fusco.dispatch' or a "
-                                "'fusco.combine'");
-  } else if (contents.plan) {
-    return contents.plan.emitOpError(
-        "expected in the function of its 'fusco.dispatch'");
-  }
-  return contents;
+  int numShuffles = !!contents.dispatch + !!contents.combine +
+                    !!contents.toExperts + !!contents.fromExperts;
+  if (numShuffles != 1)
+    return function.emitOpError("expected one dispatch or one combine, fused "
+                                "or unfused, got ")
+           << numShuffles;
+  if (failed(checkUnfused(contents)))
+    return failure();
+  return checkPlan(function, contents);
 }
 
 /// The place of each tensor among the program's arguments: the function's
-/// tensor arguments, then its tensor results.
+/// tensor arguments, then its tensor results, then what lies between the steps
+/// of an unfused form, which the caller provides too.
 namespace {
 class TensorArguments {
 public:
@@ -208,20 +298,33 @@ public:
     for (Value result : terminator.getOperands())
       if (!isa<PlanType>(result.getType()))
         values.push_back(result);
+    numBound = values.size();
     names.resize(values.size());
+  }
+
+  /// \p value lies between two steps and is called \p name.
+  void addWorkspace(Value value, StringRef name) {
+    values.push_back(value);
+    names.push_back(name.str());
   }
 
   /// The function takes (or returns) \p value, which is now called \p name.
   LogicalResult bind(Operation *op, Value value, StringRef name,
                      bool isOutput) {
     ArrayRef<Value> all(values);
-    ArrayRef<Value> part =
-        isOutput ? all.drop_front(numInputs) : all.take_front(numInputs);
+    ArrayRef<Value> part = isOutput ? all.slice(numInputs, numBound - numInputs)
+                                    : all.take_front(numInputs);
+    auto type = cast<RankedTensorType>(value.getType());
+    if (type.getRank() == 2 && !type.isDynamicDim(0))
+      return op->emitOpError("expected '")
+             << name << "' to have a number of rows that is known at run time "
+             << "only, '?', got " << type;
     const Value *found = llvm::find(part, value);
     if (found == part.end())
       return op->emitOpError("expected '")
-             << name << "' to be " << (isOutput ? "returned" : "an argument")
-             << " of the function";
+             << name << "' to be "
+             << (isOutput ? "returned by" : "an argument of")
+             << " the function";
     std::string &slot = names[found - all.begin()];
     if (!slot.empty())
       return op->emitOpError("expected '")
@@ -253,7 +356,7 @@ public:
       SmallVector<NamedAttribute> entries{builder.getNamedAttr(
           ProgramOp::nameAttrName, builder.getStringAttr(name))};
       auto tensor = cast<RankedTensorType>(values[index].getType());
-      if (isa<ExpertMajorLayoutAttr>(getLayout(tensor)))
+      if (isa<ExpertMajorLayoutAttr, DeviceMajorLayoutAttr>(getLayout(tensor)))
         entries.push_back(builder.getNamedAttr(ProgramOp::expertRowsAttrName,
                                                builder.getUnitAttr()));
       if (index >= numInputs)
@@ -276,45 +379,62 @@ private:
   func::ReturnOp terminator;
   SmallVector<Value> values;
   SmallVector<std::string> names;
-  size_t numInputs;
+  size_t numInputs, numBound;
 };
 } // namespace
+
+/// Names the tensors of \p contents.
+static LogicalResult bindTensors(TensorArguments &tensors,
+                                 FunctionContents &contents) {
+  auto bindInput = [&](Operation *op, Value value, StringRef name) {
+    return tensors.bind(op, value, name, /*isOutput=*/false);
+  };
+  auto bindOutput = [&](Operation *op, Value value, StringRef name) {
+    return tensors.bind(op, value, name, /*isOutput=*/true);
+  };
+  auto [plan, dispatch, combine, byDestination, toExperts, allToAll,
+        fromExperts, toTokens, terminator] = contents;
+  if (plan && (failed(bindInput(plan, plan.getIds(), "ids")) ||
+               (plan.getWeights() &&
+                failed(bindInput(plan, plan.getWeights(), "weights")))))
+    return failure();
+  if (dispatch)
+    return failure(
+        failed(bindInput(dispatch, dispatch.getX(), "x")) ||
+        failed(bindOutput(dispatch, dispatch.getRows(), "rows")) ||
+        failed(bindOutput(dispatch, dispatch.getCounts(), "counts")) ||
+        failed(bindOutput(dispatch, dispatch.getOffsets(), "offsets")));
+  if (combine)
+    return failure(failed(bindInput(combine, combine.getY(), "y")) ||
+                   failed(bindOutput(combine, combine.getOut(), "out")));
+  if (toExperts) {
+    tensors.addWorkspace(byDestination.getOutput(), "send");
+    tensors.addWorkspace(allToAll.getOutput(), "recv");
+    return failure(
+        failed(bindInput(byDestination, byDestination.getInput(), "x")) ||
+        failed(bindOutput(toExperts, toExperts.getOutput(), "rows")));
+  }
+  tensors.addWorkspace(allToAll.getOutput(), "send");
+  tensors.addWorkspace(fromExperts.getOutput(), "recv");
+  return failure(failed(bindInput(fromExperts, fromExperts.getInput(), "y")) ||
+                 failed(bindOutput(toTokens, toTokens.getOutput(), "out")));
+}
 
 LogicalResult LowerToPipePass::lower(func::FuncOp function,
                                      const ShuffleShape &shape) {
   FailureOr<FunctionContents> contents = recognise(function);
   if (failed(contents))
     return failure();
-  auto [plan, dispatch, combine, terminator] = *contents;
-
-  TensorArguments tensors(function, terminator);
-  if (dispatch) {
-    if (failed(tensors.bind(dispatch, dispatch.getX(), "x", false)) ||
-        failed(tensors.bind(plan, plan.getIds(), "ids", false)) ||
-        (plan.getWeights() &&
-         failed(tensors.bind(plan, plan.getWeights(), "weights", false))) ||
-        failed(tensors.bind(dispatch, dispatch.getRows(), "rows", true)) ||
-        failed(tensors.bind(dispatch, dispatch.getCounts(), "counts", true)) ||
-        failed(tensors.bind(dispatch, dispatch.getOffsets(), "offsets", true)))
-      return failure();
-    if (!llvm::is_contained(terminator.getOperands(), plan.getPlan()))
-      return plan.emitOpError("expected the plan to be returned");
-  } else {
-    if (failed(tensors.bind(combine, combine.getY(), "y", false)) ||
-        failed(tensors.bind(combine, combine.getOut(), "out", true)))
-      return failure();
-    if (!isa<BlockArgument>(combine.getPlan()))
-      return combine.emitOpError("expected the plan to be an argument of the "
-                                 "function");
-  }
-  if (failed(tensors.checkAllBound()))
+  TensorArguments tensors(function, contents->terminator);
+  if (failed(bindTensors(tensors, *contents)) ||
+      failed(tensors.checkAllBound()))
     return failure();
 
   ImplicitLocOpBuilder b(function.getLoc(), function);
   SmallVector<Type> types = tensors.types();
   auto program =
       b.create<ProgramOp>(function.getSymName(), b.getFunctionType(types, {}),
-                          /*fills_plan=*/static_cast<bool>(dispatch),
+                          /*fills_plan=*/contents->isDispatch(),
                           b.getArrayAttr(tensors.attributes(b)), ArrayAttr());
   Block &body = program.getBody().emplaceBlock();
   body.addArguments(types,
@@ -323,17 +443,21 @@ LogicalResult LowerToPipePass::lower(func::FuncOp function,
   ProgramBuilder p(b, shape, program);
   auto find = [&](StringRef name) { return tensors.find(program, name); };
   int64_t bytesOfTokens = shape.maxTokens * shape.bytesPerRow();
-  if (dispatch) {
-    b.setLoc(dispatch.getLoc());
-    buildDispatch(p,
-                  {find("x"), find("ids"), find("weights"), find("rows"),
-                   find("counts"), find("offsets")},
-                  isStreaming(bytesOfTokens * shape.topk));
-  } else {
-    b.setLoc(combine.getLoc());
-    buildCombine(p, {find("y"), find("out")}, combine.getWeighted(),
-                 isStreaming(bytesOfTokens));
-  }
+  bool isRowsStreaming = isStreaming(bytesOfTokens * shape.topk);
+  bool isOutStreaming = isStreaming(bytesOfTokens);
+  DispatchTensors dispatched{find("x"),    find("ids"),    find("weights"),
+                             find("rows"), find("counts"), find("offsets")};
+  CombineTensors combined{find("y"), find("out")};
+  Workspace workspace{find("send"), find("recv")};
+  if (contents->dispatch)
+    buildDispatch(p, dispatched, isRowsStreaming);
+  else if (contents->combine)
+    buildCombine(p, combined, contents->combine.getWeighted(), isOutStreaming);
+  else if (contents->toExperts)
+    buildUnfusedDispatch(p, dispatched, workspace, isRowsStreaming);
+  else
+    buildUnfusedCombine(p, combined, workspace,
+                        contents->toTokens.getWeighted(), isRowsStreaming);
   b.create<pipe::ReturnOp>();
   function.erase();
   return success();
@@ -352,20 +476,38 @@ void LowerToPipePass::decideStores(const ShuffleShape &shape) {
   decide("combine.stores", bytesOfTokens);
 }
 
+/// What programs share, and what the library exports beside entry points, has
+/// names that nothing else in the module may have.
+static LogicalResult checkNames(ModuleOp module) {
+  for (Operation &op : module.getOps()) {
+    auto symbol = dyn_cast<SymbolOpInterface>(op);
+    if (symbol && isSharedName(symbol.getName()))
+      return op.emitError("expected another name than '")
+             << symbol.getName() << "', which compiled programs use";
+    if (isa<func::FuncOp>(op) && symbol.getName() == "library")
+      return op.emitError("expected another name than 'library', which the "
+                          "compiled library exports");
+  }
+  return success();
+}
+
 /// A weighted combine needs plans with weights, and any function may have made
 /// its plan.
 static LogicalResult checkWeights(ModuleOp module) {
-  CombineOp weighted;
-  module.walk([&](CombineOp combine) {
-    if (combine.getWeighted())
-      weighted = combine;
+  Operation *weighted = nullptr;
+  module.walk([&](Operation *op) {
+    auto combine = dyn_cast<CombineOp>(op);
+    auto unpermute = dyn_cast<UnpermuteOp>(op);
+    if ((combine && combine.getWeighted()) ||
+        (unpermute && unpermute.getWeighted()))
+      weighted = op;
   });
   WalkResult result = module.walk([&](PlanOp plan) {
     if (!weighted || plan.getWeights())
       return WalkResult::advance();
     InFlightDiagnostic diagnostic =
         plan.emitOpError("expected weights, since a combine is 'weighted'");
-    diagnostic.attachNote(weighted.getLoc()) << "it is here";
+    diagnostic.attachNote(weighted->getLoc()) << "it is here";
     return WalkResult::interrupt();
   });
   return failure(result.wasInterrupted());
@@ -374,14 +516,19 @@ static LogicalResult checkWeights(ModuleOp module) {
 void LowerToPipePass::runOnOperation() {
   ModuleOp module = getOperation();
   FailureOr<ShuffleShape> shape = learnShape(module); // 1.
-  if (failed(shape) || failed(checkWeights(module)))
+  if (failed(shape) || failed(checkWeights(module)) ||
+      failed(checkNames(module)))
     return signalPassFailure();
 
   auto group = *module.getOps<GroupOp>().begin();
   ImplicitLocOpBuilder builder(group.getLoc(), group->getContext());
   builder.setInsertionPointAfter(group);
   module->setAttr(alignRowsAttrName, builder.getI64IntegerAttr(shape->align));
-  declareSharedMemory(builder, *shape); // 2.
+  bool hasUnfused = false;
+  module.walk([&](Operation *op) {
+    hasUnfused |= isToExperts(op) || isFromExperts(op);
+  });
+  declareSharedMemory(builder, *shape, hasUnfused); // 2.
   decideStores(*shape);
 
   for (auto function :

@@ -15,6 +15,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassOptions.h"
 
 namespace fusco {
 
@@ -32,6 +33,9 @@ constexpr llvm::StringLiteral planBytesAttrName{"pipe.plan_bytes"};
 /// multiples of this many rows.
 constexpr llvm::StringLiteral alignRowsAttrName{"pipe.align_rows"};
 
+/// What fusco-add-baseline appends to a function's name.
+constexpr llvm::StringLiteral unfusedSuffix{".unfused"};
+
 /// Module attribute: an array of dictionaries {subject, choice, reason}, what
 /// passes decided and why. The compile report prints it.
 constexpr llvm::StringLiteral decisionsAttrName{"fusco.decisions"};
@@ -43,9 +47,18 @@ void recordDecision(mlir::ModuleOp module, llvm::StringRef subject,
 /// `fusco-plan-pipeline`: from intent to intent with hops.
 void buildPlanPipeline(mlir::OpPassManager &manager);
 
-/// From intent to pipe programs with assigned memory: what every target starts
-/// from. Includes the plan pipeline.
-void buildPipePipeline(mlir::OpPassManager &manager);
+struct PipePipelineOptions
+    : public mlir::PassPipelineOptions<PipePipelineOptions> {
+  Option<bool> hasBaseline{
+      *this, "baseline",
+      llvm::cl::desc("add each function's unfused form (fusco-add-baseline)"),
+      llvm::cl::init(false)};
+};
+
+/// `fusco-pipe-pipeline`: from intent to pipe programs with assigned memory,
+/// what every target starts from. Includes the plan pipeline.
+void buildPipePipeline(mlir::OpPassManager &manager,
+                       const PipePipelineOptions &options);
 
 /// Registers the passes and `fusco-plan-pipeline`.
 void registerFuscoPasses();

@@ -27,6 +27,19 @@ def PlanDirectPass : Pass<"fusco-plan-direct", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fusco::FuscoDialect"];
 }
 
+def AddBaselinePass : Pass<"fusco-add-baseline", "::mlir::ModuleOp"> {
+  let summary = "add each function's unfused form, to be measured against";
+  let description = [{
+    For each function NAME with a fusco.dispatch to expert_major or a
+    fusco.combine from it, adds a function `NAME.unfused` that does the same by
+    permute, all_to_all and permute, or by their mirror images. Such programs are
+    no entry points; fusco-run finds them in the library.
+
+    Example: test/passes/add-baseline.mlir.
+  }];
+  let dependentDialects = ["::fusco::FuscoDialect"];
+}
+
 def LowerToPipePass : Pass<"fusco-lower-to-pipe", "::mlir::ModuleOp"> {
   let summary = "from intent with hops to pipeline programs";
   let description = [{
@@ -36,7 +49,8 @@ def LowerToPipePass : Pass<"fusco-lower-to-pipe", "::mlir::ModuleOp"> {
 
     Assumes one fusco.group; functions that hold one fusco.plan and one
     fusco.dispatch of it, or one fusco.combine, straight between arguments and
-    results; hops by fusco-plan-direct; one hidden size, element type and
+    results, or the same in the unfused form, whose intermediate rows become
+    arguments too (`send`, `recv`); hops by fusco-plan-direct; one hidden size, element type and
     expert_major alignment in the module. Anything else is an error at its
     place.
 

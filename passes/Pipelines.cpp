@@ -34,7 +34,10 @@ void fusco::buildPlanPipeline(OpPassManager &manager) {
   manager.addPass(createPlanDirectPass());
 }
 
-void fusco::buildPipePipeline(OpPassManager &manager) {
+void fusco::buildPipePipeline(OpPassManager &manager,
+                              const PipePipelineOptions &options) {
+  if (options.hasBaseline)
+    manager.addPass(createAddBaselinePass());
   buildPlanPipeline(manager);
   manager.addPass(createLowerToPipePass());
   manager.addPass(createCanonicalizerPass());
@@ -48,7 +51,7 @@ void fusco::registerFuscoPasses() {
       "fusco-plan-pipeline",
       "decide how the rows of each dispatch and combine travel",
       buildPlanPipeline);
-  PassPipelineRegistration<>("fusco-pipe-pipeline",
-                             "from intent to pipe programs with memory",
-                             buildPipePipeline);
+  PassPipelineRegistration<PipePipelineOptions>(
+      "fusco-pipe-pipeline", "from intent to pipe programs with memory",
+      buildPipePipeline);
 }

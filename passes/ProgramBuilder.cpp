@@ -24,8 +24,20 @@ enum HeaderField { statusField, roomField, windowField, numHeaderFields };
 // Memory
 //===----------------------------------------------------------------------===//
 
+bool fusco::isSharedName(StringRef name) {
+  return llvm::is_contained(
+      {shared::countsArrived, shared::rowsArrived,     shared::outputsReady,
+       shared::outputsTaken,  shared::dispatchHeaders, shared::combineHeaders,
+       shared::counts,        shared::stats,           shared::histogram,
+       shared::totals,        shared::starts,          shared::bases,
+       shared::rankRows,      shared::addresses,       shared::fanout,
+       shared::ranks,         shared::slots,           shared::weights,
+       shared::unfusedCounts, shared::sendBases},
+      name);
+}
+
 void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
-                                const ShuffleShape &shape) {
+                                const ShuffleShape &shape, bool hasUnfused) {
   Type i32 = builder.getI32Type(), i64 = builder.getI64Type();
   int64_t ranks = shape.numRanks(), experts = shape.experts;
   auto counter = [&](StringRef name, Phase phase) {
@@ -60,6 +72,10 @@ void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
     buffer(table, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
   buffer(shared::weights, {shape.maxTokens, shape.topk}, builder.getF32Type(),
          Scope::Plan);
+  if (hasUnfused) {
+    buffer(shared::unfusedCounts, {ranks, experts}, i32, Scope::Plan);
+    buffer(shared::sendBases, {experts}, i32, Scope::Plan);
+  }
 }
 
 /// The type that the buffer \p name is declared with.
@@ -161,6 +177,25 @@ void ProgramBuilder::exchangeHeaders(StringRef headers, StringRef counter,
   waitAll(counter);
 }
 
+Value ProgramBuilder::ownStatus(Value otherwise, const Shortage &shortage) {
+  if (shortage.isShort)
+    otherwise = b.create<arith::SelectOp>(
+        shortage.isShort, i64(static_cast<int64_t>(Status::Capacity)),
+        otherwise);
+  Value refusal = b.create<pipe::StatusOp>();
+  Value isRefused = compare(arith::CmpIPredicate::ne, refusal, i64(0));
+  return b.create<arith::SelectOp>(isRefused, refusal, otherwise);
+}
+
+void ProgramBuilder::failIfRefused(const Shortage &shortage) {
+  Value refusal = b.create<pipe::StatusOp>(), zero = i64(0);
+  failIf(compare(arith::CmpIPredicate::ne, refusal, zero), Status::Refused,
+         zero, zero, zero);
+  if (shortage.isShort)
+    failIf(shortage.isShort, Status::Capacity, toI64(rank()), shortage.needed,
+           shortage.has);
+}
+
 void ProgramBuilder::failWithPeers(StringRef headers, Value turn) {
   Value table = local(headers);
   forEachRank([&](Value peer) {
@@ -180,6 +215,12 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn) {
     Value window = load(table, {turn, peer, index(windowField)});
     store(b.create<RemoteOp>(peer, window), addresses, {peer});
   });
+}
+
+void ProgramBuilder::addressOwn(Value tensor) {
+  Value address = b.create<RemoteOp>(rank(), b.create<WindowOp>(tensor));
+  Value addresses = local(shared::addresses);
+  forEachRank([&](Value peer) { store(address, addresses, {peer}); });
 }
 
 void ProgramBuilder::finishRows(StringRef counter) {

@@ -46,17 +46,29 @@ constexpr llvm::StringLiteral stats{"stats"}, histogram{"histogram"},
     totals{"totals"}, starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
     addresses{"addresses"}, fanout{"fanout"}, ranks{"ranks"}, slots{"slots"},
     weights{"weights"};
+constexpr llvm::StringLiteral unfusedCounts{"unfused_counts"},
+    sendBases{"send_bases"};
 } // namespace shared
 
-/// Declares the buffers and counters of \p shared at the builder's place.
+/// Whether \p name is one of them.
+bool isSharedName(llvm::StringRef name);
+
+/// Declares the buffers and counters of \p shared at the builder's place, those
+/// of the unfused form where \p hasUnfused.
 void declareSharedMemory(mlir::ImplicitLocOpBuilder &builder,
-                         const ShuffleShape &shape);
+                         const ShuffleShape &shape, bool hasUnfused);
 
 /// What a rank tells its peers in the first exchange of a program.
 struct Header {
   mlir::Value status; ///< i64: 0 or a fusco_status
   mlir::Value rows;   ///< index: room in the tensor that peers will address
   mlir::Value window; ///< i64: where that tensor is
+};
+
+/// A tensor of this rank that is too small, which all ranks must learn of.
+struct Shortage {
+  mlir::Value isShort;     ///< i1; null where nothing can be short
+  mlir::Value needed, has; ///< i64
 };
 
 /// Builds IR at one place of one program.
@@ -93,6 +105,11 @@ public:
   void exchangeHeaders(llvm::StringRef headers, llvm::StringRef counter,
                        mlir::Value turn, const Header &header,
                        llvm::function_ref<void(mlir::Value)> alsoTo = {});
+  /// What this rank's header says: the host's refusal, or else \p shortage, or
+  /// else \p otherwise (i64).
+  mlir::Value ownStatus(mlir::Value otherwise, const Shortage &shortage);
+  /// Leaves the program if the header spoke of a refusal or \p shortage.
+  void failIfRefused(const Shortage &shortage);
   /// Leaves the program if a rank's header says that it failed.
   void failWithPeers(llvm::StringRef headers, mlir::Value turn);
   /// The room for rows that rank \p rank has (i64).
@@ -100,6 +117,9 @@ public:
                      mlir::Value rank);
   /// Fills the buffer `addresses` from the windows in \p headers.
   void resolveAddresses(llvm::StringRef headers, mlir::Value turn);
+
+  /// Lets every entry of `addresses` be this rank's \p tensor.
+  void addressOwn(mlir::Value tensor);
 
   /// Makes the rows written so far visible, signals \p counter of all peers and
   /// waits for theirs.
@@ -122,7 +142,44 @@ private:
   pipe::ProgramOp program;
 };
 
-/// The tensors of a program that plans and dispatches; `weights` may be null.
+//===----------------------------------------------------------------------===//
+// PlanSteps.cpp
+//===----------------------------------------------------------------------===//
+
+struct ExchangedCounts {
+  mlir::Value turn;   ///< of the exchange
+  mlir::Value counts; ///< memref [ranks, experts]
+};
+/// Counts this rank's assignments, tells all ranks the counts, where \p exposed
+/// is, what \p room (index) it has and whether anything is wrong; leaves, all
+/// ranks together, if anything is; fills `totals`, `starts`, `bases` and
+/// `rank_rows`; leaves if some rank has too little room.
+ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
+                                   mlir::Value exposed, mlir::Value room,
+                                   const Shortage &shortage);
+
+/// Fills the descriptors, an expert's rows starting at \p bases, which are
+/// advanced. \p weights may be null.
+void buildAssignment(ProgramBuilder &p, mlir::Value ids, mlir::Value weights,
+                     mlir::Value bases);
+
+/// The experts of this rank: \p first to first + count (index).
+struct LocalExperts {
+  mlir::Value first, count;
+};
+LocalExperts buildLocalExperts(ProgramBuilder &p);
+
+/// Writes counts and offsets, either of which may be null, and zeroes the pads
+/// of \p rows.
+void buildSegments(ProgramBuilder &p, mlir::Value rows, mlir::Value counts,
+                   mlir::Value offsets);
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+/// The tensors of a program that plans and dispatches; `weights` may be null,
+/// and so may `counts` and `offsets` in the unfused form.
 struct DispatchTensors {
   mlir::Value x, ids, weights, rows, counts, offsets;
 };
@@ -134,9 +191,24 @@ void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
 struct CombineTensors {
   mlir::Value y, out;
 };
+/// CombineProgram.cpp: whether \p room (index) is too little for the rows that
+/// this rank's experts got.
+Shortage buildCombineShortage(ProgramBuilder &p, mlir::Value room);
 /// CombineProgram.cpp.
 void buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
                   bool weighted, bool streaming);
+
+/// What lies between the steps of the unfused form: rows by destination and by
+/// source.
+struct Workspace {
+  mlir::Value send, recv;
+};
+/// UnfusedPrograms.cpp.
+void buildUnfusedDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
+                          const Workspace &workspace, bool streaming);
+void buildUnfusedCombine(ProgramBuilder &p, const CombineTensors &tensors,
+                         const Workspace &workspace, bool weighted,
+                         bool streaming);
 
 } // namespace fusco
 

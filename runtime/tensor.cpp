@@ -9,12 +9,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "fusco/runtime.h"
+#include "runtime/context.h"
 #include "runtime/memory.h"
 #include "runtime/status.h"
 
 #include <algorithm>
 #include <cinttypes>
+#include <cstring>
 #include <new>
 
 using namespace fusco::runtime;
@@ -100,4 +101,41 @@ fusco_status fusco_tensor_create(fusco_context *context, DLDataType dtype,
   };
   *tensor = &made.release()->managed;
   return FUSCO_OK;
+}
+
+/// The entry of \p count \p entries that is called \p name; null if none is.
+template <typename Entry>
+static const Entry *findByName(const Entry *entries, std::int32_t count,
+                               const char *name) {
+  const Entry *end = entries + count;
+  const Entry *found = std::find_if(entries, end, [&](const Entry &entry) {
+    return std::strncmp(entry.name, name, FUSCO_NAME_BYTES) == 0;
+  });
+  return found == end ? nullptr : found;
+}
+
+fusco_status fusco_tensor_create_for(fusco_context *context,
+                                     const char *program, const char *name,
+                                     std::int64_t rows,
+                                     DLManagedTensor **tensor) {
+  if (!context || !program || !name)
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected a context, a program and a name, got NULL",
+                __func__);
+  const fusco_library_info &info = *context->library->info;
+  const fusco_program_info *found =
+      findByName(info.programs, info.numPrograms, program);
+  if (!found)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: %s has no program '%s'", __func__,
+                info.model, program);
+  const fusco_tensor_spec *spec =
+      findByName(found->tensors, found->numTensors, name);
+  if (!spec)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: %s_%s has no tensor '%s'",
+                __func__, info.model, program, name);
+  std::int64_t shape[2] = {spec->rowsKind == FUSCO_ROWS_STATIC ? spec->shape[0]
+                                                               : rows,
+                           spec->shape[1]};
+  return fusco_tensor_create(context, {spec->dtypeCode, spec->dtypeBits, 1},
+                             spec->ndim, shape, tensor);
 }

@@ -117,3 +117,33 @@ TEST_F(TensorTest, RefusesNull) {
   EXPECT_EQ(fusco_tensor_create(group.ranks[0].context, f32, 1, shape, nullptr),
             FUSCO_INVALID_ARGUMENT);
 }
+
+TEST_F(TensorTest, KnowsTheParametersOfPrograms) {
+  fusco_context *context = group.ranks[0].context;
+  const fusco_tensor_spec &spec = group.fake.info.programs[0].tensors[0];
+  DLManagedTensor *tensor = nullptr;
+  ASSERT_EQ(fusco_tensor_create_for(context, "dispatch", spec.name, 3, &tensor),
+            FUSCO_OK);
+  Tensor owner(tensor);
+  EXPECT_EQ(tensor->dl_tensor.dtype.code, spec.dtypeCode);
+  EXPECT_EQ(tensor->dl_tensor.dtype.bits, spec.dtypeBits);
+  ASSERT_EQ(tensor->dl_tensor.ndim, spec.ndim);
+  EXPECT_EQ(tensor->dl_tensor.shape[0], 3);
+  EXPECT_EQ(tensor->dl_tensor.shape[1], spec.shape[1]);
+}
+
+TEST_F(TensorTest, RefusesUnknownParameters) {
+  fusco_context *context = group.ranks[0].context;
+  DLManagedTensor *tensor = nullptr;
+  EXPECT_EQ(fusco_tensor_create_for(context, "sort", "x", 3, &tensor),
+            FUSCO_INVALID_ARGUMENT);
+  EXPECT_STREQ(fusco_last_error(),
+               "fusco_tensor_create_for: m has no program 'sort'");
+  EXPECT_EQ(fusco_tensor_create_for(context, "dispatch", "q", 3, &tensor),
+            FUSCO_INVALID_ARGUMENT);
+  EXPECT_STREQ(fusco_last_error(),
+               "fusco_tensor_create_for: m_dispatch has no tensor 'q'");
+  EXPECT_EQ(fusco_tensor_create_for(context, "dispatch", nullptr, 3, &tensor),
+            FUSCO_INVALID_ARGUMENT);
+  EXPECT_EQ(tensor, nullptr);
+}

@@ -140,7 +140,11 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   }
 
   OutputFiles files;
-  if (!runPipeline(*module, buildPipePipeline))
+  PipePipelineOptions programs;
+  programs.hasBaseline = options.hasBaseline;
+  if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
+        buildPipePipeline(manager, programs);
+      }))
     return false;
   mlir::FailureOr<fusco_library_info> info =
       getLibraryInfo(*module, target->level);

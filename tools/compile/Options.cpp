@@ -53,6 +53,8 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
     ("cpu", po::value(&options.cpu)->default_value("native"),
      "native, x86-64-v3, x86-64-v4 or another CPU that LLVM knows; native is "
      "the highest of the levels that this machine has")
+    ("no-baseline", "leave out the unfused programs that fusco-run --baseline "
+     "unfused measures against")
     ("linker", po::value(&options.linker)->default_value("c++"),
      "the C++ compiler driver that links the library")
     ("help,h", "print this")
@@ -85,6 +87,7 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   } catch (const po::error &error) {
     return fail(error.what());
   }
+  options.hasBaseline = !values.count("no-baseline");
   if (options.input.empty())
     return fail("expected an input, MODEL.mlir or -");
   if (target != "cpu")

@@ -25,6 +25,7 @@ struct Options {
   std::string output; ///< "-" is standard output, for text
   std::string cpu;
   Emit emit = Emit::So;
+  bool hasBaseline = true;    ///< add the unfused programs for fusco-run
   std::string header, report; ///< empty: not wanted
   std::string linker;         ///< the C++ compiler driver that links
 };

@@ -77,14 +77,14 @@ typedef struct fusco_library_info {
   int32_t ranksPerNode;
   int32_t topk;
   int64_t numExperts;
-  int64_t maxTokens;       /**< per rank */
-  int64_t hidden;          /**< columns of a row */
-  int64_t alignRows;       /**< expert segments start at multiples of this */
-  uint8_t dtypeCode;       /**< of a row's elements on the wire */
-  uint8_t dtypeBits;       /**< likewise */
-  uint8_t idBits;          /**< 32 or 64 */
-  uint8_t isWeighted;      /**< combine multiplies by the router's weights */
-  int32_t numPrograms;     /**< */
+  int64_t maxTokens;  /**< per rank */
+  int64_t hidden;     /**< columns of a row */
+  int64_t alignRows;  /**< expert segments start at multiples of this */
+  uint8_t dtypeCode;  /**< of a row's elements on the wire */
+  uint8_t dtypeBits;  /**< likewise */
+  uint8_t idBits;     /**< 32 or 64 */
+  uint8_t isWeighted; /**< combine multiplies by the router's weights */
+  int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */
   uint64_t planStatsBytes; /**< offset of fusco_plan_stats in a plan */

@@ -46,7 +46,8 @@ typedef enum fusco_status {
   FUSCO_VERSION_MISMATCH = 6, /**< struct or library of another ABI version */
   FUSCO_OUT_OF_MEMORY = 7,
   FUSCO_UNSUPPORTED = 8, /**< transport or CPU feature not available here */
-  FUSCO_BAD_STATE = 9    /**< the context failed before; make a new one */
+  FUSCO_BAD_STATE = 9    /**< the context or domain failed before and must be
+                              made anew, or the plan is not filled */
 } fusco_status;
 
 /** The name of a status, e.g. "FUSCO_TIMEOUT"; never NULL. */
@@ -133,6 +134,14 @@ FUSCO_API fusco_status fusco_tensor_create(fusco_context *context,
                                            DLDataType dtype, int32_t ndim,
                                            const int64_t *shape,
                                            DLManagedTensor **tensor);
+
+/** As fusco_tensor_create, for the parameter \p name of the entry point
+ *  \p program ("dispatch", "combine"), with its dtype and shape; \p rows is the
+ *  first extent where that is known at run time only. */
+FUSCO_API fusco_status fusco_tensor_create_for(fusco_context *context,
+                                               const char *program,
+                                               const char *name, int64_t rows,
+                                               DLManagedTensor **tensor);
 
 /** Runs \p rankMain on one thread per rank of \p library, each with a context
  * of a fresh domain, waits for all of them and returns the first failure in

@@ -1,0 +1,111 @@
+//===- AddBaseline.cpp - Each function's unfused form ---------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// fusco-add-baseline.
+///
+//===----------------------------------------------------------------------===//
+
+#include "dialect/FuscoOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/Passes.h"
+
+namespace fusco {
+#define GEN_PASS_DEF_ADDBASELINEPASS
+#include "passes/Passes.h.inc"
+} // namespace fusco
+
+using namespace mlir;
+using namespace fusco;
+
+/// \p rows' type in the layout device_major<order>.
+static Type withOrder(Value rows, DeviceOrder order) {
+  auto type = cast<RankedTensorType>(rows.getType());
+  return RankedTensorType::get(
+      type.getShape(), type.getElementType(),
+      DeviceMajorLayoutAttr::get(type.getContext(), order));
+}
+
+static bool isExpertMajor(RankedTensorType type) {
+  return isa<ExpertMajorLayoutAttr>(getLayout(type));
+}
+
+/// Replaces \p dispatch by its steps. Its counts and offsets go away: their
+/// results of the function are dropped by the caller.
+static Value unfuse(DispatchOp dispatch) {
+  ImplicitLocOpBuilder b(dispatch.getLoc(), dispatch);
+  Value x = dispatch.getX(), plan = dispatch.getPlan();
+  Value send =
+      b.create<PermuteOp>(withOrder(x, DeviceOrder::Destination), x, plan);
+  Value recv =
+      b.create<AllToAllOp>(withOrder(x, DeviceOrder::Source), send, plan);
+  return b.create<PermuteOp>(dispatch.getRows().getType(), recv, plan);
+}
+
+static Value unfuse(CombineOp combine) {
+  ImplicitLocOpBuilder b(combine.getLoc(), combine);
+  Value y = combine.getY(), plan = combine.getPlan();
+  Value recv = b.create<UnpermuteOp>(withOrder(y, DeviceOrder::Source), y, plan,
+                                     /*weighted=*/false);
+  Value send =
+      b.create<AllToAllOp>(withOrder(y, DeviceOrder::Destination), recv, plan);
+  return b.create<UnpermuteOp>(combine.getOut().getType(), send, plan,
+                               combine.getWeighted());
+}
+
+namespace {
+struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
+  void runOnOperation() override {
+    for (auto function :
+         llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
+      auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
+      auto combines = llvm::to_vector(function.getOps<CombineOp>());
+      // Anything else is not one shuffle, which lowering will say.
+      if (dispatches.size() + combines.size() == 1)
+        addBaseline(function);
+    }
+  }
+
+private:
+  void addBaseline(func::FuncOp function) {
+    OpBuilder b(function);
+    b.setInsertionPointAfter(function);
+    auto baseline = cast<func::FuncOp>(b.clone(*function));
+    baseline.setSymName((function.getSymName() + unfusedSuffix).str());
+
+    SmallVector<Operation *> fused;
+    llvm::SmallDenseSet<Value> dropped;
+    baseline.walk([&](Operation *op) {
+      auto dispatch = dyn_cast<DispatchOp>(op);
+      auto combine = dyn_cast<CombineOp>(op);
+      if (dispatch && isExpertMajor(dispatch.getRows().getType())) {
+        dispatch.getRows().replaceAllUsesWith(unfuse(dispatch));
+        dropped.insert(dispatch.getCounts());
+        dropped.insert(dispatch.getOffsets());
+      } else if (combine && isExpertMajor(combine.getY().getType())) {
+        combine.getOut().replaceAllUsesWith(unfuse(combine));
+      } else {
+        return;
+      }
+      fused.push_back(op);
+    });
+
+    auto terminator =
+        cast<func::ReturnOp>(baseline.getBody().front().getTerminator());
+    SmallVector<Value> kept;
+    for (Value result : terminator.getOperands())
+      if (!dropped.contains(result))
+        kept.push_back(result);
+    terminator.getOperandsMutable().assign(kept);
+    baseline.setFunctionType(b.getFunctionType(baseline.getArgumentTypes(),
+                                               ValueRange(kept).getTypes()));
+    baseline.setResAttrsAttr(nullptr);
+    for (Operation *op : fused)
+      op->erase();
+  }
+};
+} // namespace

@@ -1,0 +1,160 @@
+//===- PlanSteps.cpp - From ids to exact slots ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The steps of planning that programs share; see ProgramBuilder.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "passes/ProgramBuilder.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+using Cmp = arith::CmpIPredicate;
+
+/// The id at flat index \p bad, as i64; 0 where there is none (\p bad < 0).
+static Value loadBadId(ProgramBuilder &p, Value ids, Value bad, Value isBad) {
+  auto branch = p.b.create<scf::IfOp>(
+      isBad,
+      [&](OpBuilder &, Location) {
+        Value flat = p.toIndex(bad), topk = p.index(p.shape.topk);
+        Value id = p.load(ids, {p.b.create<arith::DivUIOp>(flat, topk),
+                                p.b.create<arith::RemUIOp>(flat, topk)});
+        Value wide = id.getType().isInteger(64) ? id : p.toI64(id);
+        p.b.create<scf::YieldOp>(wide);
+      },
+      [&](OpBuilder &, Location) { p.b.create<scf::YieldOp>(p.i64(0)); });
+  return branch.getResult(0);
+}
+
+/// The exchanged counts [ranks, experts] of \p turn.
+static Value viewCounts(ProgramBuilder &p, Value turn) {
+  OpBuilder &b = p.b;
+  Value counts = p.local(shared::counts);
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  SmallVector<OpFoldResult> offsets{turn, zero, zero};
+  SmallVector<OpFoldResult> sizes{one, b.getIndexAttr(p.shape.numRanks()),
+                                  b.getIndexAttr(p.shape.experts)};
+  SmallVector<OpFoldResult> strides(3, one);
+  auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
+      {p.shape.numRanks(), p.shape.experts}, cast<MemRefType>(counts.getType()),
+      offsets, sizes, strides));
+  return p.b.create<memref::SubViewOp>(type, counts, offsets, sizes, strides);
+}
+
+ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
+                                          Value exposed, Value room,
+                                          const Shortage &shortage) {
+  ImplicitLocOpBuilder &b = p.b;
+  Value self = p.rank(), zero = p.i64(0);
+
+  // A refused rank has no tokens, so that its counts are zero.
+  Value histogram = p.local(shared::histogram);
+  Value bad = b.create<HistogramOp>(ids, histogram);
+  Value isBad = p.compare(Cmp::sge, bad, zero);
+
+  Header header;
+  Value status = b.create<arith::SelectOp>(
+      isBad, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
+  header.status = p.ownStatus(status, shortage);
+  header.rows = room;
+  header.window = b.create<WindowOp>(exposed);
+  Value turn = b.create<TurnOp>(shared::countsArrived);
+  p.exchangeHeaders(
+      shared::dispatchHeaders, shared::countsArrived, turn, header,
+      [&](Value to) {
+        Value counts = p.peer(to, shared::counts);
+        p.forRange(p.index(0), p.index(p.shape.experts), [&](Value expert) {
+          p.store(p.load(histogram, {expert}), counts, {turn, self, expert});
+        });
+      });
+
+  p.failIfRefused(shortage);
+  Value badId = loadBadId(p, ids, bad, isBad);
+  p.failIf(isBad, Status::InvalidRouting, bad, badId, zero);
+  p.failWithPeers(shared::dispatchHeaders, turn);
+
+  Value counts = viewCounts(p, turn);
+  Value rankRows = p.local(shared::rankRows);
+  b.create<PlaceOp>(counts, self, p.local(shared::totals),
+                    p.local(shared::starts), p.local(shared::bases), rankRows,
+                    p.shape.align);
+  p.forEachRank([&](Value rank) {
+    Value needed = p.toI64(p.load(rankRows, {rank}));
+    Value has = p.roomOf(shared::dispatchHeaders, turn, rank);
+    p.failIf(p.compare(Cmp::sgt, needed, has), Status::Capacity, p.toI64(rank),
+             needed, has);
+  });
+  return {turn, counts};
+}
+
+void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,
+                            Value bases) {
+  p.b.create<AssignOp>(ids, weights, p.rank(), bases, p.local(shared::fanout),
+                       p.local(shared::ranks), p.local(shared::slots),
+                       p.local(shared::weights), p.local(shared::stats),
+                       p.shape.numRanks(), p.shape.ranksPerNode);
+}
+
+LocalExperts fusco::buildLocalExperts(ProgramBuilder &p) {
+  ImplicitLocOpBuilder &b = p.b;
+  BlockPlacement placement = p.shape.placement();
+  // BlockPlacement, as code.
+  Value self = p.rank(), larger = p.index(placement.largerRanks());
+  Value first = b.create<arith::AddIOp>(
+      b.create<arith::MulIOp>(self, p.index(placement.expertsPerRank())),
+      b.create<arith::MinSIOp>(self, larger));
+  Value isLarger = p.compare(Cmp::slt, self, larger);
+  Value count = b.create<arith::AddIOp>(
+      p.index(placement.expertsPerRank()),
+      b.create<arith::SelectOp>(isLarger, p.index(1), p.index(0)));
+  return {first, count};
+}
+
+void fusco::buildSegments(ProgramBuilder &p, Value rowsOut, Value countsOut,
+                          Value offsetsOut) {
+  ImplicitLocOpBuilder &b = p.b;
+  BlockPlacement placement = p.shape.placement();
+  Value self = p.rank(), zero = p.index(0);
+  Value totals = p.local(shared::totals), starts = p.local(shared::starts);
+  Value stats = p.local(shared::stats);
+  Value rows = p.load(p.local(shared::rankRows), {self});
+  Value endOfRows = p.toIndex(rows);
+
+  LocalExperts held = buildLocalExperts(p);
+
+  auto loop = b.create<scf::ForOp>(
+      zero, p.index(placement.maxLocalExperts()), p.index(1),
+      ValueRange{zero, p.i64(0)},
+      [&](OpBuilder &, Location, Value i, ValueRange carried) {
+        Value isHeld = p.compare(Cmp::slt, i, held.count);
+        Value expert = b.create<arith::SelectOp>(
+            isHeld, b.create<arith::AddIOp>(held.first, i), zero);
+        Value count = b.create<arith::SelectOp>(
+            isHeld, p.load(totals, {expert}), p.i32(0));
+        Value start =
+            b.create<arith::SelectOp>(isHeld, p.load(starts, {expert}), rows);
+        if (countsOut)
+          p.store(count, countsOut, {i});
+        if (offsetsOut)
+          p.store(start, offsetsOut, {i});
+        Value startIndex = p.toIndex(start);
+        b.create<ZeroRowsOp>(rowsOut, carried[0], startIndex);
+        Value end = b.create<arith::AddIOp>(startIndex, p.toIndex(count));
+        Value received = b.create<arith::AddIOp>(carried[1], p.toI64(count));
+        b.create<scf::YieldOp>(ValueRange{end, received});
+      });
+  b.create<ZeroRowsOp>(rowsOut, loop.getResult(0), endOfRows);
+  if (offsetsOut)
+    p.store(rows, offsetsOut, {p.index(placement.maxLocalExperts())});
+  // fusco_plan_stats: rowsReceived, rowsPadded.
+  p.store(loop.getResult(1), stats, {p.index(6)});
+  p.store(p.toI64(rows), stats, {p.index(7)});
+}

@@ -1,0 +1,435 @@
+// One test for each constraint of the fusco dialect, named after its label.
+// RUN: fusco-opt %s -split-input-file -verify-diagnostics
+
+//===----------------------------------------------------------------------===//
+// Topology and layouts
+//===----------------------------------------------------------------------===//
+
+// expected-error@+2 {{expected at least 1 node and 1 rank per node, got 0 and 4}}
+fusco.group @topology_c1 {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 0, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// expected-error@+2 {{expected at least 1 node and 1 rank per node, got 2 and -1}}
+fusco.group @topology_c1_ranks {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = -1>, placement = <block>}
+
+// -----
+
+// expected-error@+2 {{expected at most 65536 ranks, got 16384 nodes of 8}}
+fusco.group @topology_c2 {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 16384, ranks_per_node = 8>, placement = <block>}
+
+// -----
+
+// A product that does not fit in 64 bits.
+// expected-error@+2 {{expected at most 65536 ranks, got 4611686018427387904 nodes of 4}}
+fusco.group @topology_c2_overflow {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 4611686018427387904, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// expected-error@+1 {{expected rows of shape [rows, hidden], got 1 dimensions}}
+func.func private @layout_c1(tensor<4xbf16, #fusco.token_major>)
+
+// -----
+
+// expected-error@+1 {{expected rows of shape [rows, hidden], got 3 dimensions}}
+func.func private @layout_c1_expert_major(tensor<1x4x4xbf16, #fusco.expert_major<align = 1>>)
+
+// -----
+
+// expected-error@+1 {{expected a static hidden size of at least 1, got ?}}
+func.func private @layout_c1_rank_major(tensor<?x?xbf16, #fusco.rank_major>)
+
+// -----
+
+// expected-error@+1 {{expected a static hidden size of at least 1, got 0}}
+func.func private @layout_c1_device_major(tensor<?x0xbf16, #fusco.device_major<source>>)
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @layout_c1_no_encoding(%x: tensor<?x?xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a static hidden size of at least 1, got ?}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x?xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+// expected-error@+1 {{expected 'align' from 1 to 65536, got 0}}
+func.func private @expert_major_c1(tensor<?x4xbf16, #fusco.expert_major<align = 0>>)
+
+// -----
+
+// expected-error@+1 {{expected 'align' from 1 to 65536, got 65537}}
+func.func private @expert_major_c1_large(tensor<?x4xbf16, #fusco.expert_major<align = 65537>>)
+
+// -----
+
+// expected-error@+1 {{expected 'capacity' of at least 1, got 0}}
+func.func private @expert_slots_c1(tensor<2x0x4xbf16, #fusco.expert_slots<capacity = 0>>)
+
+// -----
+
+// expected-error@+1 {{expected the shape [experts, capacity, hidden], got 2 dimensions}}
+func.func private @expert_slots_c2(tensor<?x4xbf16, #fusco.expert_slots<capacity = 5>>)
+
+// -----
+
+// expected-error@+1 {{expected dimension 1 to be the capacity 5, got 6}}
+func.func private @expert_slots_c2_capacity(tensor<2x6x4xbf16, #fusco.expert_slots<capacity = 5>>)
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// group, plan
+//===----------------------------------------------------------------------===//
+
+// expected-error@+1 {{'fusco.group' op expected at least 1 expert, got 0}}
+fusco.group @group_c1 {experts = 0, topk = 1, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// expected-error@+1 {{expected 'topk' from 1 to 8 (the experts), got 0}}
+fusco.group @group_c2 {experts = 8, topk = 0, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// expected-error@+1 {{expected 'topk' from 1 to 8 (the experts), got 9}}
+fusco.group @group_c2_large {experts = 8, topk = 9, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// expected-error@+1 {{expected 'max_tokens' of at least 0, got -1}}
+fusco.group @group_c3 {experts = 8, topk = 2, max_tokens = -1,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// One more token would be the first not to fit.
+fusco.group @group_c4_fits {experts = 8, topk = 2, max_tokens = 268435455,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+// expected-error@+1 {{expected at most 2147483647 rows on a rank, got 4 ranks of 268435456 tokens times 2}}
+fusco.group @group_c4 {experts = 8, topk = 2, max_tokens = 268435456,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+
+// -----
+
+// A product that does not fit in 64 bits.
+// expected-error@+1 {{expected at most 2147483647 rows on a rank, got 65536 ranks of 9223372036854775807 tokens times 8}}
+fusco.group @group_c4_overflow {experts = 8, topk = 8, max_tokens = 9223372036854775807,
+  topology = <nodes = 65536, ranks_per_node = 1>, placement = <block>}
+
+// -----
+
+func.func @plan_c1(%ids: tensor<?x2xi32>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.plan %ids in @nothing : tensor<?x2xi32> -> !fusco.plan<@nothing>
+  return
+}
+
+// -----
+
+func.func @plan_c1_other_op(%ids: tensor<?x2xi32>) {
+  // expected-error@+1 {{expected @plan_c1_other_op to name a 'fusco.group'}}
+  %0 = fusco.plan %ids in @plan_c1_other_op : tensor<?x2xi32> -> !fusco.plan<@plan_c1_other_op>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @plan_c1_type(%ids: tensor<?x2xi32>) {
+  // expected-error@+1 {{expected a plan of @ep, got '!fusco.plan<@other>'}}
+  %0 = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@other>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @plan_c2(%ids: tensor<?x3xi32>) {
+  // expected-error@+1 {{expected ids of shape [?, 2], got 'tensor<?x3xi32>'}}
+  %0 = fusco.plan %ids in @ep : tensor<?x3xi32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @plan_c2_static(%ids: tensor<4x2xi32>) {
+  // expected-error@+1 {{expected ids of shape [?, 2], got 'tensor<4x2xi32>'}}
+  %0 = fusco.plan %ids in @ep : tensor<4x2xi32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @plan_c3(%ids: tensor<?x2xi32>, %weights: tensor<?x3xf32>) {
+  // expected-error@+1 {{expected weights of the shape of the ids, 'tensor<?x2xi32>', got 'tensor<?x3xf32>'}}
+  %0 = fusco.plan %ids, %weights in @ep : tensor<?x2xi32>, tensor<?x3xf32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// dispatch, combine
+//===----------------------------------------------------------------------===//
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c1(%x: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'x' to be token-major, got 'tensor<?x16xbf16, #fusco.rank_major>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c2(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'rows' in the layout expert_major, rank_major or expert_slots, got 'tensor<?x16xbf16>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c2_foreign(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'rows' in the layout expert_major, rank_major or expert_slots, got 'tensor<?x16xbf16, 1 : i64>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, 1 : i64>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c3(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of hidden size 16, got 8}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x8xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c3_element(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of element type 'bf16', got 'f16'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+func.func @dispatch_c4(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 9, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c5(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'counts' of 3 entries and 'offsets' of 4, got 'tensor<2xi32>' and 'tensor<4xi32>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<4xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 9, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c5_offsets(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'counts' of 3 entries and 'offsets' of 4, got 'tensor<3xi32>' and 'tensor<?xi32>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<3xi32>, tensor<?xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c1(%y: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'y' in the layout expert_major, rank_major or expert_slots, got 'tensor<?x16xbf16>'}}
+  %0 = fusco.combine %y by %plan : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c2(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a token-major result, got 'tensor<?x16xbf16, #fusco.expert_major<align = 1>>'}}
+  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c3(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of element type 'bf16', got 'f32'}}
+  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+    -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c3_hidden(%y: tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of hidden size 16, got 5}}
+  %0 = fusco.combine %y by %plan : tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>, !fusco.plan<@ep>
+    -> tensor<?x5xbf16>
+  return
+}
+
+// -----
+
+func.func @combine_c4(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// permute, all_to_all, unpermute
+//===----------------------------------------------------------------------===//
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @permute_c1(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected the layouts token-major to device_major<destination> or device_major<source> to expert_major, got '#fusco.token_major' to '#fusco.device_major<source>'}}
+  %0 = fusco.permute %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.device_major<source>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @permute_c2(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of hidden size 16, got 32}}
+  %0 = fusco.permute %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x32xbf16, #fusco.device_major<destination>>
+  return
+}
+
+// -----
+
+func.func @permute_c3(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.permute %x by %plan : tensor<?x16xbf16>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16, #fusco.device_major<destination>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @all_to_all_c1(%x: tensor<?x16xbf16, #fusco.device_major<source>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected the layouts device_major<destination> to device_major<source> or back, got '#fusco.device_major<source>' to '#fusco.device_major<source>'}}
+  %0 = fusco.all_to_all %x by %plan : tensor<?x16xbf16, #fusco.device_major<source>>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.device_major<source>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @all_to_all_c2(%x: tensor<?x16xbf16, #fusco.device_major<source>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of element type 'bf16', got 'f32'}}
+  %0 = fusco.all_to_all %x by %plan : tensor<?x16xbf16, #fusco.device_major<source>>, !fusco.plan<@ep>
+    -> tensor<?x16xf32, #fusco.device_major<destination>>
+  return
+}
+
+// -----
+
+func.func @all_to_all_c3(%x: tensor<?x16xbf16, #fusco.device_major<source>>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.all_to_all %x by %plan : tensor<?x16xbf16, #fusco.device_major<source>>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16, #fusco.device_major<destination>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @unpermute_c1(%x: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected the layouts expert_major to device_major<source> or device_major<destination> to token-major, got '#fusco.expert_major<align = 1>' to '#fusco.token_major'}}
+  %0 = fusco.unpermute %x by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @unpermute_c2(%x: tensor<?x16xbf16, #fusco.device_major<destination>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of hidden size 16, got 1}}
+  %0 = fusco.unpermute %x by %plan : tensor<?x16xbf16, #fusco.device_major<destination>>, !fusco.plan<@ep>
+    -> tensor<?x1xbf16>
+  return
+}
+
+// -----
+
+func.func @unpermute_c3(%x: tensor<?x16xbf16, #fusco.device_major<destination>>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.unpermute %x by %plan : tensor<?x16xbf16, #fusco.device_major<destination>>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @unpermute_c4(%x: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'weighted' only on the sum into token-major, got it on '#fusco.device_major<source>'}}
+  %0 = fusco.unpermute %x by %plan weighted : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.device_major<source>>
+  return
+}

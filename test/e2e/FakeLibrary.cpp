@@ -1,0 +1,247 @@
+//===- FakeLibrary.cpp - A library to test fusco-run with -----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Looks like what fusco-compile makes, but computes with the reference
+/// interpreter: every rank collects the inputs of all and keeps its own part of
+/// the result. The environment variable FUSCO_FAKE_FAULT makes one thing wrong,
+/// so that a test can see fusco-run find it.
+//
+//===----------------------------------------------------------------------===//
+#include "fusco/library.h"
+#include "tools/reference/Reference.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+
+using namespace fusco::reference;
+
+namespace {
+
+constexpr int numRanks = 4;
+
+Shape shapeOfModel() {
+  Shape shape;
+  shape.nodes = 2;
+  shape.ranksPerNode = 2;
+  shape.experts = 6;
+  shape.topk = 3;
+  shape.hidden = 5;
+  shape.alignRows = 4;
+  shape.type = ElementType::BF16;
+  return shape;
+}
+
+/// The inputs of all ranks, kept by each rank from dispatch to combine in place
+/// of a plan.
+std::vector<RankInput> keptInputs[numRanks];
+
+/// What a rank shows its peers.
+struct Heap {
+  uint64_t epoch; ///< how many meetings this rank came to
+  fusco_program_tensor x, ids, weights, y;
+};
+
+bool hasFault(const char *name) {
+  const char *fault = std::getenv("FUSCO_FAKE_FAULT");
+  return fault && std::string(fault) == name;
+}
+
+Heap &heapOf(const fusco_program_args *args, int64_t rank) {
+  return *reinterpret_cast<Heap *>(args->peers[rank]);
+}
+
+fusco_plan_stats &statsOf(const fusco_program_args *args) {
+  return *reinterpret_cast<fusco_plan_stats *>(args->plan);
+}
+
+/// Waits until all ranks have come as often as this one.
+int32_t meet(const fusco_program_args *args, fusco_phase phase) {
+  uint64_t epoch =
+      __atomic_add_fetch(&heapOf(args, args->rank).epoch, 1, __ATOMIC_ACQ_REL);
+  for (int peer = 0; peer != numRanks; ++peer)
+    if (int32_t status = fusco_program_wait(args, &heapOf(args, peer).epoch,
+                                            epoch, peer, phase))
+      return status;
+  return FUSCO_OK;
+}
+
+std::vector<RankInput> collectInputs(const fusco_program_args *args) {
+  const Shape shape = shapeOfModel();
+  std::vector<RankInput> inputs;
+  for (int rank = 0; rank != numRanks; ++rank) {
+    const Heap &heap = heapOf(args, rank);
+    RankInput input;
+    input.tokens = heap.x.rows;
+    auto *ids = static_cast<const int32_t *>(heap.ids.data);
+    auto *weights = static_cast<const float *>(heap.weights.data);
+    auto *x = static_cast<const uint8_t *>(heap.x.data);
+    input.ids.assign(ids, ids + input.tokens * shape.topk);
+    input.weights.assign(weights, weights + input.tokens * shape.topk);
+    input.x.assign(x, x + input.tokens * shape.bytesPerRow());
+    inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+void fillStats(const RankInput &input, const RankDispatch &result,
+               fusco_plan_stats &stats) {
+  stats = {};
+  stats.tokens = input.tokens;
+  for (int64_t id : input.ids)
+    stats.assignments += id >= 0;
+  stats.rowsUniqueRank = result.rowsUniqueRank;
+  stats.rowsUniqueNode = result.rowsUniqueNode + hasFault("plan");
+  for (int64_t count : result.counts)
+    stats.rowsReceived += count;
+  stats.rowsPadded = result.offsets.back();
+}
+
+int32_t runDispatch(const fusco_program_args *args) {
+  if (args->status)
+    return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
+  if (args->rank == 1 && hasFault("hang"))
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+  Heap &own = heapOf(args, args->rank);
+  own.x = args->tensors[0];
+  own.ids = args->tensors[1];
+  own.weights = args->tensors[2];
+  if (int32_t status = meet(args, FUSCO_PHASE_PLAN))
+    return status;
+  std::vector<RankInput> &inputs = keptInputs[args->rank];
+  inputs = collectInputs(args);
+  RankDispatch result = dispatch(shapeOfModel(), inputs)[size_t(args->rank)];
+  fillStats(inputs[size_t(args->rank)], result, statsOf(args));
+
+  auto *rows = static_cast<uint8_t *>(args->tensors[3].data);
+  auto *counts = static_cast<int32_t *>(args->tensors[4].data);
+  auto *offsets = static_cast<int32_t *>(args->tensors[5].data);
+  std::copy(result.rows.begin(), result.rows.end(), rows);
+  std::copy(result.counts.begin(), result.counts.end(), counts);
+  std::copy(result.offsets.begin(), result.offsets.end(), offsets);
+  if (args->rank == 1) {
+    const int64_t bytesPerRow = shapeOfModel().bytesPerRow();
+    if (hasFault("row"))
+      rows[2 * bytesPerRow + 3] ^= 0x80;
+    if (hasFault("pad"))
+      rows[result.rows.size() - 1] = 1;
+    if (hasFault("guard"))
+      rows[result.rows.size()] = 0;
+    if (hasFault("counts"))
+      ++counts[1];
+    if (hasFault("offsets"))
+      offsets[2] -= 4;
+    if (hasFault("status"))
+      return fusco_program_fail(args, FUSCO_INVALID_ROUTING, 7, 99, 0);
+  }
+  return meet(args, FUSCO_PHASE_ROWS);
+}
+
+int32_t runCombine(const fusco_program_args *args) {
+  if (args->status)
+    return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
+  heapOf(args, args->rank).y = args->tensors[0];
+  if (int32_t status = meet(args, FUSCO_PHASE_READY))
+    return status;
+  const bool isLate = hasFault("late"); // rank 0 reads y after others returned
+  if (isLate && args->rank == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const Shape shape = shapeOfModel();
+  std::vector<const uint8_t *> y;
+  for (int rank = 0; rank != numRanks; ++rank)
+    y.push_back(static_cast<const uint8_t *>(heapOf(args, rank).y.data));
+  const std::vector<RankInput> &inputs = keptInputs[args->rank];
+  Bytes result =
+      combine(shape, inputs, dispatch(shape, inputs), y)[size_t(args->rank)];
+  auto *out = static_cast<uint8_t *>(args->tensors[1].data);
+  std::copy(result.begin(), result.end(), out);
+  if (args->rank == 3 && hasFault("out"))
+    out[result.size() - 2] ^= 1; // the last element's lowest bit
+  return isLate ? int32_t(FUSCO_OK) : meet(args, FUSCO_PHASE_COMBINE);
+}
+
+fusco_tensor_spec spec(const char *name, uint8_t code, uint8_t bits,
+                       bool isOutput, fusco_rows_kind kind, int64_t rows,
+                       int64_t columns) {
+  fusco_tensor_spec spec = {};
+  std::strncpy(spec.name, name, FUSCO_NAME_BYTES - 1);
+  spec.dtypeCode = code;
+  spec.dtypeBits = bits;
+  spec.isOutput = isOutput;
+  spec.rowsKind = uint8_t(kind);
+  spec.ndim = columns ? 2 : 1;
+  spec.shape[0] = rows;
+  spec.shape[1] = columns;
+  return spec;
+}
+
+void addProgram(fusco_library &library, fusco_library_info &info,
+                const char *name, fusco_program_fn run,
+                const std::vector<fusco_tensor_spec> &tensors) {
+  library.programs[info.numPrograms] = run;
+  fusco_program_info &program = info.programs[info.numPrograms++];
+  std::strncpy(program.name, name, FUSCO_NAME_BYTES - 1);
+  program.writesPlan = run == runDispatch;
+  program.numTensors = int32_t(tensors.size());
+  std::copy(tensors.begin(), tensors.end(), program.tensors);
+}
+
+fusco_library makeLibrary() {
+  static fusco_library_info info = {};
+  fusco_library library = {&info, {}};
+  const Shape shape = shapeOfModel();
+  info.magic = hasFault("magic") ? 1 : FUSCO_LIBRARY_MAGIC;
+  info.abiVersion = FUSCO_ABI_VERSION + hasFault("abi");
+  info.size = sizeof info - hasFault("size");
+  std::strcpy(info.model, "fake");
+  std::strcpy(info.target, "cpu");
+  info.cpuLevel = FUSCO_CPU_AVX2;
+  info.numNodes = shape.nodes;
+  info.ranksPerNode = shape.ranksPerNode;
+  info.topk = shape.topk;
+  info.numExperts = shape.experts;
+  info.maxTokens = 64;
+  info.hidden = shape.hidden;
+  info.alignRows = shape.alignRows;
+  info.dtypeCode = kDLBfloat;
+  info.dtypeBits = 16;
+  info.idBits = 32;
+  info.isWeighted = 1;
+  info.symmetricBytes = 4096;
+  info.planBytes = 4096;
+  info.planStatsBytes = 0;
+
+  const int64_t local = shape.maxLocalExperts();
+  std::vector<fusco_tensor_spec> dispatchTensors = {
+      spec("x", kDLBfloat, 16, false, FUSCO_ROWS_TOKENS, -1, shape.hidden),
+      spec("ids", kDLInt, 32, false, FUSCO_ROWS_TOKENS, -1, shape.topk),
+      spec("weights", kDLFloat, 32, false, FUSCO_ROWS_TOKENS, -1, shape.topk),
+      spec("rows", kDLBfloat, 16, true, FUSCO_ROWS_EXPERT, -1, shape.hidden),
+      spec("counts", kDLInt, 32, true, FUSCO_ROWS_STATIC, local, 0),
+      spec("offsets", kDLInt, 32, true, FUSCO_ROWS_STATIC, local + 1, 0)};
+  std::vector<fusco_tensor_spec> combineTensors = {
+      spec("y", kDLBfloat, 16, false, FUSCO_ROWS_EXPERT, -1, shape.hidden),
+      spec("out", kDLBfloat, 16, true, FUSCO_ROWS_TOKENS, -1, shape.hidden)};
+  if (hasFault("tensor"))
+    dispatchTensors[4].dtypeBits = 8;
+  addProgram(library, info, "dispatch", runDispatch, dispatchTensors);
+  addProgram(library, info, "combine", runCombine, combineTensors);
+  if (hasFault("baseline"))
+    return library;
+  addProgram(library, info, "dispatch.unfused", runDispatch, dispatchTensors);
+  addProgram(library, info, "combine.unfused", runCombine, combineTensors);
+  return library;
+}
+
+} // namespace
+
+extern "C" FUSCO_API const fusco_library *fusco_library_get(void) {
+  static const fusco_library library = makeLibrary();
+  return &library;
+}

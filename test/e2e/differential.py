@@ -1,0 +1,169 @@
+#!/usr/bin/python3
+"""Random models through the whole tool chain, checked against the reference.
+
+Each case draws an awkward shape and routing, runs fusco-import, fusco-compile and
+fusco-run --check, and must pass bit for bit. The tools are those on PATH, or in
+--bin. Exit code 0 only if every case passed; a failure prints the commands and
+the seed that repeats it.
+"""
+import argparse
+import os
+import random
+import secrets
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+# (nodes, ranks per node)
+TOPOLOGIES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 2), (3, 3),
+              (8, 1), (1, 5)]
+# Rows that fill no vector, one that models have and is no power of two, and
+# plain ones.
+HIDDEN = [1, 7, 33, 64, 576, 2048, 2880, 3584, 7168]
+TOPK = [1, 2, 3, 6, 8, 10, 16]
+MAX_TOKENS = [1, 2, 17, 64, 257]
+ALIGN = [1, 3, 16, 128]
+COMMAND_TIMEOUT_S = 120
+
+
+class Failure(Exception):
+    pass
+
+
+def draw_shape(rng):
+    nodes, ranks_per_node = rng.choice(TOPOLOGIES)
+    ranks = nodes * ranks_per_node
+    # Fewer experts than ranks, as many, and numbers that ranks do not divide.
+    experts = rng.choice([max(1, ranks // 2), ranks, ranks + 1, 3 * ranks - 1,
+                          rng.randint(1, 70), 256])
+    return {
+        "nodes": nodes,
+        "ranks-per-node": ranks_per_node,
+        "experts": experts,
+        "topk": rng.choice([k for k in TOPK if k <= experts]),
+        "hidden": rng.choice(HIDDEN),
+        "max-tokens": rng.choice(MAX_TOKENS),
+        "dtype": rng.choice(["bf16", "f16", "f32"]),
+        "align": rng.choice(ALIGN),
+        "ids": rng.choice(["i32", "i64"]),
+    }
+
+
+def draw_ids(generator, rng, shape):
+    """[layers, rows, topk]: experts from even to a single hot one, repeated
+    within a token or not, and tokens that are not routed."""
+    layers, rows = rng.randint(1, 3), rng.randint(1, 400)
+    topk, experts = shape["topk"], shape["experts"]
+    heat = generator.random((layers, rows, experts)) ** rng.choice([1, 4])
+    heat[:, :, :max(1, experts // 8)] += rng.choice([0, 0.3, 2])
+    ids = np.argsort(-heat, axis=-1)[:, :, :topk]
+    if rng.random() < 0.3:  # repeats
+        ids[:, :, -1] = ids[:, :, 0]
+    if rng.random() < 0.6:
+        ids[generator.random(ids.shape) < rng.choice([0.05, 0.5, 0.95])] = -1
+    return ids.astype(rng.choice(["i2", "i4", "i8"]))
+
+
+def draw_weights(generator, rng, ids):
+    weights = generator.random(ids.shape)
+    if rng.random() < 0.5:  # signs, zeros, infinities, NaNs
+        special = generator.random(ids.shape)
+        weights[special < 0.2] *= -1
+        weights[special > 0.9] = 0
+        weights[special > 0.98] = np.inf
+        weights[special > 0.99] = np.nan
+    return weights.astype(rng.choice(["f2", "f4", "f8"]))
+
+
+class Case:
+    def __init__(self, number, options, folder):
+        self.rng = random.Random(f"{options.seed}/{number}")
+        self.generator = np.random.default_rng([options.seed, number])
+        self.options = options
+        self.folder = folder
+        self.commands = []
+
+    def run(self):
+        shape = draw_shape(self.rng)
+        model, library = self.path("model.mlir"), self.path("lib.so")
+        flags = [f"--{name}={value}" for name, value in shape.items()]
+        self.call("fusco-import", "--name=m", *flags, "-o", model)
+        self.call("fusco-compile", model, "--target", "cpu", "-o", library)
+
+        seed = str(self.rng.getrandbits(32))
+        run = ["fusco-run", library, "--check", "--baseline", "unfused",
+               "--seed", seed]
+        self.call(*run)
+        ids = draw_ids(self.generator, self.rng, shape)
+        np.save(self.path("ids.npy"), ids)
+        np.save(self.path("weights.npy"),
+                draw_weights(self.generator, self.rng, ids))
+        layer = str(self.rng.randrange(ids.shape[0]))
+        ranks = shape["nodes"] * shape["ranks-per-node"]
+        tokens = ",".join(
+            str(self.rng.choice([0, shape["max-tokens"],
+                                 self.rng.randint(0, shape["max-tokens"])]))
+            for _ in range(ranks))
+        self.call(*run, "--routing", self.path("ids.npy"), "--weights",
+                  self.path("weights.npy"), "--layer", layer,
+                  "--tokens-per-rank", tokens)
+        return shape
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def call(self, tool, *arguments):
+        if self.options.bin:
+            tool = os.path.join(self.options.bin, tool)
+        command = [tool, *arguments]
+        self.commands.append(shlex.join(command))
+        try:
+            result = subprocess.run(command, capture_output=True, text=True,
+                                    timeout=COMMAND_TIMEOUT_S)
+        except FileNotFoundError:
+            raise Failure(f"there is no {tool}; give --bin")
+        except subprocess.TimeoutExpired:
+            raise Failure(f"no end after {COMMAND_TIMEOUT_S} s")
+        if result.returncode != 0:
+            raise Failure(f"exit code {result.returncode}: "
+                          f"{result.stderr.strip()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0,
+                        help="number of the first case")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--bin", help="folder of the tools; default: PATH")
+    parser.add_argument("--keep", help="leave the files of a failure here")
+    options = parser.parse_args()
+    if options.seed is None:
+        options.seed = secrets.randbits(32)
+    print(f"seed {options.seed}", flush=True)
+
+    for number in range(options.first, options.first + options.cases):
+        with tempfile.TemporaryDirectory() as folder:
+            if options.keep:
+                folder = options.keep
+                os.makedirs(folder, exist_ok=True)
+            case = Case(number, options, folder)
+            try:
+                shape = case.run()
+            except Failure as failure:
+                print(f"case {number} FAILED: {failure}\n"
+                      f"  repeat with: {sys.argv[0]} --seed {options.seed} "
+                      f"--first {number} --cases 1 --keep DIR\n  "
+                      + "\n  ".join(case.commands))
+                return 1
+            print(f"case {number} passed: "
+                  + " ".join(f"{name}={value}"
+                             for name, value in shape.items()), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+# ===- lit.cfg.py - How the lit tests run --------------------*- Python -*-=== #
+#
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+# ===----------------------------------------------------------------------=== #
+#
+# \file
+# Tools, substitutions and features of the lit tests. A feature stands for
+# something that a machine may lack; a test that needs it says so with REQUIRES
+# and counts as unsupported elsewhere:
+#   ptxas        NVIDIA's assembler, on PATH or in /usr/local/cuda/bin
+#   cuda-device  a GPU that works
+#   multi-gpu    two or more of them
+#   nccl         libnccl
+#   rdma         an RDMA device
+#   traces       measured routing, a folder of .npy files: the environment
+#                variable FUSCO_TRACES, or shared/traces beside the repository
+#
+# ===----------------------------------------------------------------------=== #
+
+import ctypes.util
+import glob
+import os
+import shutil
+import subprocess
+
+import lit.formats
+from lit.llvm import llvm_config
+
+config.name = "fusco"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".mlir", ".test"]
+config.excludes = ["Inputs"]
+config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(config.fusco_obj_root, "test")
+
+# The build's own tools come first on PATH, LLVM's next: a FileCheck elsewhere
+# may be of another version. Nothing is substituted, since the tools' names stand
+# in their messages too.
+llvm_config.with_environment(
+    "PATH", [config.fusco_tools_dir, config.llvm_tools_dir], append_path=True
+)
+config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
+
+# Not the first python3 of PATH, which may be a virtual environment's.
+config.substitutions.append(("%python", "/usr/bin/python3"))
+config.substitutions.append(
+    ("%fake_library", os.path.join(config.fusco_lib_dir, "fusco-fake-library.so"))
+)
+
+
+def countGpus():
+    """The GPUs that the driver lists; 0 without a driver."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    listing = subprocess.run(
+        ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    if listing.returncode != 0:
+        return 0
+    return sum(line.startswith(b"GPU ") for line in listing.stdout.splitlines())
+
+
+config.environment["PATH"] += os.pathsep + "/usr/local/cuda/bin"
+if shutil.which("ptxas", path=config.environment["PATH"]):
+    config.available_features.add("ptxas")
+
+numGpus = countGpus()
+if numGpus >= 1:
+    config.available_features.add("cuda-device")
+if numGpus >= 2:
+    config.available_features.add("multi-gpu")
+if ctypes.util.find_library("nccl"):
+    config.available_features.add("nccl")
+if glob.glob("/sys/class/infiniband/*"):
+    config.available_features.add("rdma")
+
+traces = os.environ.get("FUSCO_TRACES") or os.path.normpath(
+    os.path.join(config.fusco_src_root, "..", "shared", "traces")
+)
+if glob.glob(os.path.join(traces, "*.npy")):
+    config.available_features.add("traces")
+    config.substitutions.append(("%traces", traces))
+
+# What compiles and links a C program against a generated library.
+config.substitutions.append(("%readme", os.path.join(config.fusco_src_root, "README.md")))
+config.substitutions.append(
+    ("%runtime_include", os.path.join(config.fusco_src_root, "runtime", "include"))
+)

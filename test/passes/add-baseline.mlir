@@ -1,0 +1,28 @@
+// RUN: fusco-opt %s --fusco-add-baseline --verify-roundtrip | FileCheck %s
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4, topology = <nodes = 1, ranks_per_node = 2>, placement = <block>}
+
+// CHECK-LABEL: func.func @dispatch(
+// CHECK: fusco.dispatch
+func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>, !fusco.plan<@ep>) {
+  %plan = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %rows, %counts, %offsets = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>
+  return %rows, %counts, %offsets, %plan : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>, !fusco.plan<@ep>
+}
+
+// Counts and offsets go; rows and plan stay.
+// CHECK-LABEL: func.func @dispatch.unfused(
+// CHECK-SAME: -> (tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !fusco.plan<@ep>)
+// CHECK-NOT: fusco.dispatch
+// CHECK: %[[SEND:.*]] = fusco.permute %{{.*}} -> tensor<?x16xbf16, #fusco.device_major<destination>>
+// CHECK: %[[RECV:.*]] = fusco.all_to_all %[[SEND]] {{.*}} -> tensor<?x16xbf16, #fusco.device_major<source>>
+// CHECK: fusco.permute %[[RECV]] {{.*}} -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>
+
+// CHECK-LABEL: func.func @combine.unfused(
+// CHECK: %[[BACK:.*]] = fusco.unpermute %{{.*}} -> tensor<?x16xbf16, #fusco.device_major<source>>
+// CHECK: %[[OWN:.*]] = fusco.all_to_all %[[BACK]] {{.*}} -> tensor<?x16xbf16, #fusco.device_major<destination>>
+// CHECK: fusco.unpermute %[[OWN]] {{.*}} weighted {{.*}} -> tensor<?x16xbf16>
+func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 4>>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  %out = fusco.combine %y by %plan weighted : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %out : tensor<?x16xbf16>
+}

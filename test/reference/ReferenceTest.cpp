@@ -1,0 +1,315 @@
+//===- ReferenceTest.cpp - Tests of the reference interpreter -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Each rule of the semantics on a case small enough to compute by hand.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/reference/Reference.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
+using namespace fusco::reference;
+
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+Bytes rowsOf(const Shape &shape, const std::vector<uint32_t> &encodings) {
+  Bytes bytes(encodings.size() * size_t(bytesPerElement(shape.type)));
+  for (size_t i = 0; i != encodings.size(); ++i)
+    storeElement(shape.type, bytes.data(), int64_t(i), encodings[i]);
+  return bytes;
+}
+
+std::vector<uint32_t> encodingsOf(const Shape &shape, const Bytes &bytes) {
+  std::vector<uint32_t> encodings;
+  for (size_t i = 0; i != bytes.size() / size_t(bytesPerElement(shape.type));
+       ++i)
+    encodings.push_back(loadElement(shape.type, bytes.data(), int64_t(i)));
+  return encodings;
+}
+
+using Encodings = std::vector<uint32_t>;
+using Counts = std::vector<int64_t>;
+
+/// An input whose rows (hidden 1) have the encodings \p x.
+RankInput inputOf(const Shape &shape, std::vector<int64_t> ids,
+                  const Encodings &x, std::vector<float> weights = {}) {
+  RankInput input;
+  input.tokens = int64_t(x.size());
+  input.ids = std::move(ids);
+  input.x = rowsOf(shape, x);
+  if (shape.weighted && weights.empty())
+    weights.assign(input.ids.size(), 1.0f);
+  input.weights = std::move(weights);
+  return input;
+}
+
+/// Combines one token of rank 0 whose assignments are to \p ids, with the float
+/// \p values as outputs of its assignments in the order of k.
+uint32_t combineOne(const Shape &shape, const std::vector<int64_t> &ids,
+                    const std::vector<float> &weights,
+                    const std::vector<float> &values) {
+  std::vector<RankInput> inputs(size_t(shape.numRanks()));
+  inputs[0] = inputOf(shape, ids, {0}, weights);
+  auto dispatched = dispatch(shape, inputs);
+  std::vector<Bytes> y;
+  std::vector<const uint8_t *> pointers;
+  for (const RankDispatch &rank : dispatched)
+    y.push_back(rank.rows);
+  for (size_t k = 0; k != ids.size(); ++k) {
+    Slot slot = dispatched[0].slots[k];
+    if (slot.rank >= 0)
+      storeElement(shape.type, y[size_t(slot.rank)].data(), slot.row,
+                   narrow(shape.type, values[k]));
+  }
+  for (const Bytes &bytes : y)
+    pointers.push_back(bytes.data());
+  return encodingsOf(shape, combine(shape, inputs, dispatched, pointers)[0])[0];
+}
+
+Shape f32Shape(int nodes, int ranksPerNode, int64_t experts, int topk) {
+  Shape shape;
+  shape.nodes = nodes;
+  shape.ranksPerNode = ranksPerNode;
+  shape.experts = experts;
+  shape.topk = topk;
+  shape.type = ElementType::F32;
+  return shape;
+}
+
+uint32_t f32(float value) { return narrow(ElementType::F32, value); }
+
+TEST(Placement, FirstRanksHoldOneExpertMoreIfTheyDoNotDivide) {
+  Shape shape = f32Shape(1, 4, 10, 1);
+  EXPECT_EQ(shape.maxLocalExperts(), 3);
+  Counts first, count, rankOf;
+  for (int rank = 0; rank != 4; ++rank) {
+    first.push_back(shape.firstExpert(rank));
+    count.push_back(shape.numLocalExperts(rank));
+  }
+  for (int64_t expert = 0; expert != 10; ++expert)
+    rankOf.push_back(shape.rankOfExpert(expert));
+  EXPECT_EQ(first, (Counts{0, 3, 6, 8}));
+  EXPECT_EQ(count, (Counts{3, 3, 2, 2}));
+  EXPECT_EQ(rankOf, (Counts{0, 0, 0, 1, 1, 1, 2, 2, 3, 3}));
+}
+
+TEST(Placement, FewerExpertsThanRanks) {
+  Shape shape = f32Shape(1, 4, 2, 1);
+  EXPECT_EQ(shape.maxLocalExperts(), 1);
+  EXPECT_EQ(shape.rankOfExpert(1), 1);
+  EXPECT_EQ(shape.numLocalExperts(2), 0);
+  EXPECT_EQ(shape.numLocalExperts(3), 0);
+}
+
+TEST(Dispatch, OrderIsSourceRankThenTokenThenK) {
+  Shape shape = f32Shape(1, 2, 4, 2);
+  // Expert 3 (rank 1) gets: rank 0 token 0 k 1, rank 0 token 1 k 0, rank 1
+  // token 0 k 0.
+  auto out = dispatch(shape, {inputOf(shape, {0, 3, 3, 2}, {10, 11}),
+                              inputOf(shape, {3, 1}, {20})});
+  EXPECT_EQ(out[0].counts, (Counts{1, 1}));
+  EXPECT_EQ(out[0].offsets, (Counts{0, 1, 2}));
+  EXPECT_EQ(encodingsOf(shape, out[0].rows), (Encodings{10, 20}));
+  EXPECT_EQ(out[1].counts, (Counts{1, 3}));
+  EXPECT_EQ(out[1].offsets, (Counts{0, 1, 4}));
+  EXPECT_EQ(encodingsOf(shape, out[1].rows), (Encodings{11, 10, 11, 20}));
+  EXPECT_EQ(out[0].slots[1].rank, 1);
+  EXPECT_EQ(out[0].slots[1].row, 1);
+  EXPECT_EQ(out[1].slots[0].rank, 1);
+  EXPECT_EQ(out[1].slots[0].row, 3);
+}
+
+TEST(Dispatch, SegmentsAreAlignedAndPadsAreZero) {
+  Shape shape = f32Shape(1, 1, 3, 1);
+  shape.alignRows = 3;
+  auto out =
+      dispatch(shape, {inputOf(shape, {2, 0, 2, 2, 2}, {1, 2, 3, 4, 5})});
+  EXPECT_EQ(out[0].counts, (Counts{1, 0, 4}));
+  EXPECT_EQ(out[0].offsets, (Counts{0, 3, 3, 9}));
+  EXPECT_EQ(encodingsOf(shape, out[0].rows),
+            (Encodings{2, 0, 0, 1, 3, 4, 5, 0, 0}));
+}
+
+TEST(Dispatch, TrailingEntriesOfARankWithFewerExperts) {
+  Shape shape = f32Shape(1, 2, 3, 1); // experts 0, 1 on rank 0; 2 on rank 1
+  shape.alignRows = 2;
+  auto out = dispatch(
+      shape, {inputOf(shape, {2, 0, 2}, {1, 2, 3}), inputOf(shape, {2}, {4})});
+  EXPECT_EQ(out[1].counts, (Counts{3, 0}));
+  EXPECT_EQ(out[1].offsets, (Counts{0, 4, 4}));
+  EXPECT_EQ(encodingsOf(shape, out[1].rows), (Encodings{1, 3, 4, 0}));
+}
+
+TEST(Dispatch, RankWithoutExpertsHasNoRows) {
+  Shape shape = f32Shape(1, 3, 2, 1);
+  shape.alignRows = 16;
+  auto out = dispatch(shape, {inputOf(shape, {}, {}), inputOf(shape, {}, {}),
+                              inputOf(shape, {1, 0}, {7, 8})});
+  EXPECT_EQ(out[2].counts, (Counts{0}));
+  EXPECT_EQ(out[2].offsets, (Counts{0, 0}));
+  EXPECT_TRUE(out[2].rows.empty());
+  EXPECT_EQ(out[0].offsets, (Counts{0, 16}));
+  EXPECT_EQ(encodingsOf(shape, out[0].rows)[0], 8u);
+}
+
+TEST(Dispatch, UnroutedAndRepeatedExperts) {
+  Shape shape = f32Shape(1, 1, 2, 3);
+  auto out = dispatch(shape, {inputOf(shape, {1, -1, 1, -1, -1, -1}, {5, 6})});
+  EXPECT_EQ(out[0].counts, (Counts{0, 2}));
+  EXPECT_EQ(encodingsOf(shape, out[0].rows), (Encodings{5, 5}));
+  EXPECT_EQ(out[0].slots[0].row, 0);
+  EXPECT_EQ(out[0].slots[1].rank, -1);
+  EXPECT_EQ(out[0].slots[2].row, 1);
+}
+
+TEST(Dispatch, MovedRowsKeepTheirBits) {
+  Shape shape = f32Shape(1, 1, 1, 1);
+  shape.type = ElementType::BF16;
+  shape.hidden = 3;
+  RankInput input;
+  input.tokens = 1;
+  input.ids = {0};
+  input.weights = {1.0f};
+  input.x = rowsOf(shape, {0xFF81, 0x8000, 0x0001}); // signalling NaN, -0
+  auto out = dispatch(shape, {input});
+  EXPECT_EQ(encodingsOf(shape, out[0].rows),
+            (Encodings{0xFF81, 0x8000, 0x0001}));
+}
+
+TEST(Dispatch, TrafficCountsEachRankAndEachOtherNodeOnce) {
+  Shape shape = f32Shape(2, 2, 4, 4); // expert e on rank e; nodes {0,1}, {2,3}
+  std::vector<RankInput> inputs(4);
+  inputs[0] =
+      inputOf(shape, {0, 1, 1, 2, 2, 3, 2, 3, -1, -1, -1, -1}, {1, 2, 3});
+  inputs[3] = inputOf(shape, {0, 1, 2, 3}, {4});
+  auto out = dispatch(shape, inputs);
+  EXPECT_EQ(out[0].rowsUniqueRank, 3 + 2);
+  EXPECT_EQ(out[0].rowsUniqueNode, 1 + 1);
+  EXPECT_EQ(out[3].rowsUniqueRank, 4);
+  EXPECT_EQ(out[3].rowsUniqueNode, 1);
+  EXPECT_EQ(out[1].rowsUniqueRank, 0);
+}
+
+TEST(Dispatch, RefusesWhatDoesNotFit) {
+  Shape shape = f32Shape(1, 1, 2, 1);
+  EXPECT_THROW(dispatch(shape, {}), std::invalid_argument);
+  EXPECT_THROW(dispatch(shape, {inputOf(shape, {2}, {0})}),
+               std::invalid_argument);
+  EXPECT_THROW(dispatch(shape, {inputOf(shape, {-2}, {0})}),
+               std::invalid_argument);
+  EXPECT_THROW(dispatch(shape, {inputOf(shape, {0, 0}, {0})}),
+               std::invalid_argument);
+}
+
+TEST(Combine, WithinARankIsAFusedChainOverK) {
+  Shape shape = f32Shape(1, 1, 1, 2);
+  // (1 + u)^2 = 1 + 2u + u^2 with u = 2^-12: u^2 survives only in a fused
+  // multiply-add whose addend cancels the rest.
+  float v = 1.0f + 0x1p-12f;
+  EXPECT_EQ(combineOne(shape, {0, 0}, {1.0f, v}, {-(1.0f + 0x1p-11f), v}),
+            f32(0x1p-24f));
+}
+
+TEST(Combine, KAscends) {
+  Shape shape = f32Shape(1, 1, 1, 3);
+  EXPECT_EQ(combineOne(shape, {0, 0, 0}, {1, 1, 1}, {1e30f, -1e30f, 1.0f}),
+            f32(1.0f));
+  EXPECT_EQ(combineOne(shape, {0, 0, 0}, {1, 1, 1}, {1.0f, 1e30f, -1e30f}),
+            f32(0.0f));
+}
+
+TEST(Combine, RanksAreSummedApartFromEachOther) {
+  // k order is 1e30 (rank 0), 1 (rank 1), -1e30 (rank 0): rank 0 cancels first.
+  Shape shape = f32Shape(1, 2, 2, 3);
+  EXPECT_EQ(combineOne(shape, {0, 1, 0}, {1, 1, 1}, {1e30f, 1.0f, -1e30f}),
+            f32(1.0f));
+}
+
+TEST(Combine, RanksAscendWhateverK) {
+  Shape shape = f32Shape(1, 3, 3, 3);
+  // ((1e30 of rank 0) + (-1e30 of rank 1)) + (1 of rank 2)
+  EXPECT_EQ(combineOne(shape, {2, 0, 1}, {1, 1, 1}, {1.0f, 1e30f, -1e30f}),
+            f32(1.0f));
+}
+
+TEST(Combine, NodesAreSummedApartFromEachOther) {
+  // Nodes {0,1}, {2,3}: 1 + (1e30 - 1e30). One sum over all ranks would lose
+  // the 1.
+  Shape shape = f32Shape(2, 2, 4, 3);
+  EXPECT_EQ(combineOne(shape, {0, 2, 3}, {1, 1, 1}, {1.0f, 1e30f, -1e30f}),
+            f32(1.0f));
+}
+
+TEST(Combine, ZerosAndTokensWithoutAssignment) {
+  Shape shape = f32Shape(2, 2, 4, 2);
+  EXPECT_EQ(combineOne(shape, {-1, -1}, {1, 1}, {0, 0}), 0u);
+  // +0 starts the chain: fma(1, -0, +0) is +0.
+  EXPECT_EQ(combineOne(shape, {0, -1}, {1, 1}, {-0.0f, 0}), 0u);
+  // An underflow of the final rounding keeps the sign.
+  shape.type = ElementType::BF16;
+  EXPECT_EQ(combineOne(shape, {3, -1}, {-0x1p-100f, 1}, {0x1p-60f, 0}),
+            0x8000u);
+}
+
+TEST(Combine, UnweightedIsWeightOne) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  shape.weighted = false;
+  EXPECT_EQ(combineOne(shape, {1, 0}, {}, {0.25f, 0.5f}), f32(0.75f));
+}
+
+TEST(Combine, WeightsOfUnroutedAssignmentsDoNotMatter) {
+  Shape shape = f32Shape(1, 1, 1, 2);
+  EXPECT_EQ(combineOne(shape, {0, -1}, {2.0f, infinity}, {3.0f, 0}), f32(6.0f));
+}
+
+TEST(Combine, OneRoundingAtTheEnd) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  shape.type = ElementType::BF16;
+  // Each addend is half a unit of 1.0; rounded one by one they would vanish.
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-8f}), 0x3F80u);
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x3p-8f}), 0x3F82u);
+  Shape three = f32Shape(1, 1, 1, 3);
+  three.type = ElementType::BF16;
+  EXPECT_EQ(combineOne(three, {0, 0, 0}, {1, 1, 1}, {1.0f, 0x1p-8f, 0x1p-8f}),
+            0x3F81u);
+}
+
+TEST(Combine, OverflowOnlyAtTheEnd) {
+  Shape shape = f32Shape(1, 1, 1, 2);
+  shape.type = ElementType::F16;
+  EXPECT_EQ(combineOne(shape, {0, 0}, {2.0f, -1.0f}, {60000.0f, 60000.0f}),
+            narrow(ElementType::F16, 60000.0f));
+  EXPECT_EQ(combineOne(shape, {0, 0}, {1.0f, 1.0f}, {60000.0f, 60000.0f}),
+            0x7C00u);
+}
+
+TEST(Combine, DenormalsAreKept) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {0x1p-149f, 0x1p-149f}), 2u);
+  shape.type = ElementType::BF16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {0.5f, 0.5f}, {0x1p-132f, 0x1p-132f}),
+            2u);
+}
+
+TEST(Combine, EveryNaNHasOneEncoding) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {infinity, -infinity}),
+            0x7FFFFFFFu);
+  EXPECT_EQ(combineOne(shape, {0, 0}, {0.0f, 1}, {infinity, 0}), 0x7FFFFFFFu);
+  shape.type = ElementType::F16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {std::nanf(""), 1}, {1, 1}), 0x7FFFu);
+  shape.type = ElementType::BF16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {-std::nanf(""), 1}, {1, 1}), 0x7FFFu);
+}
+
+} // namespace

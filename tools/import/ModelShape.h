@@ -1,0 +1,36 @@
+//===- ModelShape.h - What a module is made from ----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The numbers and choices that fusco-import writes as a module.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_TOOLS_IMPORT_MODELSHAPE_H
+#define FUSCO_TOOLS_IMPORT_MODELSHAPE_H
+
+#include <cstdint>
+#include <string>
+
+namespace fusco::importer {
+
+struct ModelShape {
+  std::string name;    ///< a C identifier
+  int64_t hidden = 0;  ///< columns of a row
+  int64_t experts = 0; ///< of the whole model
+  int64_t topk = 0;    ///< experts that a token is sent to
+  int64_t nodes = 0;
+  int64_t ranksPerNode = 0;
+  int64_t maxTokens = 0; ///< of one rank
+  int64_t alignRows = 1; ///< expert segments start at multiples of this
+  std::string dtype;     ///< of a row's elements, as MLIR spells it
+  std::string idType;    ///< of expert ids, likewise
+  bool isFused = true;   ///< dispatch and combine, not their parts
+};
+
+} // namespace fusco::importer
+
+#endif // FUSCO_TOOLS_IMPORT_MODELSHAPE_H

@@ -1,0 +1,358 @@
+//===- Options.cpp - fusco-import's command line --------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Integers and choices are tables; a flag wins over the config file.
+///
+//===----------------------------------------------------------------------===//
+
+#include "tools/import/Options.h"
+
+#include "tools/import/Error.h"
+#include "tools/import/HuggingFaceConfig.h"
+#include <boost/program_options.hpp>
+#include <charconv>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <vector>
+
+using namespace fusco::importer;
+namespace po = boost::program_options;
+
+namespace {
+
+/// A flag that takes an integer of at most 2^31 - 1.
+struct IntegerFlag {
+  const char *name;
+  int64_t ModelShape::*field;
+  int64_t min;
+  std::optional<ConfigFact> fact;      ///< where --hf can give it
+  std::optional<int64_t> defaultValue; ///< none: required
+  const char *help;
+};
+
+/// A flag that takes one of some words, the first of them by default.
+struct ChoiceFlag {
+  const char *name;
+  std::vector<std::string> choices;
+  const char *help;
+};
+
+/// A value and what to call it in a message about it.
+struct Sourced {
+  int64_t value;
+  std::string where;
+};
+
+} // namespace
+
+static const std::vector<IntegerFlag> &integerFlags() {
+  static const std::vector<IntegerFlag> flags = {
+      {"hidden", &ModelShape::hidden, 1, ConfigFact::Hidden, std::nullopt,
+       "elements of a token's row"},
+      {"experts", &ModelShape::experts, 1, ConfigFact::Experts, std::nullopt,
+       "experts of a layer, over all ranks"},
+      {"topk", &ModelShape::topk, 1, ConfigFact::TopK, std::nullopt,
+       "experts that a token is routed to"},
+      {"nodes", &ModelShape::nodes, 1, std::nullopt, std::nullopt,
+       "nodes of the expert-parallel group"},
+      {"ranks-per-node", &ModelShape::ranksPerNode, 1, std::nullopt,
+       std::nullopt, "ranks of a node"},
+      {"max-tokens", &ModelShape::maxTokens, 0, std::nullopt, std::nullopt,
+       "most tokens that a rank holds"},
+      {"align", &ModelShape::alignRows, 1, std::nullopt, 1,
+       "an expert's rows start at a multiple of this; default 1"}};
+  return flags;
+}
+
+static const std::vector<ChoiceFlag> &choiceFlags() {
+  static const std::vector<ChoiceFlag> flags = {
+      {"dtype", {"bf16", "f16", "f32"}, "elements of a row"},
+      {"dispatch-dtype",
+       {"bf16", "f8E4M3FN"},
+       "elements of a row under way; default: those of --dtype, and no other "
+       "is supported yet"},
+      {"layout",
+       {"expert_major", "rank_major", "expert_slots"},
+       "how dispatch leaves rows; only expert_major is supported yet"},
+      {"ids", {"i32", "i64"}, "integers that hold an expert's id"},
+      {"form",
+       {"fused", "unfused"},
+       "dispatch and combine, or permute and all_to_all as a framework runs "
+       "them"}};
+  return flags;
+}
+
+/// "bf16|f16|f32".
+static std::string alternatives(const std::vector<std::string> &choices) {
+  std::string text;
+  for (const std::string &choice : choices)
+    text += (text.empty() ? "" : "|") + choice;
+  return text;
+}
+
+static po::options_description describeFlags() {
+  po::options_description flags("Flags");
+  auto add = flags.add_options();
+  auto argument = [](const char *name) {
+    return po::value<std::string>()->value_name(name);
+  };
+  add("name", argument("N"),
+      "the model's name, a C identifier; default with --hf: its model_type");
+  for (const IntegerFlag &flag : integerFlags())
+    add(flag.name, argument("INT"), flag.help);
+  // The description owns the strings that it is given.
+  for (const ChoiceFlag &flag : choiceFlags())
+    add(flag.name, argument(alternatives(flag.choices).c_str()), flag.help);
+  add("capacity", argument("INT"),
+      "rows of an expert in the layout expert_slots; not supported yet");
+  add("hf", argument("FILE"),
+      "take name, hidden, experts, topk and dtype from a Hugging Face "
+      "config.json where no flag gives them");
+  add("output,o", argument("FILE"),
+      "write the module here; default: standard output");
+  add("help,h", "print this and exit");
+  add("version", "print the version and exit");
+  return flags;
+}
+
+/// Reads the command line's words; Boost's own errors become usage errors.
+static po::variables_map parseFlags(int argc, const char *const *argv,
+                                    const po::options_description &flags) {
+  namespace style = po::command_line_style;
+  // No guessing: a flag that is added later must not change what an abbreviated
+  // one means.
+  int flagStyle = style::default_style & ~style::allow_guessing;
+  po::variables_map given;
+  try {
+    po::parsed_options parsed = po::command_line_parser(argc, argv)
+                                    .options(flags)
+                                    .style(flagStyle)
+                                    .run();
+    for (const po::option &option : parsed.options)
+      if (option.position_key >= 0)
+        throw Error(Error::BadUsage, "expected only flags, got " +
+                                         inQuotes(option.value.front()) +
+                                         "; see fusco-import --help");
+    po::store(parsed, given);
+  } catch (const po::error &error) {
+    throw Error(Error::BadUsage,
+                std::string(error.what()) + "; see fusco-import --help");
+  }
+  return given;
+}
+
+static std::string textOf(const po::variables_map &given, const char *flag) {
+  return given[flag].as<std::string>();
+}
+
+static std::string choose(const po::variables_map &given,
+                          const ChoiceFlag &flag) {
+  if (!given.count(flag.name))
+    return flag.choices.front();
+  std::string text = textOf(given, flag.name);
+  for (const std::string &choice : flag.choices)
+    if (text == choice)
+      return choice;
+  throw Error(Error::BadUsage, "expected --" + std::string(flag.name) +
+                                   " to be " + alternatives(flag.choices) +
+                                   ", got " + inQuotes(text));
+}
+
+static int64_t parseInteger(const std::string &text, const std::string &flag) {
+  int64_t value = 0;
+  const char *end = text.data() + text.size();
+  auto [stop, failure] = std::from_chars(text.data(), end, value);
+  if (failure == std::errc::result_out_of_range)
+    throw Error(Error::BadInput, "expected " + flag +
+                                     " to be an integer of 64 bits, got " +
+                                     inQuotes(text));
+  if (failure != std::errc() || stop != end)
+    throw Error(Error::BadUsage, "expected " + flag +
+                                     " to be an integer, got " +
+                                     inQuotes(text));
+  return value;
+}
+
+static bool isIdentifier(const std::string &text) {
+  auto isLetter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  auto isDigit = [](char c) { return c >= '0' && c <= '9'; };
+  if (text.empty() || isDigit(text.front()))
+    return false;
+  for (char c : text)
+    if (!isLetter(c) && !isDigit(c))
+      return false;
+  return true;
+}
+
+/// The name becomes the prefix of C symbols and a field of the library.
+static void checkName(const std::string &name, const std::string &where,
+                      Error::Kind kind) {
+  constexpr size_t maxBytes = 63; // FUSCO_NAME_BYTES with its end
+  if (!isIdentifier(name) || name.size() > maxBytes)
+    throw Error(kind, "expected " + where +
+                          " to be a C identifier of at most " +
+                          std::to_string(maxBytes) + " characters, got " +
+                          inQuotes(name));
+  if (name == "fusco" || name.compare(0, 6, "fusco_") == 0)
+    throw Error(kind, "expected " + where +
+                          " to be other than the runtime's own prefix, got " +
+                          inQuotes(name));
+}
+
+/// --name, or else the config's model_type.
+static std::string readName(const po::variables_map &given,
+                            const std::optional<HuggingFaceConfig> &config) {
+  if (given.count("name")) {
+    std::string name = textOf(given, "name");
+    checkName(name, "--name", Error::BadUsage);
+    return name;
+  }
+  auto found = config->string(ConfigFact::ModelType);
+  if (!found)
+    throw Error(Error::BadInput, "expected --name, or 'model_type' in " +
+                                     inQuotes(textOf(given, "hf")) +
+                                     "; got neither");
+  // Such as "gpt-oss": a name for people.
+  std::string name = found->value;
+  for (char &c : name)
+    if (c == '-' || c == '.')
+      c = '_';
+  checkName(name, found->where, Error::BadInput);
+  return name;
+}
+
+/// --dtype, or else the config's.
+static std::string readDtype(const po::variables_map &given,
+                             const std::optional<HuggingFaceConfig> &config,
+                             const std::string &chosen) {
+  if (given.count("dtype") || !config)
+    return chosen;
+  auto found = config->string(ConfigFact::Dtype);
+  if (!found)
+    return chosen;
+  static const std::map<std::string, std::string> dtypes = {
+      {"bfloat16", "bf16"}, {"float16", "f16"}, {"float32", "f32"}};
+  auto dtype = dtypes.find(found->value);
+  if (dtype == dtypes.end())
+    throw Error(Error::BadInput,
+                "expected " + found->where +
+                    " to be bfloat16, float16 or float32, got " +
+                    inQuotes(found->value) + "; give --dtype");
+  return dtype->second;
+}
+
+/// What the options may say one day and the compiler cannot do yet.
+static void refuseUnsupported(const po::variables_map &given,
+                              const std::string &layout,
+                              const std::string &dtype,
+                              const std::string &dispatchDtype) {
+  if (layout != "expert_major")
+    throw Error(Error::BadInput, "--layout " + layout +
+                                     " is not supported yet; expected "
+                                     "expert_major");
+  if (given.count("capacity"))
+    throw Error(Error::BadInput,
+                "--capacity is not supported yet: it belongs to --layout "
+                "expert_slots; expected --layout expert_major without it");
+  if (given.count("dispatch-dtype") && dispatchDtype != dtype)
+    throw Error(Error::BadInput, "--dispatch-dtype " + dispatchDtype +
+                                     " is not supported yet with rows of " +
+                                     dtype +
+                                     "; expected the dtype of the rows");
+}
+
+/// Names every required flag that neither the command line nor a config can
+/// give.
+static void checkRequired(const po::variables_map &given) {
+  bool hasConfig = given.count("hf");
+  std::string missing;
+  auto require = [&](const char *flag, bool isInConfig) {
+    if (!given.count(flag) && !(isInConfig && hasConfig))
+      missing += (missing.empty() ? "--" : ", --") + std::string(flag);
+  };
+  require("name", true);
+  for (const IntegerFlag &flag : integerFlags())
+    if (!flag.defaultValue)
+      require(flag.name, flag.fact.has_value());
+  if (!missing.empty())
+    throw Error(Error::BadUsage,
+                "expected " + missing + ", got none; see fusco-import --help");
+}
+
+static Sourced readInteger(const po::variables_map &given,
+                           const std::optional<HuggingFaceConfig> &config,
+                           const IntegerFlag &flag) {
+  std::string name = "--" + std::string(flag.name);
+  Sourced result{0, name};
+  if (given.count(flag.name)) {
+    result.value = parseInteger(textOf(given, flag.name), name);
+  } else if (flag.fact && config) {
+    auto found = config->integer(*flag.fact, name);
+    result = {found.value, found.where};
+  } else {
+    result.value = *flag.defaultValue;
+  }
+  constexpr int64_t max = std::numeric_limits<int32_t>::max();
+  if (result.value < flag.min || result.value > max)
+    throw Error(Error::BadInput, "expected " + result.where + " to be from " +
+                                     std::to_string(flag.min) + " to " +
+                                     std::to_string(max) + ", got " +
+                                     std::to_string(result.value));
+  return result;
+}
+
+std::optional<Options> fusco::importer::parseOptions(int argc,
+                                                     const char *const *argv) {
+  po::options_description flags = describeFlags();
+  po::variables_map given = parseFlags(argc, argv, flags);
+  if (given.count("help")) {
+    std::cout << "usage: fusco-import [flags]\n\n"
+                 "Writes the MLIR module of a mixture-of-experts shuffle from "
+                 "a model's shape.\n\n"
+              << flags;
+    return std::nullopt;
+  }
+  if (given.count("version")) {
+    std::cout << "fusco-import " FUSCO_VERSION "\n";
+    return std::nullopt;
+  }
+
+  std::map<std::string, std::string> chosen;
+  for (const ChoiceFlag &flag : choiceFlags())
+    chosen[flag.name] = choose(given, flag);
+  checkRequired(given);
+  std::optional<HuggingFaceConfig> config;
+  if (given.count("hf"))
+    config.emplace(textOf(given, "hf"));
+
+  Options options;
+  options.output = given.count("output") ? textOf(given, "output") : "-";
+  ModelShape &shape = options.shape;
+  shape.name = readName(given, config);
+  shape.dtype = readDtype(given, config, chosen["dtype"]);
+  shape.idType = chosen["ids"];
+  shape.isFused = chosen["form"] == "fused";
+  refuseUnsupported(given, chosen["layout"], shape.dtype,
+                    chosen["dispatch-dtype"]);
+
+  std::string topkWhere;
+  for (const IntegerFlag &flag : integerFlags()) {
+    Sourced integer = readInteger(given, config, flag);
+    shape.*flag.field = integer.value;
+    if (flag.field == &ModelShape::topk)
+      topkWhere = integer.where;
+  }
+  if (shape.topk > shape.experts)
+    throw Error(Error::BadInput, "expected " + topkWhere + " to be from 1 to " +
+                                     std::to_string(shape.experts) +
+                                     " (the number of experts), got " +
+                                     std::to_string(shape.topk));
+  return options;
+}

@@ -1,0 +1,120 @@
+//===- Reference.h - What dispatch and combine must compute -----*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The reference interpreter: dispatch and combine of N ranks in one process,
+/// without threads, in plain scalar code. It follows the text of the semantics
+/// and knows nothing of plans, passes or targets; every target must give the
+/// same bits.
+///
+/// Terms: a token is a row of a rank's `x`; an assignment is a (token, k) whose
+/// expert id is not -1; rank r is local rank r mod ranksPerNode of node
+/// r div ranksPerNode.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_REFERENCE_REFERENCE_H
+#define FUSCO_TOOLS_REFERENCE_REFERENCE_H
+
+#include "tools/reference/Float.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace fusco::reference {
+
+/// A row-major array of rows as raw bytes.
+using Bytes = std::vector<uint8_t>;
+
+/// What is equal on all ranks.
+struct Shape {
+  int nodes = 1;
+  int ranksPerNode = 1;
+  int64_t experts = 1;
+  int topk = 1;
+  int64_t hidden = 1;    ///< elements of a row
+  int64_t alignRows = 1; ///< segments start at multiples of this
+  ElementType type = ElementType::BF16;
+  bool weighted = true; ///< false: every weight is 1
+
+  int numRanks() const { return nodes * ranksPerNode; }
+  int64_t bytesPerRow() const { return hidden * bytesPerElement(type); }
+
+  /// Block placement: ranks in order hold ceil(experts / ranks) experts (the
+  /// first experts mod ranks of them) or floor(experts / ranks), which is 0 if
+  /// there are fewer experts than ranks.
+  int64_t numLocalExperts(int rank) const;
+  int64_t firstExpert(int rank) const;
+  int rankOfExpert(int64_t expert) const;
+  /// ceil(experts / ranks): what `counts` has room for on every rank.
+  int64_t maxLocalExperts() const;
+};
+
+/// One rank's arguments.
+struct RankInput {
+  int64_t tokens = 0;
+  std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
+  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
+  Bytes x;                    ///< [tokens, hidden]
+};
+
+/// Where an assignment's row lies; rank -1 if the id was -1.
+struct Slot {
+  int rank = -1;
+  int64_t row = -1;
+};
+
+/// What dispatch gives one rank.
+struct RankDispatch {
+  /// The expert-major rows [offsets.back(), hidden]. Per local expert in
+  /// ascending id a segment that starts at a multiple of alignRows, its rows in
+  /// the order (source rank, token, k), bits as they were; pad rows are zero
+  /// bytes. The last segment is padded like the others.
+  Bytes rows;
+  /// [maxLocalExperts()] assignments per local expert; 0 where the rank has
+  /// fewer experts.
+  std::vector<int64_t> counts;
+  /// [maxLocalExperts() + 1] start row of each local expert's segment; the
+  /// entry after the last expert, and all that follow, are the number of rows,
+  /// pads counted.
+  std::vector<int64_t> offsets;
+  /// [tokens, topk] where this rank's own assignments went.
+  std::vector<Slot> slots;
+
+  // Traffic that this rank's tokens need at least.
+  int64_t rowsUniqueRank = 0; ///< (token, rank) pairs, own rank included
+  int64_t rowsUniqueNode = 0; ///< (token, node other than its own) pairs
+};
+
+/// Dispatches \p inputs, one per rank. Throws std::invalid_argument if a size
+/// does not fit the shape or an id is outside [-1, experts).
+std::vector<RankDispatch> dispatch(const Shape &shape,
+                                   const std::vector<RankInput> &inputs);
+
+/// Combines the experts' outputs \p y, per rank [at least offsets.back(),
+/// hidden], into one [tokens, hidden] array per rank:
+///
+///   - within a rank that holds assignments of the token, acc = fma(w, y, acc)
+///     over them, k ascending, from +0, in float32 (w = 1 if not weighted);
+///   - these sums are added in ascending order of the ranks of a node, and the
+///     nodes' sums in ascending order of the nodes, each time starting from the
+///     first that takes part;
+///   - the result is rounded once, see narrow(). A token without an assignment
+///     gives +0.
+///
+/// Throws std::invalid_argument if a size does not fit.
+std::vector<Bytes> combine(const Shape &shape,
+                           const std::vector<RankInput> &inputs,
+                           const std::vector<RankDispatch> &dispatched,
+                           const std::vector<const uint8_t *> &y);
+
+/// combine() for the tokens of one rank, that of \p input and \p slots.
+Bytes combineRank(const Shape &shape, const RankInput &input,
+                  const std::vector<Slot> &slots,
+                  const std::vector<const uint8_t *> &y);
+
+} // namespace fusco::reference
+
+#endif // FUSCO_TOOLS_REFERENCE_REFERENCE_H

@@ -1,0 +1,48 @@
+//===- Bench.h - Times of a library's programs ------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Times dispatch, combine and what they are compared with: from inputs ready
+/// to outputs ready, planning included, slowest rank, median of many.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_BENCH_H
+#define FUSCO_TOOLS_RUN_BENCH_H
+
+#include "tools/run/Library.h"
+#include "tools/run/Options.h"
+#include "tools/run/Routing.h"
+
+#include <optional>
+#include <vector>
+
+namespace fusco::run {
+
+struct BenchResult {
+  struct Times {
+    double dispatchUs = 0, combineUs = 0; ///< medians
+  };
+  std::vector<Times> shuffles;  ///< as they were given
+  std::optional<double> planUs; ///< of the program "plan", if there is one
+  int64_t iterations = 0;
+  /// Medians of plain passes over memory by the same threads, made in turn with
+  /// what is timed. A copy counts the bytes that it reads and those that it
+  /// writes; it is the faster of memcpy and a streaming copy.
+  double copyGbps = 0, writeGbps = 0, readGbps = 0;
+  /// What must be read once and written once, over all ranks: dispatch reads
+  /// tokens and writes assignments, combine the reverse.
+  int64_t tokenBytes = 0, assignmentBytes = 0;
+  std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
+};
+
+/// Times \p shuffles in turn, iteration by iteration, so that a drifting
+/// machine treats them alike. Experts are the identity.
+BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
+                  const Routing &routing, const Options &options);
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_BENCH_H

@@ -1,0 +1,32 @@
+//===- Input.h - Files that fusco-run reads ---------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Opening of input files.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_INPUT_H
+#define FUSCO_TOOLS_RUN_INPUT_H
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+namespace fusco::run {
+
+/// An input file and its size.
+struct Input {
+  /// Opens \p path for binary reading. Throws Error if that fails or it is no
+  /// regular file: reading a pipe may take forever.
+  explicit Input(const std::string &path);
+
+  std::ifstream stream;
+  uint64_t bytes;
+};
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_INPUT_H

@@ -1,0 +1,214 @@
+//===- Launch.cpp - The ranks of a run and their tensors ------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The bridge between exceptions and statuses, tensors and plans.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Launch.h"
+
+#include "tools/run/Error.h"
+
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <fmt/format.h>
+#include <mutex>
+
+namespace fusco::run {
+namespace {
+
+/// A call of the library that failed.
+struct StatusError : Error {
+  StatusError(fusco_status status, const std::string &text)
+      : Error(text), status(status) {}
+  fusco_status status;
+};
+
+void require(const Library &library, fusco_status status) {
+  if (status == FUSCO_OK)
+    return;
+  // Taken at once: the text lasts only until the thread's next call.
+  throw StatusError(status, fmt::format("{} ({})", library.api().lastError(),
+                                        library.api().statusName(status)));
+}
+
+/// What the threads of a launch share.
+struct Launch {
+  const Library &library;
+  const std::function<void(Rank &)> &body;
+  Barrier barrier;
+  std::mutex mutex;
+  std::exception_ptr exception;            ///< the first of our own
+  std::map<int, StatusError> statusErrors; ///< by rank
+};
+
+fusco_status runRank(fusco_context *context, void *user) {
+  Launch &launch = *static_cast<Launch *>(user);
+  Rank rank(launch.library, context, launch.barrier);
+  try {
+    launch.body(rank);
+    launch.barrier.finish();
+    return FUSCO_OK;
+  } catch (const PeerLeft &) {
+    return FUSCO_PEER_FAILED; // gives way to the cause
+  } catch (const StatusError &error) {
+    {
+      std::lock_guard<std::mutex> lock(launch.mutex);
+      launch.statusErrors.emplace(rank.index, error);
+    }
+    rank.leave();
+    return error.status;
+  } catch (...) {
+    {
+      std::lock_guard<std::mutex> lock(launch.mutex);
+      if (!launch.exception)
+        launch.exception = std::current_exception();
+    }
+    rank.leave();
+    return FUSCO_PEER_FAILED;
+  }
+}
+
+} // namespace
+
+void launchRanks(const Library &library, int64_t timeoutMs,
+                 const std::function<void(Rank &)> &body) {
+  Launch launch = {library, body, Barrier(library.shape().numRanks()),
+                   {},      {},   {}};
+  fusco_context_config config = FUSCO_CONTEXT_CONFIG_INIT;
+  config.timeoutUs = uint64_t(timeoutMs) * 1000;
+  fusco_status status =
+      library.api().launchThreads(library.handle(), &config, runRank, &launch);
+  if (launch.exception)
+    std::rethrow_exception(launch.exception);
+  // The runtime says which failure was the cause; the rank that met it has the
+  // text.
+  for (const auto &[rank, error] : launch.statusErrors)
+    if (error.status == status)
+      throw Error(error.what());
+  require(library, status);
+}
+
+void Rank::meet() {
+  if (barrier.wait())
+    return;
+  leave();
+  throw PeerLeft();
+}
+
+void Rank::meetAwake() {
+  meet(); // some may have slept here
+  meet(); // nobody waits long enough here to sleep
+}
+
+void Rank::leave() {
+  if (hasLeft)
+    return;
+  hasLeft = true;
+  barrier.leave();
+}
+
+Plan::Plan(const Rank &rank)
+    : library(rank.library), plan(nullptr, rank.library.api().planDestroy) {
+  fusco_plan *made = nullptr;
+  require(library, library.api().planCreate(rank.context, &made));
+  plan.reset(made);
+}
+
+fusco_plan_info Plan::info() const {
+  fusco_plan_info info = FUSCO_PLAN_INFO_INIT;
+  require(library, library.api().planGetInfo(plan.get(), &info));
+  return info;
+}
+
+void Tensors::create(int program, int64_t tokens, int64_t roomRows,
+                     int64_t expertRows) {
+  const fusco_program_info &info = rank.library.program(program);
+  for (int i = 0; i != info.numTensors; ++i) {
+    const fusco_tensor_spec &spec = info.tensors[i];
+    std::string name = spec.name;
+    if (byName.count(name))
+      continue;
+    int64_t shape[2] = {spec.shape[0], spec.shape[1]};
+    if (shape[0] < 0)
+      shape[0] = name == "rows"                  ? roomRows
+                 : name == "y" || name == "recv" ? expertRows
+                 : name == "send" ? tokens * rank.library.shape().topk
+                                  : tokens;
+    DLManagedTensor *made = nullptr;
+    require(rank.library, rank.library.api().tensorCreate(
+                              rank.context, {spec.dtypeCode, spec.dtypeBits, 1},
+                              spec.ndim, shape, &made));
+    byName[name].reset(made);
+  }
+}
+
+const DLTensor &Tensors::operator[](const std::string &name) const {
+  return byName.at(name)->dl_tensor;
+}
+
+uint8_t *Tensors::data(const std::string &name) const {
+  const DLTensor &tensor = (*this)[name];
+  return static_cast<uint8_t *>(tensor.data) + tensor.byte_offset;
+}
+
+int64_t Tensors::numBytes(const std::string &name) const {
+  const DLTensor &tensor = (*this)[name];
+  int64_t bytes = tensor.dtype.bits / 8;
+  for (int i = 0; i != tensor.ndim; ++i)
+    bytes *= tensor.shape[i];
+  return bytes;
+}
+
+void Tensors::fill(int program, bool outputs, uint8_t byte) {
+  const fusco_program_info &info = rank.library.program(program);
+  for (int i = 0; i != info.numTensors; ++i)
+    if ((info.tensors[i].isOutput != 0) == outputs)
+      std::fill_n(data(info.tensors[i].name), numBytes(info.tensors[i].name),
+                  byte);
+}
+
+void Tensors::setIntegers(const std::string &name,
+                          const std::vector<int64_t> &values) {
+  const size_t bytes = (*this)[name].dtype.bits / 8;
+  for (size_t i = 0; i != values.size(); ++i) // little endian: low bytes first
+    std::memcpy(data(name) + i * bytes, &values[i], bytes);
+}
+
+std::vector<int64_t> Tensors::integers(const std::string &name) const {
+  const bool isWide = (*this)[name].dtype.bits == 64;
+  const uint8_t *at = data(name);
+  std::vector<int64_t> values;
+  for (int64_t i = 0; i != (*this)[name].shape[0]; ++i) {
+    int32_t narrow;
+    int64_t wide;
+    if (isWide)
+      std::memcpy(&wide, at + i * 8, 8);
+    else
+      std::memcpy(&narrow, at + i * 4, 4);
+    values.push_back(isWide ? wide : narrow);
+  }
+  return values;
+}
+
+void Tensors::run(int program, const Plan &plan) const {
+  const fusco_program_info &info = rank.library.program(program);
+  const DLTensor *arguments[FUSCO_MAX_TENSORS];
+  for (int i = 0; i != info.numTensors; ++i)
+    arguments[i] = &(*this)[info.tensors[i].name];
+  fusco_status status = rank.library.api().programRun(
+      rank.library.handle(), program, rank.context, plan.get(), arguments,
+      nullptr);
+  try {
+    require(rank.library, status);
+  } catch (...) {
+    rank.leave();
+    throw;
+  }
+}
+
+} // namespace fusco::run

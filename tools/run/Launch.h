@@ -1,0 +1,109 @@
+//===- Launch.h - The ranks of a run and their tensors ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Runs a function on every rank of a library and turns statuses into
+/// exceptions and back, so that none crosses the C boundary; and what a rank
+/// calls programs with.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_LAUNCH_H
+#define FUSCO_TOOLS_RUN_LAUNCH_H
+
+#include "tools/run/Barrier.h"
+#include "tools/run/Library.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace fusco::run {
+
+/// Thrown out of Rank::meet() after another rank has failed.
+struct PeerLeft {};
+
+/// One rank, as its thread sees it.
+class Rank {
+public:
+  Rank(const Library &library, fusco_context *context, Barrier &barrier)
+      : library(library), context(context),
+        index(library.api().contextRank(context)), barrier(barrier) {}
+
+  const Library &library;
+  fusco_context *const context;
+  const int index;
+
+  /// Waits for all ranks. Throws PeerLeft if one has failed.
+  void meet();
+  /// meet() such that all ranks are awake when it returns, to start a
+  /// measurement together.
+  void meetAwake();
+  /// To be called when this rank fails, before its tensors end. The first call
+  /// waits for the others to stop, who may be writing to them.
+  void leave();
+
+private:
+  Barrier &barrier;
+  bool hasLeft = false;
+};
+
+/// Runs \p body on one thread per rank with a fresh context each and returns
+/// when all have returned. Throws what the first rank to fail threw, or Error
+/// with the library's own text if the library failed.
+void launchRanks(const Library &library, int64_t timeoutMs,
+                 const std::function<void(Rank &)> &body);
+
+/// A plan of one rank; must end before its rank does.
+class Plan {
+public:
+  explicit Plan(const Rank &rank);
+  fusco_plan *get() const { return plan.get(); }
+  fusco_plan_info info() const;
+
+private:
+  const Library &library;
+  std::unique_ptr<fusco_plan, void (*)(fusco_plan *)> plan;
+};
+
+/// The tensors of one rank by name; must end before their rank does.
+class Tensors {
+public:
+  explicit Tensors(Rank &rank) : rank(rank) {}
+
+  /// Makes the tensors of \p program that are not there yet. Those whose first
+  /// extent is dynamic get \p tokens rows, `rows` gets \p roomRows, `y` and
+  /// `recv` \p expertRows, `send` topk for each token.
+  void create(int program, int64_t tokens, int64_t roomRows,
+              int64_t expertRows);
+
+  bool has(const std::string &name) const { return byName.count(name) != 0; }
+  const DLTensor &operator[](const std::string &name) const;
+  uint8_t *data(const std::string &name) const;
+  int64_t numBytes(const std::string &name) const;
+
+  /// Fills the outputs or the inputs of \p program with \p byte.
+  void fill(int program, bool outputs, uint8_t byte);
+
+  /// Stores integers of either width.
+  void setIntegers(const std::string &name, const std::vector<int64_t> &values);
+  std::vector<int64_t> integers(const std::string &name) const;
+
+  /// Runs \p program of this rank on them. Throws Error after leave() if it
+  /// fails.
+  void run(int program, const Plan &plan) const;
+
+private:
+  struct Deleter {
+    void operator()(DLManagedTensor *tensor) const { tensor->deleter(tensor); }
+  };
+  Rank &rank;
+  std::map<std::string, std::unique_ptr<DLManagedTensor, Deleter>> byName;
+};
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_LAUNCH_H

@@ -1,0 +1,263 @@
+//===- Library.cpp - A library made by fusco-compile, opened --------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// dlopen, the checks that must come before any call, and the checks of the
+/// programs' signatures.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Library.h"
+
+#include "tools/run/Error.h"
+#include "tools/run/Input.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <dlfcn.h>
+#include <elf.h>
+#include <map>
+
+namespace fusco::run {
+namespace {
+
+/// Throws unless every segment that the loader would map lies in the file. The
+/// loader does not look, and a truncated library then kills the process.
+void requireWholeElf(const std::string &path) {
+  Input input(path);
+  std::ifstream &file = input.stream;
+  Elf64_Ehdr header;
+  if (!file.read(reinterpret_cast<char *>(&header), sizeof header) ||
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+      header.e_ident[EI_CLASS] != ELFCLASS64)
+    throw Error(fmt::format("'{}' is not a shared library; make one with "
+                            "fusco-compile",
+                            path));
+  for (int i = 0; i != header.e_phnum; ++i) {
+    Elf64_Phdr segment;
+    file.seekg(std::streamoff(header.e_phoff) +
+               i * std::streamoff(sizeof segment));
+    if (!file.read(reinterpret_cast<char *>(&segment), sizeof segment) ||
+        segment.p_offset > input.bytes ||
+        segment.p_filesz > input.bytes - segment.p_offset)
+      throw Error(fmt::format("library '{}' is cut off after {} bytes; compile "
+                              "or copy it again",
+                              path, input.bytes));
+  }
+}
+
+std::shared_ptr<void> openObject(const std::string &path) {
+  requireWholeElf(path);
+  // A name without a slash would be looked for in the system's folders.
+  std::string file = path.find('/') == path.npos ? "./" + path : path;
+  void *object = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!object)
+    throw Error(fmt::format("cannot open library '{}': {}", path, dlerror()));
+  return std::shared_ptr<void>(object, dlclose);
+}
+
+template <typename Function>
+void resolve(void *object, const std::string &path, const char *name,
+             Function &function) {
+  function = reinterpret_cast<Function>(dlsym(object, name));
+  if (!function)
+    throw Error(fmt::format("'{}' is not a fusco library: it lacks the symbol "
+                            "{}; make one with fusco-compile",
+                            path, name));
+}
+
+/// Checks what must hold before any function of the library may be called.
+void requireOurAbi(const fusco_library *library, const std::string &path) {
+  const fusco_library_info *info = library ? library->info : nullptr;
+  if (!info || info->magic != FUSCO_LIBRARY_MAGIC)
+    throw Error(fmt::format("'{}' does not describe itself as a fusco library; "
+                            "make one with fusco-compile",
+                            path));
+  if (info->abiVersion != FUSCO_ABI_VERSION)
+    throw Error(fmt::format("library '{}' has ABI version {}, this fusco-run "
+                            "speaks {}; recompile it",
+                            path, info->abiVersion, FUSCO_ABI_VERSION));
+  if (info->size != sizeof(fusco_library_info))
+    throw Error(fmt::format("library '{}' describes itself in {} bytes, this "
+                            "fusco-run expects {}; recompile it",
+                            path, info->size, sizeof(fusco_library_info)));
+}
+
+RuntimeApi resolveApi(void *object, const std::string &path) {
+  RuntimeApi api;
+  resolve(object, path, "fusco_status_name", api.statusName);
+  resolve(object, path, "fusco_last_error", api.lastError);
+  resolve(object, path, "fusco_context_rank", api.contextRank);
+  resolve(object, path, "fusco_plan_create", api.planCreate);
+  resolve(object, path, "fusco_plan_destroy", api.planDestroy);
+  resolve(object, path, "fusco_plan_get_info", api.planGetInfo);
+  resolve(object, path, "fusco_tensor_create", api.tensorCreate);
+  resolve(object, path, "fusco_launch_threads", api.launchThreads);
+  resolve(object, path, "fusco_program_run", api.programRun);
+  return api;
+}
+
+std::string typeText(int code, int bits) {
+  switch (code) {
+  case kDLInt:
+    return fmt::format("i{}", bits);
+  case kDLUInt:
+    return fmt::format("u{}", bits);
+  case kDLFloat:
+    return fmt::format("f{}", bits);
+  case kDLBfloat:
+    return fmt::format("bf{}", bits);
+  default:
+    return fmt::format("dtype {}:{}", code, bits);
+  }
+}
+
+std::string specText(const fusco_tensor_spec &spec) {
+  std::string shape;
+  for (int i = 0; i < spec.ndim && i < 2; ++i)
+    shape +=
+        fmt::format("{}{}", i ? "x" : "",
+                    spec.shape[i] < 0 ? "?" : std::to_string(spec.shape[i]));
+  return fmt::format("{} {}[{}]", spec.isOutput ? "output" : "input",
+                     typeText(spec.dtypeCode, spec.dtypeBits), shape);
+}
+
+reference::Shape shapeOf(const fusco_library_info &info,
+                         const std::string &path) {
+  reference::Shape shape;
+  shape.nodes = info.numNodes;
+  shape.ranksPerNode = info.ranksPerNode;
+  shape.experts = info.numExperts;
+  shape.topk = info.topk;
+  shape.hidden = info.hidden;
+  shape.alignRows = info.alignRows;
+  shape.weighted = info.isWeighted != 0;
+  std::string type = typeText(info.dtypeCode, info.dtypeBits);
+  if (type == "bf16")
+    shape.type = reference::ElementType::BF16;
+  else if (type == "f16")
+    shape.type = reference::ElementType::F16;
+  else if (type == "f32")
+    shape.type = reference::ElementType::F32;
+  else
+    throw Error(fmt::format("library '{}' moves rows of {}; this fusco-run can "
+                            "check bf16, f16 and f32",
+                            path, type));
+  if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
+      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
+      info.maxTokens < 0 || info.numPrograms < 0 ||
+      info.numPrograms > FUSCO_MAX_PROGRAMS)
+    throw Error(fmt::format("library '{}' describes an impossible shape; "
+                            "recompile it",
+                            path));
+  return shape;
+}
+
+/// What the tensors that programs have must be, by name.
+std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
+                                                const reference::Shape &shape) {
+  std::string type = typeText(info.dtypeCode, info.dtypeBits);
+  int64_t local = shape.maxLocalExperts();
+  return {
+      {"x", fmt::format("input {}[?x{}]", type, shape.hidden)},
+      {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
+      {"weights", fmt::format("input f32[?x{}]", shape.topk)},
+      {"rows", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      {"counts", fmt::format("output i32[{}]", local)},
+      {"offsets", fmt::format("output i32[{}]", local + 1)},
+      {"y", fmt::format("input {}[?x{}]", type, shape.hidden)},
+      {"out", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      // What lies between the steps of an unfused program.
+      {"send", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      {"recv", fmt::format("output {}[?x{}]", type, shape.hidden)},
+  };
+}
+
+} // namespace
+
+Library::Library(const std::string &path)
+    : libraryPath(path), object(openObject(path)) {
+  fusco_library_get_fn get;
+  resolve(object.get(), path, "fusco_library_get", get);
+  library = get();
+  requireOurAbi(library, path);
+  functions = resolveApi(object.get(), path);
+  modelShape = shapeOf(info(), path);
+}
+
+int Library::findProgram(const std::string &name) const {
+  int index = 0;
+  while (index != info().numPrograms && name != program(index).name)
+    ++index;
+  if (index == info().numPrograms)
+    return -1;
+  const auto known = knownTensors(info(), shape());
+  for (int i = 0; i != program(index).numTensors; ++i) {
+    const fusco_tensor_spec &spec = program(index).tensors[i];
+    auto expected = known.find(spec.name);
+    if (expected == known.end())
+      throw Error(fmt::format("program '{}' of '{}' has a tensor '{}', which "
+                              "this fusco-run does not know; use the fusco-run "
+                              "of the compiler's version",
+                              name, libraryPath, spec.name));
+    // Counts and offsets may be 64 bits wide.
+    std::string got = specText(spec), wide = got;
+    if (size_t at = wide.find("output i64"); at != wide.npos)
+      wide.replace(at, 10, "output i32");
+    if (expected->second != got && expected->second != wide)
+      throw Error(
+          fmt::format("tensor '{}' of program '{}' of '{}' should be {}, "
+                      "is {}; use the fusco-run of the compiler's "
+                      "version",
+                      spec.name, name, libraryPath, expected->second, got));
+  }
+  return index;
+}
+
+void Library::requireTensors(int index,
+                             const std::vector<std::string> &names) const {
+  const fusco_program_info &info = program(index);
+  for (const std::string &name : names)
+    if (std::none_of(info.tensors, info.tensors + info.numTensors,
+                     [&](auto &spec) { return name == spec.name; }))
+      throw Error(
+          fmt::format("program '{}' of '{}' has no tensor '{}'; use the "
+                      "fusco-run of the compiler's version",
+                      info.name, libraryPath, name));
+}
+
+Shuffle Library::findShuffle(const std::string &suffix) const {
+  Shuffle shuffle = {findProgram("dispatch" + suffix),
+                     findProgram("combine" + suffix)};
+  if (shuffle.dispatch >= 0 && shuffle.combine >= 0) {
+    requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
+    if (shape().weighted)
+      requireTensors(shuffle.dispatch, {"weights"});
+    requireTensors(shuffle.combine, {"y", "out"});
+    return shuffle;
+  }
+  std::string names;
+  for (int i = 0; i != info().numPrograms; ++i)
+    names += fmt::format("{}'{}'", i ? ", " : "", program(i).name);
+  throw Error(fmt::format("library '{0}' has no programs 'dispatch{1}' and "
+                          "'combine{1}', only: {2}",
+                          libraryPath, suffix, names));
+}
+
+std::string nameOf(reference::ElementType type) {
+  switch (type) {
+  case reference::ElementType::BF16:
+    return "bf16";
+  case reference::ElementType::F16:
+    return "f16";
+  case reference::ElementType::F32:
+    break;
+  }
+  return "f32";
+}
+
+} // namespace fusco::run

@@ -1,0 +1,240 @@
+//===- Options.cpp - Command line of fusco-run ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The command line through Boost.Program_options, and what can be refused
+/// without looking at the library.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Options.h"
+
+#include "tools/run/Error.h"
+#include "tools/run/Output.h"
+
+#include <boost/algorithm/string.hpp>
+#include <boost/lexical_cast.hpp>
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <random>
+#include <sstream>
+
+namespace po = boost::program_options;
+
+namespace fusco::run {
+namespace {
+
+std::vector<std::string> splitAtCommas(const std::string &text) {
+  std::vector<std::string> parts;
+  boost::split(parts, text, boost::is_any_of(","));
+  return parts;
+}
+
+std::vector<int64_t> parseTokensPerRank(const std::string &text) {
+  std::vector<int64_t> tokens;
+  for (const std::string &part : splitAtCommas(text)) {
+    int64_t value = -1;
+    if (!boost::conversion::try_lexical_convert(part, value) || value < 0)
+      throw UsageError(fmt::format(
+          "--tokens-per-rank expects numbers >= 0 separated by commas, one per "
+          "rank, got '{}'",
+          text));
+    tokens.push_back(value);
+  }
+  return tokens;
+}
+
+void requireOneOf(const char *flag, const std::string &value,
+                  const char *only) {
+  if (value != only)
+    throw UsageError(fmt::format("{} '{}' does not exist here, only '{}'", flag,
+                                 value, only));
+}
+
+void requireWithin(const char *flag, int64_t value, int64_t least,
+                   int64_t most) {
+  if (value < least || value > most)
+    throw UsageError(fmt::format("{} must be in [{}, {}], got {}", flag, least,
+                                 most, value));
+}
+
+uint64_t freshSeed() {
+  // Short enough to be typed, long enough not to repeat by chance.
+  return std::random_device()() & 0xFFFFFFFFu;
+}
+
+/// What Boost stores that Options holds in another form.
+struct RawOptions {
+  std::string library, routing, weights, launch, transport, tokensPerRank,
+      baselines, json;
+  int64_t layer, ranks, tokens, iterations;
+  std::string seed;
+};
+
+po::options_description describe(Options &options, RawOptions &raw) {
+  po::options_description described("options");
+  auto add = described.add_options();
+  add("routing", po::value(&raw.routing)->value_name("IDS.npy"),
+      "expert ids, [rows, topk] or [layers, rows, topk], any integer dtype, -1 "
+      "= not routed; token i of rank r is row (r * tokens + i) mod rows. "
+      "Without it, load-calibrated synthetic routing is drawn");
+  add("weights", po::value(&raw.weights)->value_name("W.npy"),
+      "router weights of the same shape, f16, f32 or f64 (default: random)");
+  add("layer", po::value(&raw.layer)->value_name("L"),
+      "layer of a three-dimensional file, from 0 (default 0)");
+  add("ranks", po::value(&raw.ranks)->value_name("N"),
+      "number of ranks; must be the library's");
+  add("tokens", po::value(&raw.tokens)->value_name("T"),
+      "tokens of each rank (default: the library's maximum, 1024 at most)");
+  add("tokens-per-rank", po::value(&raw.tokensPerRank)->value_name("A,B,..."),
+      "tokens rank by rank, in place of --tokens");
+  add("skew", po::value(&options.skew)->value_name("S"),
+      "synthetic routing: load of the hottest expert over the mean (default "
+      "3.5)");
+  add("seed", po::value(&raw.seed)->value_name("N"),
+      "repeats the run that printed this seed (default: a fresh one)");
+  add("launch",
+      po::value(&raw.launch)->value_name("HOW")->default_value("threads"),
+      "how the ranks run: threads");
+  add("transport",
+      po::value(&raw.transport)->value_name("NAME")->default_value("local"),
+      "how the ranks reach each other: local");
+  add("timeout-ms", po::value(&options.timeoutMs)->value_name("MS"),
+      "longest wait for a peer (default 30000)");
+  add("check", po::bool_switch(&options.check),
+      "compare every bit with the reference interpreter (the default if "
+      "--bench is not given)");
+  add("bench", po::bool_switch(&options.bench),
+      "time dispatch, combine and a plain copy");
+  add("iterations", po::value(&raw.iterations)->value_name("N"),
+      "timed runs of --bench (default: as many as take 2.5 s)");
+  add("baseline", po::value(&raw.baselines)->value_name("NAME,..."),
+      "check this alternative too, and time it with --bench: unfused");
+  add("json", po::value(&raw.json)->value_name("OUT.json"),
+      "write the results to this file");
+  add("help", "print this text");
+  add("version", "print the version");
+  return described;
+}
+
+Options convert(const po::variables_map &given, Options options,
+                const RawOptions &raw) {
+  options.library = raw.library;
+  if (given.count("routing"))
+    options.routing = raw.routing;
+  if (given.count("layer"))
+    options.layer = raw.layer;
+  if (given.count("weights"))
+    options.weights = raw.weights;
+  if (given.count("json"))
+    options.json = raw.json;
+  if (given.count("ranks"))
+    options.ranks = raw.ranks;
+  if (given.count("tokens"))
+    options.tokens = raw.tokens;
+  if (given.count("iterations"))
+    options.iterations = raw.iterations;
+  if (given.count("tokens-per-rank"))
+    options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
+  if (given.count("baseline"))
+    options.baselines = splitAtCommas(raw.baselines);
+  options.seed = freshSeed();
+  // Not through Boost: it would take -1 for the largest uint64_t.
+  if (given.count("seed") &&
+      (!boost::all(raw.seed, boost::is_digit()) ||
+       !boost::conversion::try_lexical_convert(raw.seed, options.seed)))
+    throw UsageError(fmt::format(
+        "--seed expects a number in [0, 2^64), got '{}'", raw.seed));
+  return options;
+}
+
+void refuseWhatMakesNoSense(const po::variables_map &given,
+                            const Options &options, const RawOptions &raw) {
+  requireOneOf("--launch", raw.launch, "threads");
+  requireOneOf("--transport", raw.transport, "local");
+  for (const std::string &name : options.baselines)
+    requireOneOf("--baseline", name, "unfused");
+  if (options.layer && *options.layer < 0)
+    throw UsageError(
+        fmt::format("--layer counts from 0, got {}", *options.layer));
+  if (options.tokens && *options.tokens < 0)
+    throw UsageError(
+        fmt::format("--tokens must be at least 0, got {}", *options.tokens));
+  if (options.iterations)
+    requireWithin("--iterations", *options.iterations, 1, 1000000);
+  requireWithin("--timeout-ms", options.timeoutMs, 1, 86400000);
+  if (!(options.skew >= 1) || !std::isfinite(options.skew))
+    throw UsageError(
+        fmt::format("--skew must be at least 1, got {}", options.skew));
+  if (options.tokens && !options.tokensPerRank.empty())
+    throw UsageError("--tokens and --tokens-per-rank exclude each other");
+  if (options.routing && given.count("skew"))
+    throw UsageError("--skew shapes synthetic routing and has no meaning with "
+                     "--routing");
+  if (!options.routing && options.weights)
+    throw UsageError("--weights needs the --routing that it belongs to");
+  if (!options.routing && options.layer)
+    throw UsageError("--layer chooses from a file: give --routing");
+  if (!options.bench && options.iterations)
+    throw UsageError("--iterations counts timed runs: give --bench");
+}
+
+} // namespace
+
+std::optional<Options> parseOptions(int argc, char **argv) {
+  Options options;
+  RawOptions raw;
+  po::options_description visible = describe(options, raw);
+  po::options_description all;
+  all.add(visible).add_options()("library", po::value(&raw.library));
+  po::positional_options_description positional;
+  positional.add("library", 1);
+
+  po::variables_map given;
+  try {
+    // Abbreviated flags would change their meaning when a flag is added.
+    int style = po::command_line_style::unix_style &
+                ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(argc, argv)
+                  .options(all)
+                  .positional(positional)
+                  .style(style)
+                  .run(),
+              given);
+    po::notify(given);
+  } catch (const po::error &error) {
+    throw UsageError(fmt::format("{}; see fusco-run --help", error.what()));
+  }
+  if (given.count("help")) {
+    std::ostringstream text;
+    text << "usage: fusco-run LIB.so [options]\n\n"
+            "Runs a library made by fusco-compile on ranks of this machine, "
+            "checks it bit for\nbit, times it. Exit code 0 only if every "
+            "requested check passed.\n\n"
+         << visible;
+    printToStdout(text.str());
+    return std::nullopt;
+  }
+  if (given.count("version")) {
+    printToStdout("fusco-run " FUSCO_VERSION "\n");
+    return std::nullopt;
+  }
+  if (!given.count("library"))
+    throw UsageError(
+        "expected the library to run: fusco-run LIB.so [options]; see "
+        "fusco-run --help");
+  options = convert(given, options, raw);
+  refuseWhatMakesNoSense(given, options, raw);
+  if (!options.check && !options.bench)
+    options.check = true;
+  // A ratio to something that computes something else would mean nothing.
+  if (!options.baselines.empty())
+    options.check = true;
+  return options;
+}
+
+} // namespace fusco::run

@@ -1,0 +1,46 @@
+//===- Options.h - Command line of fusco-run --------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The command line as a struct. What depends on the library (ranks, limits of
+/// tokens) is checked where the library is known.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_OPTIONS_H
+#define FUSCO_TOOLS_RUN_OPTIONS_H
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fusco::run {
+
+struct Options {
+  std::string library;
+  std::optional<std::string> routing; ///< .npy of expert ids
+  std::optional<std::string> weights; ///< .npy of router weights
+  std::optional<int64_t> layer;
+  std::optional<int64_t> ranks;
+  std::optional<int64_t> tokens;      ///< of each rank
+  std::vector<int64_t> tokensPerRank; ///< empty: equal on all ranks
+  double skew = 3.5; ///< synthetic routing: hottest expert / mean
+  uint64_t seed = 0;
+  std::optional<int64_t> iterations;
+  int64_t timeoutMs = 30000;
+  bool check = false;
+  bool bench = false;
+  std::vector<std::string> baselines;
+  std::optional<std::string> json;
+};
+
+/// Parses the command line. Returns nothing if --help or --version was asked
+/// for and printed. Throws UsageError.
+std::optional<Options> parseOptions(int argc, char **argv);
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_OPTIONS_H

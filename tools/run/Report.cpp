@@ -1,0 +1,253 @@
+//===- Report.cpp - Results of a run, for people and programs -------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Derived numbers and their formatting.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Report.h"
+
+#include <boost/algorithm/string/trim.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <fstream>
+#include <thread>
+
+namespace fusco::run {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string cpuModel() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.rfind("model name", 0) == 0)
+      return boost::trim_copy(line.substr(line.find(':') + 1));
+  return "unknown";
+}
+
+double gbps(int64_t bytes, double us) { return double(bytes) / (us * 1e3); }
+
+/// Baseline time over our time, both directions together.
+double ratioOf(const BenchResult &bench, size_t baseline) {
+  const BenchResult::Times &own = bench.shuffles.front();
+  const BenchResult::Times &other = bench.shuffles[1 + baseline];
+  return (other.dispatchUs + other.combineUs) /
+         (own.dispatchUs + own.combineUs);
+}
+
+/// How many rows would be sent without deduplication for each that is.
+double dedup(int64_t assignments, int64_t rows) {
+  return rows ? double(assignments) / double(rows) : 1.0;
+}
+
+/// One direction of a shuffle: what it must move at least, and its time.
+struct Direction {
+  int64_t bytesRead, bytesWritten;
+  double us;
+
+  int64_t bytes() const { return bytesRead + bytesWritten; }
+  double fractionOfLimit(const BenchResult &bench) const {
+    return gbps(bytes(), us) / bench.copyGbps;
+  }
+  /// The same with what neither reading nor writing alone can beat: a shuffle
+  /// mostly reads or mostly writes, where a copy does both.
+  double fractionOfBound(const BenchResult &bench) const {
+    double boundUs = std::max({double(bytes()) / bench.copyGbps,
+                               double(bytesRead) / bench.readGbps,
+                               double(bytesWritten) / bench.writeGbps}) /
+                     1e3;
+    return boundUs / us;
+  }
+};
+
+Direction dispatchOf(const BenchResult &bench,
+                     const BenchResult::Times &times) {
+  return {bench.tokenBytes, bench.assignmentBytes, times.dispatchUs};
+}
+
+Direction combineOf(const BenchResult &bench, const BenchResult::Times &times) {
+  return {bench.assignmentBytes, bench.tokenBytes, times.combineUs};
+}
+
+Json directionJson(const BenchResult &bench, const Direction &direction) {
+  return {{"median_us", direction.us},
+          {"bytes", direction.bytes()},
+          {"gbps", gbps(direction.bytes(), direction.us)},
+          {"fraction_of_limit", direction.fractionOfLimit(bench)},
+          {"fraction_of_bound", direction.fractionOfBound(bench)}};
+}
+
+Json shapeJson(const Report &report) {
+  const reference::Shape &shape = report.library.shape();
+  Json tokens = Json::array();
+  for (const RankRouting &rank : report.routing.ranks)
+    tokens.push_back(rank.tokens);
+  return {{"nodes", shape.nodes},
+          {"ranks_per_node", shape.ranksPerNode},
+          {"experts", shape.experts},
+          {"topk", shape.topk},
+          {"hidden", shape.hidden},
+          {"align", shape.alignRows},
+          {"dtype", nameOf(shape.type)},
+          {"weighted", shape.weighted},
+          {"max_tokens", report.library.info().maxTokens},
+          {"tokens_per_rank", tokens}};
+}
+
+void addBench(Json &json, const Report &report) {
+  const BenchResult &bench = *report.bench;
+  const BenchResult::Times &own = bench.shuffles.front();
+  json["dispatch"] = directionJson(bench, dispatchOf(bench, own));
+  json["combine"] = directionJson(bench, combineOf(bench, own));
+  json["limit"] = {{"copy_gbps", bench.copyGbps},
+                   {"write_gbps", bench.writeGbps},
+                   {"read_gbps", bench.readGbps}};
+  json["iterations"] = bench.iterations;
+  for (size_t i = 0; i != report.options.baselines.size(); ++i) {
+    const std::string &name = report.options.baselines[i];
+    const BenchResult::Times &times = bench.shuffles[1 + i];
+    json["baseline"][name] = {{"dispatch_us", times.dispatchUs},
+                              {"combine_us", times.combineUs}};
+    json["ratio"][name] = ratioOf(bench, i);
+  }
+}
+
+std::string megabytes(int64_t bytes) {
+  return fmt::format("{:.2f} MB", double(bytes) * 1e-6);
+}
+
+std::string tokensText(const Routing &routing) {
+  std::string text;
+  bool isEqual = true;
+  for (const RankRouting &rank : routing.ranks) {
+    text += fmt::format("{}{}", text.empty() ? "" : ",", rank.tokens);
+    isEqual &= rank.tokens == routing.ranks.front().tokens;
+  }
+  return isEqual ? std::to_string(routing.ranks.front().tokens) : text;
+}
+
+std::string row(const std::string &name, const std::string &text) {
+  return fmt::format("{:<10} {}\n", name, text);
+}
+
+std::string benchTable(const Report &report) {
+  const BenchResult &bench = *report.bench;
+  std::string text =
+      fmt::format("\n{:<20} {:>12} {:>12} {:>9} {:>11} {:>11}\n", "",
+                  "median us", "MB", "GB/s", "of limit", "of bound");
+  auto direction = [&](const std::string &name, const Direction &direction) {
+    text += fmt::format(
+        "{:<20} {:>12.1f} {:>12.2f} {:>9.2f} {:>10.1f}% {:>10.1f}%\n", name,
+        direction.us, double(direction.bytes()) * 1e-6,
+        gbps(direction.bytes(), direction.us),
+        100 * direction.fractionOfLimit(bench),
+        100 * direction.fractionOfBound(bench));
+  };
+  const BenchResult::Times &own = bench.shuffles.front();
+  direction("dispatch", dispatchOf(bench, own));
+  direction("combine", combineOf(bench, own));
+  if (bench.planUs)
+    text += fmt::format("{:<20} {:>12.1f}\n", "plan alone", *bench.planUs);
+  for (size_t i = 0; i != report.options.baselines.size(); ++i) {
+    const std::string &name = report.options.baselines[i];
+    const BenchResult::Times &times = bench.shuffles[1 + i];
+    direction("dispatch." + name, dispatchOf(bench, times));
+    direction("combine." + name, combineOf(bench, times));
+  }
+  auto limit = [&](const std::string &name, double gbps) {
+    text += fmt::format("{:<20} {:>12} {:>12} {:>9.2f}\n", name, "", "", gbps);
+  };
+  limit("copy limit", bench.copyGbps);
+  limit("write alone", bench.writeGbps);
+  limit("read alone", bench.readGbps);
+  for (size_t i = 0; i != report.options.baselines.size(); ++i)
+    text += fmt::format("{:<20} {:>11.2f}x\n",
+                        "ratio to " + report.options.baselines[i],
+                        ratioOf(bench, i));
+  text += fmt::format("({} iterations, slowest rank, planning included)\n",
+                      bench.iterations);
+  return text;
+}
+
+} // namespace
+
+std::string toJson(const Report &report) {
+  const Traffic &traffic = report.traffic;
+  Json json;
+  json["model"] = report.library.info().model;
+  json["target"] = report.library.info().target;
+  json["shape"] = shapeJson(report);
+  json["routing"] = report.routing.description;
+  json["routing_crc32"] = fmt::format("{:08x}", report.routing.crc32);
+  json["seed"] = report.options.seed;
+  json["machine"] = {{"cpu", cpuModel()},
+                     {"cores", std::thread::hardware_concurrency()},
+                     {"threads", report.library.shape().numRanks()}};
+  if (report.check)
+    json["check"] = {{"passed", report.check->passed()},
+                     {"bit_exact", report.check->passed()},
+                     {"rows", report.check->rows}};
+  if (report.check && !report.check->passed())
+    json["check"]["mismatch"] = report.check->mismatch;
+  if (report.bench)
+    addBench(json, report);
+  json["plan"] = {
+      {"bytes_scale_out", traffic.bytesScaleOut},
+      {"bytes_scale_up", traffic.bytesScaleUp},
+      {"rows_unique_node", traffic.rowsUniqueNode},
+      {"rows_unique_rank", traffic.rowsUniqueRank},
+      {"imbalance", traffic.imbalance},
+      {"dedup_node", dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode)},
+      {"dedup_rank", dedup(traffic.assignments, traffic.rowsUniqueRank)}};
+  if (report.bench && report.bench->planUs)
+    json["plan"]["median_us"] = *report.bench->planUs;
+  // A model's name may hold any bytes.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string toTable(const Report &report) {
+  const reference::Shape &shape = report.library.shape();
+  const Traffic &traffic = report.traffic;
+  std::string text;
+  text += row("model",
+              fmt::format("{}: {} experts, top-{}, hidden {} {}, align {}; {} "
+                          "nodes x {} ranks on {}",
+                          report.library.info().model, shape.experts,
+                          shape.topk, shape.hidden, nameOf(shape.type),
+                          shape.alignRows, shape.nodes, shape.ranksPerNode,
+                          report.library.info().target));
+  text += row("routing",
+              fmt::format("{}; {} tokens per rank", report.routing.description,
+                          tokensText(report.routing)));
+  text += row("seed", std::to_string(report.options.seed));
+  text += row("links", fmt::format("scale-out {}, scale-up {}",
+                                   megabytes(traffic.bytesScaleOut),
+                                   megabytes(traffic.bytesScaleUp)));
+  text +=
+      row("dedup",
+          fmt::format(
+              "{} rows to other nodes for {} assignments ({:.2f}x), {} rows to "
+              "ranks for {} ({:.2f}x)",
+              traffic.rowsUniqueNode, traffic.assignmentsOffNode,
+              dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode),
+              traffic.rowsUniqueRank, traffic.assignments,
+              dedup(traffic.assignments, traffic.rowsUniqueRank)));
+  text += row("imbalance",
+              fmt::format("hottest rank {:.2f} x mean", traffic.imbalance));
+  if (report.check)
+    text += row("check", report.check->passed()
+                             ? fmt::format("passed, {} rows bit for bit in {} "
+                                           "rounds",
+                                           report.check->rows, numCheckRounds)
+                             : "FAILED");
+  if (report.bench)
+    text += benchTable(report);
+  return text;
+}
+
+} // namespace fusco::run

@@ -1,0 +1,217 @@
+//===- Routing.cpp - Who sends what where ---------------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Routing files, their checks, and how rows become the ranks' tokens.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Routing.h"
+
+#include "tools/run/Error.h"
+#include "tools/run/Npy.h"
+#include "tools/run/Random.h"
+#include "tools/run/SyntheticRouting.h"
+
+#include <boost/crc.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+namespace fusco::run {
+namespace {
+
+/// Rows of routing, before they are dealt to the ranks.
+struct Rows {
+  std::vector<int64_t> ids;
+  std::vector<float> weights; ///< empty: none were given
+  std::string description;
+};
+
+/// The layer of \p file that was asked for, as a half-open range of elements.
+std::pair<size_t, size_t> layerOf(const NpyArray &file, const std::string &path,
+                                  const Options &options) {
+  const std::vector<size_t> &extents = file.shape();
+  if (extents.size() == 2) {
+    if (options.layer)
+      throw Error(fmt::format("--layer {} needs a file of shape [layers, rows, "
+                              "topk], '{}' has shape {}",
+                              *options.layer, path, file.shapeText()));
+    return {0, extents[0] * extents[1]};
+  }
+  const uint64_t layer = uint64_t(options.layer.value_or(0));
+  if (layer >= extents[0])
+    throw Error(fmt::format("--layer {} is out of range: '{}' has {} layers, "
+                            "counted from 0",
+                            layer, path, extents[0]));
+  const size_t elements = extents[1] * extents[2];
+  return {size_t(layer) * elements, (size_t(layer) + 1) * elements};
+}
+
+void requireRoutingShape(const NpyArray &file, const std::string &path,
+                         const reference::Shape &shape) {
+  if (!file.isInteger())
+    throw Error(fmt::format("'{}' should hold expert ids of an integer dtype, "
+                            "holds floats",
+                            path));
+  const std::vector<size_t> &extents = file.shape();
+  if (extents.size() != 2 && extents.size() != 3)
+    throw Error(fmt::format("'{}' should have shape [rows, {}] or [layers, "
+                            "rows, {}], has {}",
+                            path, shape.topk, shape.topk, file.shapeText()));
+  if (extents.back() != size_t(shape.topk))
+    throw Error(fmt::format("'{}' routes each token to {} experts, the library "
+                            "was compiled for top-{}",
+                            path, extents.back(), shape.topk));
+}
+
+/// Throws if an id is outside [-1, experts), in whatever layer: such a file is
+/// not of this model.
+void requireKnownExperts(const NpyArray &file, const std::string &path,
+                         const reference::Shape &shape) {
+  size_t elements = 1;
+  for (size_t extent : file.shape())
+    elements *= extent;
+  for (size_t i = 0; i != elements; ++i) {
+    const int64_t id = file.integerAt(i);
+    if (id >= -1 && id < shape.experts)
+      continue;
+    std::vector<size_t> position;
+    size_t rest = i;
+    for (size_t dim = file.shape().size(); dim-- != 0;) {
+      position.insert(position.begin(), rest % file.shape()[dim]);
+      rest /= file.shape()[dim];
+    }
+    throw Error(fmt::format("'{}' has expert id {} at {}; the library has "
+                            "experts 0 to {} (-1: not routed)",
+                            path, id, position, shape.experts - 1));
+  }
+}
+
+Rows readRows(const reference::Shape &shape, const Options &options) {
+  const std::string &path = *options.routing;
+  NpyArray file(path);
+  requireRoutingShape(file, path, shape);
+  auto [begin, end] = layerOf(file, path, options);
+  Rows rows;
+  rows.description = std::filesystem::path(path).filename().string();
+  if (file.shape().size() == 3)
+    rows.description += fmt::format(" layer {}", options.layer.value_or(0));
+  requireKnownExperts(file, path, shape);
+  for (size_t i = begin; i != end; ++i)
+    rows.ids.push_back(file.integerAt(i));
+  if (!options.weights)
+    return rows;
+
+  NpyArray weights(*options.weights);
+  if (weights.isInteger())
+    throw Error(fmt::format("'{}' should hold weights of a float dtype, holds "
+                            "integers",
+                            *options.weights));
+  if (weights.shape() != file.shape())
+    throw Error(
+        fmt::format("'{}' should have the shape of the routing, {}, has "
+                    "{}",
+                    *options.weights, file.shapeText(), weights.shapeText()));
+  for (size_t i = begin; i != end; ++i)
+    rows.weights.push_back(weights.floatAt(i));
+  return rows;
+}
+
+/// Load of the hottest expert over the mean.
+double skewOf(const std::vector<int64_t> &ids, int64_t experts) {
+  std::vector<int64_t> load(size_t(experts), 0);
+  for (int64_t id : ids)
+    if (id >= 0)
+      ++load[size_t(id)];
+  int64_t total = std::accumulate(load.begin(), load.end(), int64_t(0));
+  int64_t hottest = *std::max_element(load.begin(), load.end());
+  return total ? double(hottest) * double(experts) / double(total) : 1.0;
+}
+
+Rows drawRows(const reference::Shape &shape, const Options &options,
+              int64_t numTokens) {
+  Rows rows;
+  rows.ids = drawRouting(shape.experts, shape.topk, numTokens, options.skew,
+                         Random(options.seed, Purpose::Routing));
+  rows.description =
+      fmt::format("load-calibrated synthetic routing (hottest expert {:.1f} x "
+                  "mean)",
+                  skewOf(rows.ids, shape.experts));
+  return rows;
+}
+
+void appendWeightsText(std::string &description, const Options &options,
+                       bool weighted) {
+  if (!weighted)
+    description +=
+        options.weights ? ", weights ignored: the library has none" : "";
+  else if (options.weights)
+    description += ", weights " +
+                   std::filesystem::path(*options.weights).filename().string();
+  else
+    description += ", random weights";
+}
+
+} // namespace
+
+int64_t Routing::numTokens() const {
+  int64_t sum = 0;
+  for (const RankRouting &rank : ranks)
+    sum += rank.tokens;
+  return sum;
+}
+
+int64_t Routing::numAssignments() const {
+  int64_t sum = 0;
+  for (const RankRouting &rank : ranks)
+    sum += int64_t(rank.ids.size()) -
+           std::count(rank.ids.begin(), rank.ids.end(), -1);
+  return sum;
+}
+
+Routing makeRouting(const reference::Shape &shape, const Options &options,
+                    const std::vector<int64_t> &tokens) {
+  const int64_t numTokens =
+      std::accumulate(tokens.begin(), tokens.end(), int64_t(0));
+  Rows rows = options.routing ? readRows(shape, options)
+                              : drawRows(shape, options, numTokens);
+  const size_t topk = size_t(shape.topk);
+  const size_t numRows = rows.ids.size() / topk;
+  if (numRows == 0 && numTokens != 0)
+    throw Error(fmt::format("'{}' has no rows, but {} tokens are to be routed; "
+                            "give --tokens 0",
+                            options.routing.value_or(""), numTokens));
+
+  Routing routing;
+  routing.description = rows.description;
+  appendWeightsText(routing.description, options, shape.weighted);
+  boost::crc_32_type crc;
+  size_t first = 0;
+  for (size_t rank = 0; rank != tokens.size(); ++rank) {
+    RankRouting share;
+    share.tokens = tokens[rank];
+    Random random(options.seed, Purpose::Weights, 0, uint32_t(rank));
+    for (size_t i = 0; i != size_t(share.tokens) * topk; ++i) {
+      size_t at = (first + i / topk) % numRows * topk + i % topk;
+      share.ids.push_back(rows.ids[at]);
+      if (shape.weighted)
+        share.weights.push_back(rows.weights.empty() ? float(random.fraction())
+                                                     : rows.weights[at]);
+    }
+    first += size_t(share.tokens);
+    crc.process_bytes(share.ids.data(), share.ids.size() * sizeof(int64_t));
+    crc.process_bytes(share.weights.data(),
+                      share.weights.size() * sizeof(float));
+    routing.ranks.push_back(std::move(share));
+  }
+  routing.crc32 = crc.checksum();
+  return routing;
+}
+
+} // namespace fusco::run

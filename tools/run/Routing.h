@@ -1,0 +1,48 @@
+//===- Routing.h - Who sends what where -------------------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The routing of a run: from files, or drawn so that its loads are like
+/// measured models'.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_ROUTING_H
+#define FUSCO_TOOLS_RUN_ROUTING_H
+
+#include "tools/reference/Reference.h"
+#include "tools/run/Options.h"
+
+#include <string>
+#include <vector>
+
+namespace fusco::run {
+
+/// One rank's share.
+struct RankRouting {
+  int64_t tokens = 0;
+  std::vector<int64_t> ids;   ///< [tokens, topk], -1: not routed
+  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
+};
+
+struct Routing {
+  std::vector<RankRouting> ranks;
+  std::string description; ///< where it comes from
+  uint32_t crc32 = 0;      ///< of ids and weights, to compare runs
+
+  int64_t numTokens() const;      ///< of all ranks
+  int64_t numAssignments() const; ///< (token, k) pairs with an id
+};
+
+/// Reads or draws the routing that \p options ask for, \p tokens[r] tokens for
+/// rank r: its token i is row (first + i) mod rows of the file, where first is
+/// the number of tokens of the ranks before it. Throws Error for a file that
+/// does not fit the shape.
+Routing makeRouting(const reference::Shape &shape, const Options &options,
+                    const std::vector<int64_t> &tokens);
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_ROUTING_H

@@ -1,0 +1,78 @@
+//===- RowContents.cpp - What the rows of a run hold ----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Random bits for tokens, random numbers for experts' outputs.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/RowContents.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+namespace fusco::run {
+namespace {
+
+using reference::ElementType;
+
+/// Encodings at the edges of \p type: -0, the smallest and the largest
+/// denormal, the largest number, the infinities, a quiet and a signalling NaN.
+std::array<uint32_t, 8> specialsOf(ElementType type) {
+  switch (type) {
+  case ElementType::BF16:
+    return {0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC1, 0xFF81};
+  case ElementType::F16:
+    return {0x8000, 0x0001, 0x83FF, 0x7BFF, 0x7C00, 0xFC00, 0x7E01, 0xFC01};
+  case ElementType::F32:
+    break;
+  }
+  return {0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF,
+          0x7F800000, 0xFF800000, 0x7FC00001, 0xFF800001};
+}
+
+/// Overwrites about one element in \p period with a special one.
+void sprinkle(const reference::Shape &shape, Random &random, uint8_t *data,
+              int64_t elements, uint64_t period) {
+  const std::array<uint32_t, 8> specials = specialsOf(shape.type);
+  for (int64_t i = int64_t(random.below(period)); i < elements;
+       i += 1 + int64_t(random.below(2 * period)))
+    reference::storeElement(shape.type, data, i,
+                            specials[random.below(specials.size())]);
+}
+
+} // namespace
+
+void fillTokens(const reference::Shape &shape, Random &random, uint8_t *data,
+                int64_t rows) {
+  const int64_t bytes = rows * shape.bytesPerRow();
+  for (int64_t at = 0; at < bytes; at += 8) {
+    uint64_t bits = random.bits();
+    std::memcpy(data + at, &bits, size_t(std::min<int64_t>(8, bytes - at)));
+  }
+  sprinkle(shape, random, data, rows * shape.hidden, 61);
+}
+
+void fillExpertRows(const reference::Shape &shape, Random &random,
+                    uint8_t *data, int64_t rows) {
+  // Numbers around the smallest normal ones of each type.
+  const float tiny = shape.type == ElementType::F16 ? 0x1p-14f : 0x1p-125f;
+  for (int64_t row = 0; row != rows; ++row) {
+    uint8_t *at = data + row * shape.bytesPerRow();
+    const uint64_t kind = random.below(16);
+    const float scale = kind == 0 ? tiny : 2.0f;
+    for (int64_t h = 0; h != shape.hidden; ++h) {
+      float value = float(int32_t(random.bits() >> 32)) * 0x1p-31f * scale;
+      reference::storeElement(shape.type, at, h,
+                              reference::narrow(shape.type, value));
+    }
+    if (kind == 1)
+      sprinkle(shape, random, at, shape.hidden, 7);
+  }
+}
+
+} // namespace fusco::run

@@ -1,0 +1,32 @@
+//===- SyntheticRouting.h - Routing with measured loads ---------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// Draws expert ids whose statistics are those of real routing in two respects:
+/// how unequal the experts' loads are, and how much neighbouring tokens agree.
+/// This is load-calibrated synthetic routing, not a trace.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_SYNTHETICROUTING_H
+#define FUSCO_TOOLS_RUN_SYNTHETICROUTING_H
+
+#include "tools/run/Random.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace fusco::run {
+
+/// Expert ids [tokens, topk], distinct within a token; where topk is larger
+/// than \p experts, the rest is -1. The hottest expert gets about \p skew times
+/// the mean load, as far as one assignment per token allows, and neighbouring
+/// tokens share about 3.7 times more experts than independent ones would.
+std::vector<int64_t> drawRouting(int64_t experts, int topk, int64_t tokens,
+                                 double skew, Random random);
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_SYNTHETICROUTING_H

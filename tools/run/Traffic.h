@@ -1,0 +1,38 @@
+//===- Traffic.h - What the plans of a run decided --------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The traffic of one dispatch, summed over the ranks.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_TRAFFIC_H
+#define FUSCO_TOOLS_RUN_TRAFFIC_H
+
+#include "tools/run/Library.h"
+#include "tools/run/Routing.h"
+
+#include <vector>
+
+namespace fusco::run {
+
+struct Traffic {
+  int64_t bytesScaleOut = 0;  ///< rows written to other nodes
+  int64_t bytesScaleUp = 0;   ///< rows written to other ranks of the own node
+  int64_t rowsUniqueNode = 0; ///< (token, node other than its own) pairs
+  int64_t rowsUniqueRank = 0; ///< (token, rank) pairs, own rank included
+  int64_t assignments = 0;    ///< (token, k) pairs with an id
+  int64_t assignmentsOffNode = 0; ///< those to experts of other nodes
+  double imbalance = 1;           ///< hottest rank's rows over the mean
+};
+
+/// Sums the plans' own numbers; what a plan does not say is counted in
+/// \p routing.
+Traffic sumTraffic(const reference::Shape &shape, const Routing &routing,
+                   const std::vector<fusco_plan_info> &plans);
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_TRAFFIC_H
