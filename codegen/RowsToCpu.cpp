@@ -438,7 +438,12 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
                          op.getRanks(), op.getSlots(), topk, row);
     Value ends = tree.hasRanks ? buildEnds(b, op, count, topk) : Value();
     bool isStreaming = op.getStreaming() && row.alignment == lineBytes;
-    Value isEmpty = b.create<arith::CmpIOp>(Cmp::eq, count, b.index(0));
+    // Where the last level starts: a token without assignments stays there, and
+    // shall be +0.
+    Value neutral = b.create<arith::SelectOp>(
+        b.create<arith::CmpIOp>(Cmp::eq, count, b.index(0)),
+        b.create<arith::ConstantOp>(b.getF32FloatAttr(0.0f)),
+        b.create<arith::ConstantOp>(b.getF32FloatAttr(-0.0f)));
     auto [nextPointers, nextCount] = buildNextPointers(b, op, topk, row);
 
     /// Columns [offset, offset + width * pieces) of the result.
@@ -446,8 +451,15 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
       int64_t pieceBytes = width * row.elementBytes();
       Value byteOffset =
           b.create<arith::MulIOp>(b.toI64(offset), b.i64(row.elementBytes()));
+      if (pieceBytes * pieces >= lineBytes)
+        prefetchColumns(b, nextPointers, nextCount, byteOffset,
+                        pieceBytes * pieces);
       SmallVector<Value> initial(pieces, splatF32(b, 0.0f, width));
-      initial.append((tree.levels() - 1) * pieces, splatF32(b, -0.0f, width));
+      if (tree.hasNodes)
+        initial.append(pieces, splatF32(b, -0.0f, width));
+      if (tree.hasRanks)
+        initial.append(pieces, b.create<vector::BroadcastOp>(
+                                   lanes(b.getF32Type(), width), neutral));
       auto loop = b.create<scf::ForOp>(
           b.index(0), count, b.index(1), initial,
           [&](OpBuilder &, Location, Value i, ValueRange carried) {
@@ -480,8 +492,6 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
       unsigned alignment = std::min(row.alignment, pieceBytes);
       for (int64_t piece = 0; piece < pieces; ++piece) {
         Value sum = loop.getResult((tree.levels() - 1) * pieces + piece);
-        // Without assignments the sum is still the neutral -0.
-        sum = b.create<arith::SelectOp>(isEmpty, splatF32(b, 0.0f, width), sum);
         Value bits = narrowToBits(b, sum, row, width);
         b.create<LLVM::StoreOp>(bits, b.advance(to, piece * pieceBytes),
                                 alignment, /*isVolatile=*/false,

@@ -92,15 +92,42 @@ pipe.program @copy_1(%x: memref<?x1xf32> {pipe.name = "x"}, %addresses: memref<4
 // Consecutive rows are one run of bytes: line by line where rows are lines, else
 // as the C library does it.
 // CHECK-LABEL: pipe.program @copy_rows
-pipe.program @copy_rows(%x: memref<?x2048xbf16> {pipe.name = "x"}, %odd: memref<?x7xbf16> {pipe.name = "y"}) {
-  %from = pipe.rank
+pipe.program @copy_rows(%x: memref<?x2048xbf16> {pipe.name = "x"}, %odd: memref<?x7xbf16> {pipe.name = "y"},
+                        %numbers: memref<3xindex> {pipe.name = "n"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  %c2 = arith.constant 2 : index
+  // CHECK: %[[ROW:.*]] = memref.load %{{.*}}[%c0]
+  // CHECK: %[[TO:.*]] = memref.load %{{.*}}[%c1]
+  // CHECK: %[[COUNT:.*]] = memref.load %{{.*}}[%c2]
+  // CHECK: %[[ADDRESS:.*]] = pipe.status
+  %from = memref.load %numbers[%c0] : memref<3xindex>
+  %to = memref.load %numbers[%c1] : memref<3xindex>
+  %count = memref.load %numbers[%c2] : memref<3xindex>
   %address = pipe.status
-  // CHECK: %[[BYTES:.*]] = arith.muli %{{.*}}, %c4096 : index
+  // CHECK: %[[ROW64:.*]] = arith.index_cast %[[ROW]]
+  // CHECK: %[[ROW_OFFSET:.*]] = arith.muli %[[ROW64]], %c4096_i64
+  // CHECK: %[[FROM64:.*]] = arith.addi %{{.*}}, %[[ROW_OFFSET]]
+  // CHECK: %[[FROM:.*]] = llvm.inttoptr %[[FROM64]]
+  // CHECK: %[[TO64:.*]] = arith.index_cast %[[TO]]
+  // CHECK: %[[TO_OFFSET:.*]] = arith.muli %[[TO64]], %c4096_i64
+  // CHECK: %[[INTO64:.*]] = arith.addi %[[ADDRESS]], %[[TO_OFFSET]]
+  // CHECK: %[[INTO:.*]] = llvm.inttoptr %[[INTO64]]
+  // CHECK: %[[BYTES:.*]] = arith.muli %[[COUNT]], %c4096 : index
+  // CHECK: scf.for %[[AT:.*]] = %c0 to %[[BYTES]] step %c64
+  // CHECK: %[[AT64:.*]] = arith.index_cast %[[AT]]
+  // CHECK: %[[SOURCE:.*]] = llvm.getelementptr %[[FROM]][%[[AT64]]]
+  // CHECK: %[[DESTINATION:.*]] = llvm.getelementptr %[[INTO]][%[[AT64]]]
+  // CHECK: %[[LINE:.*]] = llvm.load %[[SOURCE]] {alignment = 64 : i64} : !llvm.ptr -> vector<16xi32>
+  // CHECK: llvm.store %[[LINE]], %[[DESTINATION]] {alignment = 64 : i64, nontemporal} : vector<16xi32>
+  pipe.copy_rows %x[%from] to %address[%to] count %count streaming : memref<?x2048xbf16>
   // CHECK: scf.for %{{.*}} = %c0 to %[[BYTES]] step %c64
-  // CHECK: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
-  pipe.copy_rows %x[%from] to %address[%from] count %from streaming : memref<?x2048xbf16>
-  // CHECK: "llvm.intr.memcpy"
-  pipe.copy_rows %odd[%from] to %address[%from] count %from streaming : memref<?x7xbf16>
+  // CHECK: llvm.store %{{.*}} {alignment = 64 : i64} : vector<16xi32>
+  pipe.copy_rows %x[%from] to %address[%to] count %count : memref<?x2048xbf16>
+  // CHECK: %[[SMALL:.*]] = arith.muli %[[COUNT]], %c14 : index
+  // CHECK: %[[SMALL64:.*]] = arith.index_cast %[[SMALL]]
+  // CHECK: "llvm.intr.memcpy"(%{{.*}}, %{{.*}}, %[[SMALL64]])
+  pipe.copy_rows %odd[%from] to %address[%to] count %count streaming : memref<?x7xbf16>
   pipe.return
 }
 
@@ -140,16 +167,19 @@ pipe.program @reduce_one_node(%out: memref<?x16xf32> {pipe.name = "x"}, %address
   %token = pipe.rank
   // CHECK-DAG: %[[ONE:.*]] = arith.constant dense<1.000000e+00> : vector<16xf32>
   // CHECK-DAG: %[[PLUS:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
-  // CHECK-DAG: %[[MINUS:.*]] = arith.constant dense<-0.000000e+00> : vector<16xf32>
-  // CHECK: scf.for {{.*}} iter_args(%[[RANK:.*]] = %[[PLUS]], %[[NODE:.*]] = %[[MINUS]])
+  // CHECK-DAG: %[[PLUS_SCALAR:.*]] = arith.constant 0.000000e+00 : f32
+  // CHECK-DAG: %[[MINUS_SCALAR:.*]] = arith.constant -0.000000e+00 : f32
+  // The neutral -0, or +0 for a token without assignments.
+  // CHECK: %[[IS_EMPTY:.*]] = arith.cmpi eq, %{{.*}}, %c0 : index
+  // CHECK: %[[NEUTRAL:.*]] = arith.select %[[IS_EMPTY]], %[[PLUS_SCALAR]], %[[MINUS_SCALAR]]
+  // CHECK: %[[START:.*]] = vector.broadcast %[[NEUTRAL]]
+  // CHECK: scf.for {{.*}} iter_args(%[[RANK:.*]] = %[[PLUS]], %[[NODE:.*]] = %[[START]])
   // CHECK: %[[SUM:.*]] = math.fma %[[ONE]], %{{.*}}, %[[RANK]]
   // CHECK: %[[NEXT:.*]] = arith.select %[[ENDS:.*]], %[[PLUS]], %[[SUM]]
   // CHECK: scf.if %[[ENDS]]
   // CHECK-NEXT: arith.addf %[[NODE]], %[[SUM]]
   // CHECK-NOT: arith.addf
   // CHECK: scf.yield %[[NEXT]],
-  // Nothing routed: +0, not the neutral -0.
-  // CHECK: arith.select %{{.*}}, %[[PLUS]], %{{.*}} : vector<16xf32>
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 4
     : memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
@@ -158,12 +188,16 @@ pipe.program @reduce_one_node(%out: memref<?x16xf32> {pipe.name = "x"}, %address
 
 // -----
 
-// Two nodes: the third level.
+// Two nodes: the third level, which alone decides what an empty sum is.
 // CHECK-LABEL: pipe.program @reduce_two_nodes
 pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                                %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
-  // CHECK: scf.for {{.*}} iter_args(%[[RANK:[^ ]*]] = %{{[^ ]*}}, %[[NODE:[^ ]*]] = %{{[^ ]*}}, %[[ALL:[^ ]*]] = %{{[^ )]*}})
+  // CHECK-DAG: %[[PLUS:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
+  // CHECK-DAG: %[[MINUS:.*]] = arith.constant dense<-0.000000e+00> : vector<16xf32>
+  // CHECK: %[[NEUTRAL:.*]] = arith.select %{{.*}} : f32
+  // CHECK: %[[START:.*]] = vector.broadcast %[[NEUTRAL]]
+  // CHECK: scf.for {{.*}} iter_args(%[[RANK:[^ ]*]] = %[[PLUS]], %[[NODE:[^ ]*]] = %[[MINUS]], %[[ALL:[^ ]*]] = %[[START]])
   // CHECK: %[[SUM:.*]] = math.fma
   // CHECK: scf.if
   // CHECK-NEXT: %[[NODE_SUM:.*]] = arith.addf %[[NODE]], %[[SUM]]
@@ -172,6 +206,39 @@ pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addres
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 2
     : memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+  pipe.return
+}
+
+// -----
+
+// While a token is summed, the same columns of the next token's rows are fetched,
+// line by line; the last token has no next.
+// CHECK-LABEL: pipe.program @reduce_prefetch
+// CHECK-SAME: (%[[OUT:[^:]*]]: memref<?x64xbf16> {pipe.name = "x"}
+// CHECK-SAME: %[[FANOUT:[^:]*]]: memref<8xi32>
+// CHECK-SAME: %[[TABLE:[^:]*]]: memref<8x2xi32>
+pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
+                              %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+  // CHECK: %[[TOKEN:.*]] = pipe.rank
+  %token = pipe.rank
+  // CHECK: memref.load %[[FANOUT]][%[[TOKEN]]]
+  // CHECK: %[[TOKENS:.*]] = memref.dim %[[OUT]], %c0
+  // CHECK: %[[AFTER:.*]] = arith.addi %[[TOKEN]], %c1
+  // CHECK: %[[IS_LAST:.*]] = arith.cmpi eq, %[[AFTER]], %[[TOKENS]]
+  // CHECK: %[[NEXT:.*]] = arith.select %[[IS_LAST]], %[[TOKEN]], %[[AFTER]]
+  // CHECK: %[[FANOUT32:.*]] = memref.load %[[FANOUT]][%[[NEXT]]]
+  // CHECK: %[[NEXT_FANOUT:.*]] = arith.index_cast %[[FANOUT32]]
+  // CHECK: %[[COUNT:.*]] = arith.select %[[IS_LAST]], %c0, %[[NEXT_FANOUT]]
+  // CHECK: scf.for %{{.*}} = %c0 to %[[COUNT]] step %c1
+  // CHECK: memref.load %[[TABLE]][%[[NEXT]],
+  // CHECK: scf.for %{{.*}} = %c0 to %[[COUNT]] step %c1
+  // CHECK-COUNT-2: "llvm.intr.prefetch"(%{{.*}}) <{cache = 1 : i32, hint = 2 : i32, rw = 0 : i32}>
+  // CHECK-NOT: prefetch
+  // CHECK: math.fma
+  // CHECK-NOT: prefetch
+  // CHECK: pipe.return
+  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x64xbf16>
   pipe.return
 }
 
@@ -225,12 +292,13 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
 // -----
 
 // f16 by the hardware's conversion, which is exact; an odd row, column by column
-// at its end, and not streamed.
+// at its end, and not streamed. It is shorter than a line: nothing is fetched.
 // CHECK-LABEL: pipe.program @reduce_f16
 pipe.program @reduce_f16(%out: memref<?x7xf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
                          %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
   // CHECK-NOT: nontemporal
+  // CHECK-NOT: prefetch
   // CHECK: arith.extf %{{.*}} : vector<4xf16> to vector<4xf32>
   // CHECK: %[[ROUNDED:.*]] = arith.truncf %{{.*}} : vector<4xf32> to vector<4xf16>
   // CHECK: %[[BITS:.*]] = arith.bitcast %[[ROUNDED]] : vector<4xf16> to vector<4xi16>
