@@ -65,7 +65,8 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
       // Anything else is not one shuffle, which lowering will say.
-      if (dispatches.size() + combines.size() == 1)
+      if (llvm::hasSingleElement(function.getBody()) &&
+          dispatches.size() + combines.size() == 1)
         addBaseline(function);
     }
   }

@@ -187,7 +187,7 @@ static LogicalResult checkUnfused(FunctionContents &contents) {
   auto [plan, dispatch, combine, byDestination, toExperts, allToAll,
         fromExperts, toTokens, terminator] = contents;
   if (toExperts) {
-    if (!byDestination || !allToAll || fromExperts || toTokens ||
+    if (!byDestination || !allToAll || toTokens ||
         allToAll.getInput() != byDestination.getOutput() ||
         toExperts.getInput() != allToAll.getOutput())
       return toExperts.emitOpError("expected to end the chain permute, "
@@ -225,6 +225,12 @@ static FailureOr<FunctionContents> checkPlan(func::FuncOp function,
     }
   }
   PlanOp plan = contents.plan;
+  auto numPlans = llvm::count_if(function.getArgumentTypes(),
+                                 [](Type type) { return isa<PlanType>(type); });
+  if (numPlans != (contents.isDispatch() ? 0 : 1))
+    return function.emitOpError("expected ")
+           << (contents.isDispatch() ? "no plan" : "one plan")
+           << " as argument, got " << numPlans;
   if (contents.isDispatch() &&
       !llvm::is_contained(func::ReturnOp(contents.terminator).getOperands(),
                           plan.getPlan()))
@@ -320,11 +326,11 @@ public:
              << name << "' to have a number of rows that is known at run time "
              << "only, '?', got " << type;
     const Value *found = llvm::find(part, value);
+    // Only results can be missing: with one shuffle in a function, nothing but
+    // the arguments is there to be taken.
     if (found == part.end())
       return op->emitOpError("expected '")
-             << name << "' to be "
-             << (isOutput ? "returned by" : "an argument of")
-             << " the function";
+             << name << "' to be returned by the function";
     std::string &slot = names[found - all.begin()];
     if (!slot.empty())
       return op->emitOpError("expected '")
@@ -476,12 +482,15 @@ void LowerToPipePass::decideStores(const ShuffleShape &shape) {
   decide("combine.stores", bytesOfTokens);
 }
 
-/// What programs share, and what the library exports beside entry points, has
-/// names that nothing else in the module may have.
+/// The module holds what is compiled and nothing else. What programs share, and
+/// what the library exports beside entry points, has names of its own.
 static LogicalResult checkNames(ModuleOp module) {
   for (Operation &op : module.getOps()) {
-    auto symbol = dyn_cast<SymbolOpInterface>(op);
-    if (symbol && isSharedName(symbol.getName()))
+    if (!isa<GroupOp, func::FuncOp>(op))
+      return op.emitOpError("expected only a 'fusco.group' and functions in a "
+                            "module to compile");
+    auto symbol = cast<SymbolOpInterface>(op);
+    if (isSharedName(symbol.getName()))
       return op.emitError("expected another name than '")
              << symbol.getName() << "', which compiled programs use";
     if (isa<func::FuncOp>(op) && symbol.getName() == "library")
@@ -513,11 +522,37 @@ static LogicalResult checkWeights(ModuleOp module) {
   return failure(result.wasInterrupted());
 }
 
+/// Each form reads from a plan what only the same form has put there. A
+/// baseline brings functions of its own for both directions.
+static LogicalResult checkForms(ModuleOp module) {
+  std::optional<Shuffle> first;
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (function.getSymName().ends_with(unfusedSuffix))
+      continue;
+    WalkResult result = function.walk([&](Operation *op) {
+      std::optional<Shuffle> shuffle = getShuffle(op);
+      if (!shuffle)
+        return WalkResult::advance();
+      if (first && first->isFused != shuffle->isFused) {
+        InFlightDiagnostic diagnostic = op->emitOpError(
+            "expected only fused or only unfused shuffles in the module");
+        diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
+        return WalkResult::interrupt();
+      }
+      first = shuffle;
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      return failure();
+  }
+  return success();
+}
+
 void LowerToPipePass::runOnOperation() {
   ModuleOp module = getOperation();
   FailureOr<ShuffleShape> shape = learnShape(module); // 1.
   if (failed(shape) || failed(checkWeights(module)) ||
-      failed(checkNames(module)))
+      failed(checkForms(module)) || failed(checkNames(module)))
     return signalPassFailure();
 
   auto group = *module.getOps<GroupOp>().begin();

@@ -10,6 +10,12 @@ pipe.buffer @buffer_c1 : memref<?xi32> symmetric
 
 // -----
 
+// Buffers hold plans and headers, not rows.
+// expected-error@+1 {{attribute 'type' failed to satisfy constraint: type attribute of memref of 32-bit signless integer or 64-bit signless integer or 32-bit float values}}
+pipe.buffer @buffer_of_rows : memref<8xbf16> symmetric
+
+// -----
+
 // expected-error@+1 {{'pipe.counter' op expected at least 1 peer, got 0}}
 pipe.counter @counter_c1 phase plan peers 0
 
@@ -206,6 +212,20 @@ pipe.program @assign_c2(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<
 
 // -----
 
+//===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+func.func @copy_row_c1(%x: memref<?x16xbf16>, %addresses: memref<4xi64>, %fanout: memref<4xi32>,
+                       %table: memref<4x2xi32>, %token: index) {
+  // expected-error@+1 {{'pipe.copy_row' op expected in a 'pipe.program'}}
+  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table)
+    : memref<?x16xbf16> to memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>)
+  return
+}
+
+// -----
+
 pipe.program @reduce_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
                             %fanout: memref<4xi32> {pipe.name = "c"}, %table: memref<4x2xi32> {pipe.name = "d"}) {
   %token = pipe.rank
@@ -213,4 +233,14 @@ pipe.program @reduce_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresse
   pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 0
     : memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
   pipe.return
+}
+
+// -----
+
+func.func @reduce_row_c2(%out: memref<?x16xbf16>, %addresses: memref<4xi64>, %fanout: memref<4xi32>,
+                         %table: memref<4x2xi32>, %token: index) {
+  // expected-error@+1 {{'pipe.reduce_row' op expected in a 'pipe.program'}}
+  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  return
 }

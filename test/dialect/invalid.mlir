@@ -40,6 +40,11 @@ func.func private @layout_c1_expert_major(tensor<1x4x4xbf16, #fusco.expert_major
 
 // -----
 
+// expected-error@+1 {{expected at least 1 row where the number is static}}
+func.func private @layout_c1_no_rows(tensor<0x4xbf16, #fusco.token_major>)
+
+// -----
+
 // expected-error@+1 {{expected a static hidden size of at least 1, got ?}}
 func.func private @layout_c1_rank_major(tensor<?x?xbf16, #fusco.rank_major>)
 

@@ -4,10 +4,11 @@
 // RUN: fusco-opt %s --pipe-assign-memory -split-input-file > %t
 // RUN: %python %S/Inputs/check-memory.py %t
 
-// 2 counters of 3 * 128, then 128 (of 65), 64 (of 1) and 64 (of 64) bytes.
+// 2 counters of 3 * 128, then 132 bytes in three lines and 4 in one; 136 bytes in
+// three lines of the plan.
 // CHECK: module attributes {pipe.plan_bytes = 192 : i64, pipe.symmetric_bytes = 1024 : i64}
-// CHECK: pipe.buffer @first : memref<65xf16> symmetric at 768
-pipe.buffer @first : memref<65xf16> symmetric
+// CHECK: pipe.buffer @first : memref<33xi32> symmetric at 768
+pipe.buffer @first : memref<33xi32> symmetric
 // CHECK: pipe.buffer @mine : memref<17xi64> plan at 0
 pipe.buffer @mine : memref<17xi64> plan
 // CHECK: pipe.counter @a phase plan peers 3 at 0

@@ -20,8 +20,9 @@ fusco.group @second {experts = 8, topk = 2, max_tokens = 4,
 
 // -----
 
-// expected-error@+1 {{expected a 'fusco.dispatch' or 'fusco.combine' in the module, got none (the unfused form is not compiled)}}
-module @unfused {
+// One step of the unfused form is no shuffle.
+// expected-error@+1 {{expected a 'fusco.dispatch', a 'fusco.combine' or their unfused forms in the module, got none}}
+module @no_shuffle {
   fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
     topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
   func.func @permute(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>)
@@ -102,6 +103,104 @@ func.func @needs_weights(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16
 
 // -----
 
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!rows, !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected weights, since a combine is 'weighted'}}
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %2, %p : !rows, !fusco.plan<@ep>
+}
+func.func @needs_weights_unfused(%y: !rows, %p: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  // expected-note@+1 {{it is here}}
+  %2 = fusco.unpermute %1 by %p weighted : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %2 : tensor<?x16xbf16>
+}
+
+// -----
+
+// A fused dispatch does not count what an unfused combine needs.
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>)
+    -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-note@+1 {{the first one is here}}
+  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %r#1, %r#2, %p : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
+}
+func.func @both_forms(%y: !rows, %p: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{'fusco.unpermute' op expected only fused or only unfused shuffles in the module}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %1 by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %2 : tensor<?x16xbf16>
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// The module: what it holds, and names
+//===----------------------------------------------------------------------===//
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{'builtin.module' op expected only a 'fusco.group' and functions in a module to compile}}
+module @nested {
+  fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+    topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+  func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+    %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+    return %0 : tensor<?x16xbf16>
+  }
+}
+
+// -----
+
+// expected-error@+1 {{expected another name than 'stats', which compiled programs use}}
+fusco.group @stats {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @combine(%y: !rows, %plan: !fusco.plan<@stats>) -> tensor<?x16xbf16> {
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@stats> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected another name than 'send_bases', which compiled programs use}}
+func.func @send_bases(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected another name than 'library', which the compiled library exports}}
+func.func @library(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Functions: what they hold
 //===----------------------------------------------------------------------===//
@@ -148,7 +247,7 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @other_operation(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
   %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
-  // expected-error@+1 {{'arith.addf' op expected only fusco.plan, fusco.dispatch and fusco.combine in a function to compile}}
+  // expected-error@+1 {{'arith.addf' op expected only operations of the fusco dialect in a function to compile}}
   %1 = arith.addf %0, %0 : tensor<?x16xbf16>
   return %1 : tensor<?x16xbf16>
 }
@@ -158,10 +257,10 @@ func.func @other_operation(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected one dispatch or one combine, fused or unfused, got 2}}
 func.func @identity_experts(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> tensor<?x16xbf16> {
   %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
   %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
-  // expected-error@+1 {{'fusco.combine' op expected in a function of its own, after the experts}}
   %0 = fusco.combine %r#0 by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
 }
@@ -186,7 +285,7 @@ func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
   %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
 }
-// expected-error@+1 {{expected a 'fusco.dispatch' or a 'fusco.combine'}}
+// expected-error@+1 {{expected one dispatch or one combine, fused or unfused, got 0}}
 func.func @nothing() {
   return
 }
@@ -197,10 +296,263 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @plan_with_combine(%y: !rows, %ids: tensor<?x2xi32>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{'fusco.plan' op expected in the function of its 'fusco.dispatch'}}
   %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.combine' op expected the plan to be an argument of the function}}
   %0 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @plan_beside_combine(%y: !rows, %plan: !fusco.plan<@ep>, %ids: tensor<?x2xi32>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{'fusco.plan' op expected in the function of its dispatch}}
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @foreign_plan_returned(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %other: !fusco.plan<@ep>)
+    -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  // expected-error@+1 {{'func.return' op expected the plan to be made in the same function}}
+  return %r#0, %r#1, %r#2, %other : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected no plan as argument, got 1}}
+func.func @plan_unused(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %other: !fusco.plan<@ep>)
+    -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %r#1, %r#2, %p : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
+}
+
+// -----
+
+// The steps of one combine would follow two plans.
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+// expected-error@+1 {{expected one plan as argument, got 2}}
+func.func @two_plans(%y: !rows, %p: !fusco.plan<@ep>, %q: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %q : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %1 by %q : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %2 : tensor<?x16xbf16>
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Functions: the chains of the unfused form
+//===----------------------------------------------------------------------===//
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch_from_received(%recv: !recv, %ids: tensor<?x2xi32>) -> (!rows, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.permute' op expected to end the chain permute, all_to_all, permute}}
+  %0 = fusco.permute %recv by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %0, %p : !rows, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch_without_exchange(%x: tensor<?x16xbf16>, %recv: !recv, %ids: tensor<?x2xi32>)
+    -> (!rows, !send, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  // expected-error@+1 {{expected to end the chain permute, all_to_all, permute}}
+  %1 = fusco.permute %recv by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %1, %0, %p : !rows, !send, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch_of_other_exchange(%x: tensor<?x16xbf16>, %send: !send, %ids: tensor<?x2xi32>)
+    -> (!rows, !send, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %send by %p : !send, !fusco.plan<@ep> -> !recv
+  // expected-error@+1 {{expected to end the chain permute, all_to_all, permute}}
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %2, %0, %p : !rows, !send, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch_of_other_rows(%x: tensor<?x16xbf16>, %recv: !recv, %ids: tensor<?x2xi32>)
+    -> (!rows, !recv, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  // expected-error@+1 {{expected to end the chain permute, all_to_all, permute}}
+  %2 = fusco.permute %recv by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %2, %1, %p : !rows, !recv, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @dispatch_and_sum(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>)
+    -> (!rows, tensor<?x16xbf16>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  // expected-error@+1 {{expected to end the chain permute, all_to_all, permute}}
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  %3 = fusco.unpermute %0 by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %2, %3, %p : !rows, tensor<?x16xbf16>, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @combine_without_exchange(%y: !rows, %p: !fusco.plan<@ep>) -> !recv {
+  // expected-error@+1 {{'fusco.unpermute' op expected to begin the chain unpermute, all_to_all, unpermute}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  return %0 : !recv
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @combine_without_sum(%y: !rows, %p: !fusco.plan<@ep>) -> !send {
+  // expected-error@+1 {{expected to begin the chain unpermute, all_to_all, unpermute}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  return %1 : !send
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @combine_of_other_exchange(%y: !rows, %recv: !recv, %p: !fusco.plan<@ep>) -> (!recv, tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected to begin the chain unpermute, all_to_all, unpermute}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %recv by %p : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %1 by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0, %2 : !recv, tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @combine_of_other_rows(%y: !rows, %send: !send, %p: !fusco.plan<@ep>) -> (!send, tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected to begin the chain unpermute, all_to_all, unpermute}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %send by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %1, %2 : !send, tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @combine_and_permute(%y: !rows, %x: tensor<?x16xbf16>, %p: !fusco.plan<@ep>) -> (!send, tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected to begin the chain unpermute, all_to_all, unpermute}}
+  %0 = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %1 by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  %3 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  return %3, %2 : !send, tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+func.func @stray_permute(%y: !rows, %p: !fusco.plan<@ep>) -> !send {
+  %0 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  // expected-error@+1 {{'fusco.permute' op expected in an unfused dispatch or combine}}
+  %1 = fusco.permute %0 by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  return %1 : !send
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @stray_exchange(%y: !rows, %send: !send, %p: !fusco.plan<@ep>) -> (!recv, tensor<?x16xbf16>) {
+  // expected-error@+1 {{'fusco.all_to_all' op expected in an unfused dispatch or combine}}
+  %0 = fusco.all_to_all %send by %p : !send, !fusco.plan<@ep> -> !recv
+  %1 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0, %1 : !recv, tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+func.func @stray_sum(%send: !send, %ids: tensor<?x2xi32>)
+    -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.unpermute' op expected in an unfused dispatch or combine}}
+  %0 = fusco.unpermute %send by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  %r:3 = fusco.dispatch %0 by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %r#1, %r#2, %p : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
 }
 
 // -----
@@ -238,10 +590,69 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
 !rows = tensor<?x2xf32, #fusco.expert_major<align = 8>>
 func.func @weights_are_x(%x: tensor<?x2xf32>, %ids: tensor<?x2xi32>)
     -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
-  // expected-error@+1 {{'fusco.plan' op expected 'weights' to be another tensor than 'x'}}
   %p = fusco.plan %ids, %x in @ep : tensor<?x2xi32>, tensor<?x2xf32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.dispatch' op expected 'x' to be another tensor than 'weights'}}
   %r:3 = fusco.dispatch %x by %p : tensor<?x2xf32>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
   return %r#0, %r#1, %r#2, %p : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @static_tokens(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<4x16xbf16> {
+  // expected-error@+1 {{expected 'out' to have a number of rows that is known at run time only, '?', got 'tensor<4x16xbf16>'}}
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<4x16xbf16>
+  return %0 : tensor<4x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!static = tensor<32x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @static_rows(%y: !static, %p: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected 'y' to have a number of rows that is known at run time only, '?', got 'tensor<32x16xbf16, #fusco.expert_major<align = 8>>'}}
+  %0 = fusco.unpermute %y by %p : !static, !fusco.plan<@ep> -> !recv
+  %1 = fusco.all_to_all %0 by %p : !recv, !fusco.plan<@ep> -> !send
+  %2 = fusco.unpermute %1 by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %2 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @rows_dropped(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> !fusco.plan<@ep> {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  // expected-error@+1 {{'fusco.permute' op expected 'rows' to be returned by the function}}
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %p : !fusco.plan<@ep>
+}
+
+// -----
+
+// What lies between the steps is the program's own business.
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+// expected-error@+1 {{expected every tensor to be used once, result of type 'tensor<?x16xbf16, #fusco.device_major<source>>' is not}}
+func.func @workspace_returned(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!rows, !recv, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %2, %1, %p : !rows, !recv, !fusco.plan<@ep>
 }
 
 // -----

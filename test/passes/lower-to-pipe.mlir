@@ -95,12 +95,14 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
 // CHECK-NOT: fills_plan
 func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan: !fusco.plan<@ep>)
     -> tensor<?x16xbf16> {
+  // CHECK:      pipe.window %[[Y]]
   // A refused rank has no plan to look at.
   // CHECK:      scf.if
   // CHECK-NEXT:   yield
   // CHECK:      else
-  // CHECK-NEXT:   pipe.local @rank_rows
-  // CHECK:      pipe.window %[[Y]]
+  // CHECK-NEXT:   %[[SELF:.*]] = pipe.rank
+  // CHECK-NEXT:   %[[ROWS:.*]] = pipe.local @rank_rows
+  // CHECK-NEXT:   memref.load %[[ROWS]][%[[SELF]]]
   // CHECK:      pipe.turn @outputs_ready
   // CHECK:      pipe.signal @outputs_ready
   // CHECK:      pipe.wait @outputs_ready

@@ -138,6 +138,14 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
         << getModelName(*module) << "'";
     return false;
   }
+  for (auto function : module->getOps<mlir::func::FuncOp>()) {
+    if (!isIdentifier(function.getSymName())) {
+      function.emitError("expected the function's name to be a C identifier, "
+                         "got '")
+          << function.getSymName() << "'";
+      return false;
+    }
+  }
 
   OutputFiles files;
   PipePipelineOptions programs;

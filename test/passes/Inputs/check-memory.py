@@ -20,7 +20,7 @@ import re
 import sys
 
 LINE = 64
-BYTES = {"i32": 4, "f32": 4, "i64": 8, "f16": 2, "bf16": 2}
+BYTES = {"i32": 4, "f32": 4, "i64": 8}
 COUNTER = re.compile(r"pipe\.counter @(\w+) phase \w+ peers (\d+) at (\d+)")
 BUFFER = re.compile(r"pipe\.buffer @(\w+) : memref<([\dx]+)x(\w+)> (\w+) at (\d+)")
 TOTAL = re.compile(r"pipe\.(symmetric|plan)_bytes = (\d+)")

@@ -10,8 +10,8 @@ error=$("$@" 2>&1 >/dev/null)
 got=$?
 after=$(ls -A)
 [ "$got" -eq "$code" ] && [ "$before" = "$after" ] &&
-  [ "$(printf '%s\n' "$error" | grep -c 'error')" -eq 1 ] &&
-  printf '%s\n' "$error" | grep 'error' | grep -q -e "$regex" && exit 0
+  [ "$(printf '%s\n' "$error" | grep -ac 'error')" -eq 1 ] &&
+  printf '%s\n' "$error" | grep -a 'error' | grep -aq -e "$regex" && exit 0
 printf 'expected exit code %s and one error: %s\ngot %s:\n%s\n' \
   "$code" "$regex" "$got" "$error" >&2
 [ "$before" = "$after" ] || printf 'left behind: %s\n' "$after" >&2
