@@ -115,7 +115,9 @@ FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
   for (auto program : module.getOps<ProgramOp>()) {
     if (info.numPrograms == FUSCO_MAX_PROGRAMS)
       return program.emitOpError("expected at most ")
-             << int64_t(FUSCO_MAX_PROGRAMS) << " programs in a module";
+             << int64_t(FUSCO_MAX_PROGRAMS)
+             << " programs in a module; fusco-compile "
+                "--no-baseline leaves out the unfused half";
     fusco_program_info &described = info.programs[info.numPrograms++];
     if (failed(describeProgram(program, described)))
       return failure();

@@ -390,36 +390,28 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     });
   }
 
-  /// The rows of the next token, of which there are none after the last.
-  static std::pair<Value, Value> buildNextPointers(RowBuilder &b,
-                                                   ReduceRowOp op, int64_t topk,
-                                                   const RowType &row) {
-    Value numTokens = b.create<memref::DimOp>(op.getOut(), 0);
+  /// Pointers to the rows of the next token, \p count of them, to prefetch.
+  /// Where that token has fewer, what its further descriptors still hold is
+  /// read: ranks of an older plan, or 0, since plans start as zeros. To
+  /// prefetch a row that is not needed costs less than to find out.
+  static Value buildNextPointers(RowBuilder &b, ReduceRowOp op, Value count,
+                                 int64_t topk, const RowType &row) {
+    Value last = b.create<arith::SubIOp>(
+        b.create<memref::DimOp>(op.getOut(), 0), b.index(1));
     Value next = b.create<arith::AddIOp>(op.getToken(), b.index(1));
-    Value isLast = b.create<arith::CmpIOp>(Cmp::eq, next, numTokens);
-    Value token = b.create<arith::SelectOp>(isLast, op.getToken(), next);
-    Value count = b.create<arith::SelectOp>(
-        isLast, b.index(0), b.toIndex(b.load(op.getFanout(), {token})));
-    Value pointers = buildRowPointers(b, op->getParentOfType<ProgramOp>(),
-                                      token, count, op.getAddresses(),
-                                      op.getRanks(), op.getSlots(), topk, row);
-    return {pointers, count};
+    return buildRowPointers(b, op->getParentOfType<ProgramOp>(),
+                            b.create<arith::MinSIOp>(next, last), count,
+                            op.getAddresses(), op.getRanks(), op.getSlots(),
+                            topk, row);
   }
 
   /// Rows of one token are as far apart as experts are, and no longer than a
   /// page or two: hardware has hardly seen a stream when it ends. Into the
   /// second cache: the first has fewer reads under way.
-  static void prefetchColumns(RowBuilder &b, Value pointers, Value count,
-                              Value byteOffset, int64_t bytes) {
-    b.forRange(b.index(0), count, 1, [&](Value i) {
-      Value pointer =
-          b.advance(b.create<LLVM::LoadOp>(b.ptrType(),
-                                           b.element(pointers, b.ptrType(), i)),
-                    byteOffset);
-      for (int64_t at = 0; at < bytes; at += lineBytes)
-        b.create<LLVM::Prefetch>(b.advance(pointer, at), /*rw=*/0u,
-                                 /*hint=*/2u, /*cache=*/1u);
-    });
+  static void prefetch(RowBuilder &b, Value pointer, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += lineBytes)
+      b.create<LLVM::Prefetch>(b.advance(pointer, at), /*rw=*/0u, /*hint=*/2u,
+                               /*cache=*/1u);
   }
 
   LogicalResult matchAndRewrite(ReduceRowOp op,
@@ -444,16 +436,13 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
         b.create<arith::CmpIOp>(Cmp::eq, count, b.index(0)),
         b.create<arith::ConstantOp>(b.getF32FloatAttr(0.0f)),
         b.create<arith::ConstantOp>(b.getF32FloatAttr(-0.0f)));
-    auto [nextPointers, nextCount] = buildNextPointers(b, op, topk, row);
+    Value nextPointers = buildNextPointers(b, op, count, topk, row);
 
     /// Columns [offset, offset + width * pieces) of the result.
     auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
       int64_t pieceBytes = width * row.elementBytes();
       Value byteOffset =
           b.create<arith::MulIOp>(b.toI64(offset), b.i64(row.elementBytes()));
-      if (pieceBytes * pieces >= lineBytes)
-        prefetchColumns(b, nextPointers, nextCount, byteOffset,
-                        pieceBytes * pieces);
       SmallVector<Value> initial(pieces, splatF32(b, 0.0f, width));
       if (tree.hasNodes)
         initial.append(pieces, splatF32(b, -0.0f, width));
@@ -463,10 +452,14 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
       auto loop = b.create<scf::ForOp>(
           b.index(0), count, b.index(1), initial,
           [&](OpBuilder &, Location, Value i, ValueRange carried) {
-            Value pointer =
-                b.advance(b.create<LLVM::LoadOp>(
-                              b.ptrType(), b.element(pointers, b.ptrType(), i)),
-                          byteOffset);
+            auto pointerOf = [&](Value array) {
+              Value start = b.create<LLVM::LoadOp>(
+                  b.ptrType(), b.element(array, b.ptrType(), i));
+              return b.advance(start, byteOffset);
+            };
+            Value pointer = pointerOf(pointers);
+            if (pieceBytes * pieces >= lineBytes)
+              prefetch(b, pointerOf(nextPointers), pieceBytes * pieces);
             Value weight = op.getWeights()
                                ? b.create<vector::BroadcastOp>(
                                       lanes(b.getF32Type(), width),

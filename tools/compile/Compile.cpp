@@ -138,6 +138,13 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
         << getModelName(*module) << "'";
     return false;
   }
+  // Entry points would look like the runtime's.
+  if (getModelName(*module) == "fusco" ||
+      getModelName(*module).starts_with("fusco_")) {
+    module->emitError("expected another module name than '")
+        << getModelName(*module) << "', which belongs to the runtime";
+    return false;
+  }
   for (auto function : module->getOps<mlir::func::FuncOp>()) {
     if (!isIdentifier(function.getSymName())) {
       function.emitError("expected the function's name to be a C identifier, "
