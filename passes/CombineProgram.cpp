@@ -23,7 +23,9 @@ using namespace fusco::pipe;
 
 using Cmp = arith::CmpIPredicate;
 
-Shortage fusco::buildCombineShortage(ProgramBuilder &p, Value room) {
+/// Whether \p room (index) is too little for the rows that this rank's experts
+/// got.
+static Shortage buildShortage(ProgramBuilder &p, Value room) {
   ImplicitLocOpBuilder &b = p.b;
   Value zero = p.i64(0);
   // A refused rank must not look at its plan.
@@ -39,33 +41,40 @@ Shortage fusco::buildCombineShortage(ProgramBuilder &p, Value room) {
           has};
 }
 
-void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                         bool weighted, bool streaming) {
+Value fusco::buildReadyExchange(ProgramBuilder &p, Value exposed, Value room) {
   ImplicitLocOpBuilder &b = p.b;
-
-  // 1.
+  Shortage shortage = buildShortage(p, room);
   Header header;
-  header.rows = b.create<memref::DimOp>(tensors.y, 0);
-  header.window = b.create<WindowOp>(tensors.y);
-  Shortage shortage = buildCombineShortage(p, header.rows);
   header.status = p.ownStatus(p.i64(0), shortage);
+  header.rows = b.create<memref::DimOp>(exposed, 0);
+  header.window = b.create<WindowOp>(exposed);
   Value turn = b.create<TurnOp>(shared::outputsReady);
   p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, turn, header);
   p.failIfRefused(shortage);
   p.failWithPeers(shared::combineHeaders, turn);
+  return turn;
+}
 
-  // 2.
-  p.resolveAddresses(shared::combineHeaders, turn);
+void fusco::buildSums(ProgramBuilder &p, Value out, bool weighted,
+                      bool streaming) {
   Value addresses = p.local(shared::addresses);
   Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
   Value slots = p.local(shared::slots);
   Value weights = weighted ? p.local(shared::weights) : Value();
-  p.forRange(p.index(0), b.create<memref::DimOp>(tensors.out, 0),
-             [&](Value token) {
-               b.create<ReduceRowOp>(addresses, fanout, ranks, slots, weights,
-                                     tensors.out, token, p.shape.numRanks(),
-                                     p.shape.ranksPerNode, streaming);
-             });
+  p.forRange(p.index(0), p.b.create<memref::DimOp>(out, 0), [&](Value token) {
+    p.b.create<ReduceRowOp>(addresses, fanout, ranks, slots, weights, out,
+                            token, p.shape.numRanks(), p.shape.ranksPerNode,
+                            streaming);
+  });
+}
 
+void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
+                         bool weighted, bool streaming) {
+  // 1.
+  Value room = p.b.create<memref::DimOp>(tensors.y, 0);
+  Value turn = buildReadyExchange(p, tensors.y, room);
+  // 2.
+  p.resolveAddresses(shared::combineHeaders, turn);
+  buildSums(p, tensors.out, weighted, streaming);
   p.finishRows(shared::outputsTaken); // 3.
 }

@@ -191,9 +191,16 @@ void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
 struct CombineTensors {
   mlir::Value y, out;
 };
-/// CombineProgram.cpp: whether \p room (index) is too little for the rows that
-/// this rank's experts got.
-Shortage buildCombineShortage(ProgramBuilder &p, mlir::Value room);
+/// CombineProgram.cpp: tells all ranks where \p exposed is and whether anything
+/// is wrong here, such as \p room (index) that is too little for the rows that
+/// this rank's experts got; leaves, all ranks together, if anything is. Returns
+/// the turn of the exchange.
+mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::Value exposed,
+                               mlir::Value room);
+/// CombineProgram.cpp: for each token, the sum of its rows at `addresses` into
+/// \p out.
+void buildSums(ProgramBuilder &p, mlir::Value out, bool weighted,
+               bool streaming);
 /// CombineProgram.cpp.
 void buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
                   bool weighted, bool streaming);

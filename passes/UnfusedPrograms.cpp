@@ -193,15 +193,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   // Tell the ranks where send is; peers write into it.
   Value room = minimum(p, b.create<memref::DimOp>(tensors.y, 0),
                        b.create<memref::DimOp>(workspace.recv, 0));
-  Shortage shortage = buildCombineShortage(p, room);
-  Header header;
-  header.rows = b.create<memref::DimOp>(workspace.send, 0);
-  header.window = b.create<WindowOp>(workspace.send);
-  header.status = p.ownStatus(p.i64(0), shortage);
-  Value turn = b.create<TurnOp>(shared::outputsReady);
-  p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, turn, header);
-  p.failIfRefused(shortage);
-  p.failWithPeers(shared::combineHeaders, turn);
+  Value turn = buildReadyExchange(p, workspace.send, room);
   Value counts = p.local(shared::unfusedCounts);
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(
@@ -233,14 +225,6 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
 
   // Unpermute: the sum.
   p.addressOwn(workspace.send);
-  Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
-  Value slots = p.local(shared::slots);
-  Value weights = weighted ? p.local(shared::weights) : Value();
-  p.forRange(p.index(0), b.create<memref::DimOp>(tensors.out, 0),
-             [&](Value token) {
-               b.create<ReduceRowOp>(addresses, fanout, ranks, slots, weights,
-                                     tensors.out, token, p.shape.numRanks(),
-                                     p.shape.ranksPerNode, streaming);
-             });
+  buildSums(p, tensors.out, weighted, streaming);
   b.create<FenceOp>();
 }

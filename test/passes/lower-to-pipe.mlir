@@ -95,7 +95,6 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
 // CHECK-NOT: fills_plan
 func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan: !fusco.plan<@ep>)
     -> tensor<?x16xbf16> {
-  // CHECK:      pipe.window %[[Y]]
   // A refused rank has no plan to look at.
   // CHECK:      scf.if
   // CHECK-NEXT:   yield
@@ -103,6 +102,7 @@ func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan:
   // CHECK-NEXT:   %[[SELF:.*]] = pipe.rank
   // CHECK-NEXT:   %[[ROWS:.*]] = pipe.local @rank_rows
   // CHECK-NEXT:   memref.load %[[ROWS]][%[[SELF]]]
+  // CHECK:      pipe.window %[[Y]]
   // CHECK:      pipe.turn @outputs_ready
   // CHECK:      pipe.signal @outputs_ready
   // CHECK:      pipe.wait @outputs_ready
