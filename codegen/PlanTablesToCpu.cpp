@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/CpuPatterns.h"
+#include "codegen/ScalarBuilder.h"
 #include "dialect/Layout.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,67 +25,6 @@ using namespace fusco::pipe;
 using Cmp = arith::CmpIPredicate;
 
 namespace {
-
-/// Short forms for scalar code. Values are index unless named otherwise.
-struct ScalarBuilder : ImplicitLocOpBuilder {
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
-
-  Value index(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-  Value i32(int64_t value) { return create<arith::ConstantIntOp>(value, 32); }
-  Value i64(int64_t value) { return create<arith::ConstantIntOp>(value, 64); }
-  Value toIndex(Value value) {
-    return create<arith::IndexCastOp>(getIndexType(), value);
-  }
-  Value toI64(Value value) {
-    return create<arith::IndexCastOp>(getI64Type(), value);
-  }
-  Value toI32(Value value) {
-    return create<arith::IndexCastOp>(getI32Type(), value);
-  }
-  Value add(Value a, Value b) { return create<arith::AddIOp>(a, b); }
-  Value sub(Value a, Value b) { return create<arith::SubIOp>(a, b); }
-  Value mul(Value a, Value b) { return create<arith::MulIOp>(a, b); }
-  Value div(Value a, Value b) { return create<arith::DivUIOp>(a, b); }
-  Value both(Value a, Value b) { return create<arith::AndIOp>(a, b); }
-  Value compare(Cmp predicate, Value a, Value b) {
-    return create<arith::CmpIOp>(predicate, a, b);
-  }
-  Value select(Value condition, Value a, Value b) {
-    return create<arith::SelectOp>(condition, a, b);
-  }
-  Value load(Value memref, ValueRange at) {
-    return create<memref::LoadOp>(memref, at);
-  }
-  void store(Value value, Value memref, ValueRange at) {
-    create<memref::StoreOp>(value, memref, at);
-  }
-  Value extent(Value memref, int64_t dimension) {
-    return create<memref::DimOp>(memref, dimension);
-  }
-  /// 1 where \p condition, else 0, as i64.
-  Value count(Value condition) {
-    return create<arith::ExtUIOp>(getI64Type(), condition);
-  }
-
-  /// for (i = from; i < to; ++i) carried = body(i, carried); returns carried.
-  ValueRange
-  forRange(Value from, Value to, ValueRange carried,
-           function_ref<SmallVector<Value>(Value, ValueRange)> body) {
-    auto loop = create<scf::ForOp>(
-        from, to, index(1), carried,
-        [&](OpBuilder &, Location, Value i, ValueRange values) {
-          SmallVector<Value> next = body(i, values);
-          create<scf::YieldOp>(next);
-        });
-    return loop.getResults();
-  }
-  void forRange(Value from, Value to, function_ref<void(Value)> body) {
-    forRange(from, to, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
-      body(i);
-      return {};
-    });
-  }
-};
 
 //===----------------------------------------------------------------------===//
 // pipe.histogram

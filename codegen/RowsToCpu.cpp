@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/CpuPatterns.h"
+#include "codegen/ScalarBuilder.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -47,24 +48,11 @@ struct RowType {
   int64_t elementBytes() const { return bytes / hidden; }
 };
 
-/// Short forms for addresses, scalars and loops.
-struct RowBuilder : ImplicitLocOpBuilder {
-  using ImplicitLocOpBuilder::ImplicitLocOpBuilder;
+/// Short forms for addresses, beside those for scalars.
+struct RowBuilder : ScalarBuilder {
+  using ScalarBuilder::ScalarBuilder;
 
   Type ptrType() { return LLVM::LLVMPointerType::get(getContext()); }
-  Value i64(int64_t value) { return create<arith::ConstantIntOp>(value, 64); }
-  Value index(int64_t value) { return create<arith::ConstantIndexOp>(value); }
-  Value toI64(Value value) {
-    if (value.getType().isIndex())
-      return create<arith::IndexCastOp>(getI64Type(), value);
-    return create<arith::ExtSIOp>(getI64Type(), value);
-  }
-  Value toIndex(Value value) {
-    return create<arith::IndexCastOp>(getIndexType(), value);
-  }
-  Value load(Value memref, ValueRange at) {
-    return create<memref::LoadOp>(memref, at);
-  }
   /// The address of a tensor's first element, as i64.
   Value addressOf(Value memref) {
     return toI64(create<memref::ExtractAlignedPointerAsIndexOp>(memref));
@@ -88,7 +76,8 @@ struct RowBuilder : ImplicitLocOpBuilder {
                                             ArrayRef<LLVM::GEPArg>{
                                                 static_cast<int32_t>(bytes)});
   }
-  void forRange(Value from, Value to, int64_t step,
+  /// for (i = from; i < to; i += step) body(i)
+  void forEvery(Value from, Value to, int64_t step,
                 function_ref<void(Value)> body) {
     create<scf::ForOp>(from, to, index(step), ValueRange{},
                        [&](OpBuilder &, Location, Value i, ValueRange) {
@@ -116,7 +105,7 @@ void coverRow(RowBuilder &b, int64_t total, int64_t width, int64_t unroll,
               function_ref<void(Value, int64_t, int64_t)> body) {
   int64_t step = width * unroll, done = total / step * step;
   if (done != 0)
-    b.forRange(b.index(0), b.index(done), step,
+    b.forEvery(b.index(0), b.index(done), step,
                [&](Value offset) { body(offset, width, unroll); });
   for (int64_t piece = width; piece > 0; piece /= 2) {
     if (int64_t pieces = (total - done) / piece) {
@@ -135,7 +124,7 @@ Value buildRowPointers(RowBuilder &b, ProgramOp program, Value token,
                        Value count, Value addresses, Value ranks, Value slots,
                        int64_t topk, const RowType &row) {
   Value pointers = b.frameArray(program, b.ptrType(), topk);
-  b.forRange(b.index(0), count, 1, [&](Value i) {
+  b.forRange(b.index(0), count, [&](Value i) {
     Value rank = b.toIndex(b.load(ranks, {token, i}));
     Value pointer =
         b.rowPointer(b.load(addresses, {rank}), b.load(slots, {token, i}), row);
@@ -190,7 +179,7 @@ struct LowerCopyRow : OpRewritePattern<CopyRowOp> {
         buildRowPointers(b, program, op.getToken(), count, op.getAddresses(),
                          op.getRanks(), op.getSlots(), topk, row);
 
-    b.forRange(b.index(0), count, 1, [&](Value i) {
+    b.forRange(b.index(0), count, [&](Value i) {
       Value destination = b.create<LLVM::LoadOp>(
           b.ptrType(), b.element(pointers, b.ptrType(), i));
       coverRow(b, row.bytes, lineBytes, /*unroll=*/4,
@@ -219,7 +208,7 @@ struct LowerCopyRows : OpRewritePattern<CopyRowsOp> {
     Value to = b.rowPointer(op.getAddress(), op.getTo(), row);
     Value bytes = b.create<arith::MulIOp>(op.getCount(), b.index(row.bytes));
     if (row.alignment == lineBytes) {
-      b.forRange(b.index(0), bytes, lineBytes, [&](Value offset) {
+      b.forEvery(b.index(0), bytes, lineBytes, [&](Value offset) {
         copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1, row,
                    op.getStreaming());
       });
@@ -326,7 +315,7 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
         b.frameArray(op->getParentOfType<ProgramOp>(), b.getI8Type(), topk);
     Value last = b.create<arith::SubIOp>(count, b.index(1));
     Value perNode = b.index(op.getRanksPerNode());
-    b.forRange(b.index(0), count, 1, [&](Value i) {
+    b.forRange(b.index(0), count, [&](Value i) {
       Value isLast = b.create<arith::CmpIOp>(Cmp::eq, i, last);
       Value next = b.create<arith::SelectOp>(
           isLast, i, b.create<arith::AddIOp>(i, b.index(1)));

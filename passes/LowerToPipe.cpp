@@ -93,6 +93,12 @@ static LogicalResult checkShuffle(const Shuffle &shuffle) {
   return success();
 }
 
+/// Whether \p op stands in a function of fusco-add-baseline.
+static bool isInBaseline(Operation *op) {
+  auto function = op->getParentOfType<func::FuncOp>();
+  return function && function.getSymName().ends_with(unfusedSuffix);
+}
+
 static FailureOr<ShuffleShape> learnShape(ModuleOp module) {
   GroupOp group;
   for (auto other : module.getOps<GroupOp>()) {
@@ -122,7 +128,16 @@ static FailureOr<ShuffleShape> learnShape(ModuleOp module) {
       diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
       return WalkResult::interrupt();
     }
-    first = shuffle;
+    // Each form reads from a plan what only the same form has put there. A
+    // baseline brings functions of its own for both directions.
+    if (first && first->isFused != shuffle->isFused && !isInBaseline(op)) {
+      InFlightDiagnostic diagnostic = op->emitOpError(
+          "expected only fused or only unfused shuffles in the module");
+      diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
+      return WalkResult::interrupt();
+    }
+    if (!first)
+      first = shuffle;
     return WalkResult::advance();
   });
   if (result.wasInterrupted())
@@ -522,37 +537,11 @@ static LogicalResult checkWeights(ModuleOp module) {
   return failure(result.wasInterrupted());
 }
 
-/// Each form reads from a plan what only the same form has put there. A
-/// baseline brings functions of its own for both directions.
-static LogicalResult checkForms(ModuleOp module) {
-  std::optional<Shuffle> first;
-  for (auto function : module.getOps<func::FuncOp>()) {
-    if (function.getSymName().ends_with(unfusedSuffix))
-      continue;
-    WalkResult result = function.walk([&](Operation *op) {
-      std::optional<Shuffle> shuffle = getShuffle(op);
-      if (!shuffle)
-        return WalkResult::advance();
-      if (first && first->isFused != shuffle->isFused) {
-        InFlightDiagnostic diagnostic = op->emitOpError(
-            "expected only fused or only unfused shuffles in the module");
-        diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
-        return WalkResult::interrupt();
-      }
-      first = shuffle;
-      return WalkResult::advance();
-    });
-    if (result.wasInterrupted())
-      return failure();
-  }
-  return success();
-}
-
 void LowerToPipePass::runOnOperation() {
   ModuleOp module = getOperation();
   FailureOr<ShuffleShape> shape = learnShape(module); // 1.
   if (failed(shape) || failed(checkWeights(module)) ||
-      failed(checkForms(module)) || failed(checkNames(module)))
+      failed(checkNames(module)))
     return signalPassFailure();
 
   auto group = *module.getOps<GroupOp>().begin();
