@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// Registration, and the verifiers of attributes: topology and layouts.
+/// Registration, and the verifiers of attributes: topology, layouts and hops.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -43,7 +43,9 @@ void FuscoDialect::initialize() {
 }
 
 LogicalResult TopologyAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                   int64_t nodes, int64_t ranksPerNode) {
+                                   int64_t nodes, int64_t ranksPerNode,
+                                   int64_t memoryGbps, int64_t scaleUpGbps,
+                                   int64_t scaleOutGbps) {
   constexpr int64_t maxRanks = 65536;
   if (nodes < 1 || ranksPerNode < 1) // topology_c1
     return emitError() << "expected at least 1 node and 1 rank per node, got "
@@ -52,6 +54,36 @@ LogicalResult TopologyAttr::verify(function_ref<InFlightDiagnostic()> emitError,
       nodes * ranksPerNode > maxRanks) // topology_c2
     return emitError() << "expected at most " << maxRanks << " ranks, got "
                        << nodes << " nodes of " << ranksPerNode;
+  const std::pair<StringRef, int64_t> speeds[] = {
+      {"memory_gbps", memoryGbps},
+      {"scale_up_gbps", scaleUpGbps},
+      {"scale_out_gbps", scaleOutGbps}};
+  for (auto [name, gbps] : speeds)
+    if (gbps < 0) // topology_c3; 0 is not given
+      return emitError() << "expected '" << name << "' of at least 1, got "
+                         << gbps;
+  return success();
+}
+
+LogicalResult HopAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              HopScope scope, Unique unique, HopMode mode,
+                              Type wire, int64_t bytesPerToken) {
+  bool isScaleUp = scope == HopScope::ScaleUp;
+  if (unique == Unique::Node && isScaleUp) // hop_c1
+    return emitError() << "expected rows of a scale_up hop to be unique per "
+                          "assignment or rank, got node";
+  if (!wire.isBF16() && !wire.isF16() && !wire.isF32()) // hop_c2
+    return emitError() << "expected 'wire' to be bf16, f16 or f32, got "
+                       << wire;
+  if (bytesPerToken < 0) // hop_c3
+    return emitError() << "expected 'bytes_per_token' of at least 0, got "
+                       << bytesPerToken;
+  if (mode == HopMode::Pull &&
+      !(isScaleUp && unique == Unique::Assignment)) // hop_c4
+    return emitError() << "expected only a scale_up hop per assignment to "
+                          "pull, got a "
+                       << stringifyHopScope(scope) << " hop per "
+                       << stringifyUnique(unique);
   return success();
 }
 

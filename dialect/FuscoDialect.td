@@ -61,16 +61,26 @@ class Fusco_Attr<string name, string attrMnemonic, list<Trait> traits = []>
 }
 
 def Fusco_TopologyAttr : Fusco_Attr<"Topology", "topology"> {
-  let summary = "nodes and ranks of a group";
+  let summary = "nodes, ranks and links of a group";
   let description = [{
     Rank r is local rank r mod `ranks_per_node` on node r div `ranks_per_node`.
     Memory of the ranks of one node is addressable by each other (scale-up);
     nodes are joined by a network (scale-out).
 
+    In GB/s (1e9 bytes), `memory_gbps` is what a rank reads and writes in its
+    memory together, `scale_up_gbps` and `scale_out_gbps` what its links move per
+    direction. 0 is the same as not given. Links without a speed are as fast as
+    memory: a machine whose ranks share it. The cost model of plans compares
+    speeds, so that only ratios matter.
+
     - (topology_c1) `nodes` and `ranks_per_node` are at least 1.
     - (topology_c2) there are at most 65536 ranks.
+    - (topology_c3) speeds that are given are at least 1.
   }];
-  let parameters = (ins "int64_t":$nodes, "int64_t":$ranks_per_node);
+  let parameters = (ins "int64_t":$nodes, "int64_t":$ranks_per_node,
+                        DefaultValuedParameter<"int64_t", "0">:$memory_gbps,
+                        DefaultValuedParameter<"int64_t", "0">:$scale_up_gbps,
+                        DefaultValuedParameter<"int64_t", "0">:$scale_out_gbps);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -171,14 +181,24 @@ def Fusco_ExpertSlotsLayout : Fusco_Layout<"ExpertSlots", "expert_slots"> {
 // Plan
 //===----------------------------------------------------------------------===//
 
-def Fusco_Reach : I32EnumAttr<"Reach", "between which ranks a hop goes", [
-    I32EnumAttrCase<"All", 0, "all">]> {
+def Fusco_HopScope : I32EnumAttr<"HopScope", "between which ranks a hop goes", [
+    I32EnumAttrCase<"ScaleOut", 0, "scale_out">,
+    I32EnumAttrCase<"ScaleUp", 1, "scale_up">]> {
   let cppNamespace = "::fusco";
   let genSpecializedAttr = 0;
 }
 
-def Fusco_Unique : I32EnumAttr<"Unique", "what a row stands for on a hop", [
-    I32EnumAttrCase<"Assignment", 0, "assignment">]> {
+def Fusco_Unique : I32EnumAttr<"Unique", "how often a token's row travels on a hop", [
+    I32EnumAttrCase<"Assignment", 0, "assignment">,
+    I32EnumAttrCase<"Rank", 1, "rank">,
+    I32EnumAttrCase<"Node", 2, "node">]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_HopMode : I32EnumAttr<"HopMode", "which end of a hop moves the rows", [
+    I32EnumAttrCase<"Push", 0, "push">,
+    I32EnumAttrCase<"Pull", 1, "pull">]> {
   let cppNamespace = "::fusco";
   let genSpecializedAttr = 0;
 }
@@ -186,13 +206,32 @@ def Fusco_Unique : I32EnumAttr<"Unique", "what a row stands for on a hop", [
 def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
   let summary = "one step of a row's way";
   let description = [{
-    `reach`: between which ranks; `all`: any two ranks, all of whose memory is
-    addressable. `unique`: how often a row travels; `assignment`: once for each
-    assignment.
+    - `scope`: `scale_out`, between a rank and its *forwarder* on another node,
+      the rank with the same local number there; `scale_up`, between ranks of
+      one node.
+    - `unique`: how often a token's row travels on the hop: once per
+      `assignment`, once per `rank` or once per `node` that it is wanted on.
+    - `mode`: the sender writes (`push`) or the receiver reads (`pull`).
+    - `wire`: the element type of rows on the hop. Where it changes, the sender
+      of that hop converts.
+    - `bytes_per_token`: bytes expected on links of this scope per token of a
+      rank, with routing drawn uniformly.
+
+    ```mlir
+    #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 20480>
+    ```
+
+    - (hop_c1) only a scale_out hop is unique per `node`.
+    - (hop_c2) `wire` is bf16, f16 or f32.
+    - (hop_c3) `bytes_per_token` is at least 0.
+    - (hop_c4) only a scale_up hop per `assignment` is a `pull`.
   }];
-  let parameters = (ins EnumParameter<Fusco_Reach>:$reach,
-                        EnumParameter<Fusco_Unique>:$unique);
+  let parameters = (ins EnumParameter<Fusco_HopScope>:$scope,
+                        EnumParameter<Fusco_Unique>:$unique,
+                        EnumParameter<Fusco_HopMode>:$mode,
+                        "::mlir::Type":$wire, "int64_t":$bytes_per_token);
   let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def Fusco_HopsAttr : TypedArrayAttrBase<Fusco_HopAttr, "hops, in order">;

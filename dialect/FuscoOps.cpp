@@ -47,12 +47,20 @@ static LogicalResult verifyRows(Operation *op, ArrayRef<Type> types) {
   return success();
 }
 
-/// Hidden size and element type are kept from \p from to \p to.
-static LogicalResult verifySameRows(Operation *op, RankedTensorType from,
-                                    RankedTensorType to) {
+/// The hidden size is kept from \p from to \p to.
+static LogicalResult verifySameHidden(Operation *op, RankedTensorType from,
+                                      RankedTensorType to) {
   if (from.getShape().back() != to.getShape().back())
     return op->emitOpError("expected a result of hidden size ")
            << from.getShape().back() << ", got " << to.getShape().back();
+  return success();
+}
+
+/// Hidden size and element type are kept from \p from to \p to.
+static LogicalResult verifySameRows(Operation *op, RankedTensorType from,
+                                    RankedTensorType to) {
+  if (failed(verifySameHidden(op, from, to)))
+    return failure();
   if (from.getElementType() != to.getElementType())
     return op->emitOpError("expected a result of element type ")
            << from.getElementType() << ", got " << to.getElementType();
@@ -157,8 +165,8 @@ LogicalResult DispatchOp::verify() {
     return emitOpError("expected 'rows' in the layout expert_major, rank_major "
                        "or expert_slots, got ")
            << getRows().getType();
-  return verifySameRows(*this, getX().getType(),
-                        getRows().getType()); // dispatch_c3
+  return verifySameHidden(*this, getX().getType(),
+                          getRows().getType()); // dispatch_c3
 }
 
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
@@ -187,13 +195,32 @@ LogicalResult CombineOp::verify() {
   if (!isa<TokenMajorLayoutAttr>(getLayout(getOut().getType()))) // combine_c2
     return emitOpError("expected a token-major result, got ")
            << getOut().getType();
-  return verifySameRows(*this, getY().getType(),
-                        getOut().getType()); // combine_c3
+  return verifySameHidden(*this, getY().getType(),
+                          getOut().getType()); // combine_c3
 }
 
 LogicalResult CombineOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   return success(
       lookupGroupOfPlan(*this, getPlan(), symbolTable)); // combine_c4
+}
+
+//===----------------------------------------------------------------------===//
+// cast
+//===----------------------------------------------------------------------===//
+
+LogicalResult CastOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType();
+  if (failed(verifyRows(*this, {from, to})))
+    return failure();
+  if (from.getShape() != to.getShape() ||
+      getLayout(from) != getLayout(to)) // cast_c1
+    return emitOpError("expected shape and layout to be kept, got ")
+           << from << " to " << to;
+  if (from.getElementType() == to.getElementType()) // cast_c2
+    return emitOpError("expected another element type than that of the input, "
+                       "got ")
+           << to.getElementType();
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -254,10 +281,12 @@ LogicalResult UnpermuteOp::verify() {
       failed(verifyLayoutPair(*this, from, to, isLegal,
                               "expert_major to device_major<source> or "
                               "device_major<destination> to token-major")))
-    return failure();                          // unpermute_c1
-  if (failed(verifySameRows(*this, from, to))) // unpermute_c2
+    return failure(); // unpermute_c1
+  bool isSum = isa<TokenMajorLayoutAttr>(getLayout(to));
+  if (failed(isSum ? verifySameHidden(*this, from, to)
+                   : verifySameRows(*this, from, to))) // unpermute_c2
     return failure();
-  if (getWeighted() && !isa<TokenMajorLayoutAttr>(getLayout(to)))
+  if (getWeighted() && !isSum)
     return emitOpError("expected 'weighted' only on the sum into token-major, "
                        "got it on '")
            << getLayout(to) << "'"; // unpermute_c4
@@ -268,4 +297,37 @@ LogicalResult
 UnpermuteOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   return success(
       lookupGroupOfPlan(*this, getPlan(), symbolTable)); // unpermute_c3
+}
+
+//===----------------------------------------------------------------------===//
+// weight_gradient
+//===----------------------------------------------------------------------===//
+
+LogicalResult WeightGradientOp::verify() {
+  RankedTensorType dout = getDout().getType(), y = getY().getType();
+  if (failed(verifyRows(*this, {dout, y})))
+    return failure();
+  if (!isa<TokenMajorLayoutAttr>(getLayout(dout))) // weight_gradient_c1
+    return emitOpError("expected 'dout' to be token-major, got ") << dout;
+  if (!isa<ExpertMajorLayoutAttr>(getLayout(y))) // weight_gradient_c2
+    return emitOpError("expected 'y' to be expert-major, got ") << y;
+  if (dout.getDimSize(1) != y.getDimSize(1)) // weight_gradient_c3
+    return emitOpError("expected 'y' of the hidden size of 'dout', ")
+           << dout.getDimSize(1) << ", got " << y.getDimSize(1);
+  return success();
+}
+
+LogicalResult
+WeightGradientOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  GroupOp group =
+      lookupGroupOfPlan(*this, getPlan(), symbolTable); // weight_gradient_c4
+  if (!group)
+    return failure();
+  auto dweights = cast<RankedTensorType>(getDweights().getType());
+  int64_t topk = group.getTopk();
+  if (!dweights.isDynamicDim(0) ||
+      dweights.getDimSize(1) != topk) // weight_gradient_c4
+    return emitOpError("expected a result of shape [?, ")
+           << topk << "], got " << dweights;
+  return success();
 }

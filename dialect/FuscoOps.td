@@ -88,7 +88,14 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     the rows of each local expert, `offsets` the row at which its segment
     starts, and then the total with pads; where ranks hold unequal numbers of
     experts, the entries of experts that a rank does not have count 0 and start
-    at the total.
+    at the total. Where `rows` have another element type than `x`, each row is
+    cast on the way, as `fusco.cast` does.
+
+    Where `weighted`, each element is multiplied by its assignment's weight on
+    the way, in float32, and the product rounded once to the type of `rows`, to
+    nearest even; denormals and the sign of a zero are kept, and a NaN result has
+    the bits 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32). Where the plan was made
+    without weights, they are 1.
 
     ```mlir
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
@@ -98,20 +105,23 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
 
     - (dispatch_c1) `x` is token-major.
     - (dispatch_c2) `rows` is expert-major, rank-major or in expert slots.
-    - (dispatch_c3) `rows` has the hidden size and element type of `x`.
+    - (dispatch_c3) `rows` has the hidden size of `x`.
     - (dispatch_c4) the plan's group is a fusco.group.
     - (dispatch_c5) `counts` has ceil(experts / ranks) entries and `offsets` one
       more.
 
-    `hops` is how the rows travel, which `fusco-plan-direct` decides.
+    `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
+    nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
+    unique per rank, a row is written into the first of its slots on a rank, and
+    that rank copies it to its other slots itself.
   }];
-  let arguments = (ins Fusco_Rows:$x, Fusco_PlanType:$plan,
+  let arguments = (ins Fusco_Rows:$x, Fusco_PlanType:$plan, UnitAttr:$weighted,
                        OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Fusco_Rows:$rows, Fusco_Int32s:$counts,
                       Fusco_Int32s:$offsets);
   let assemblyFormat = [{
-    $x `by` $plan (`hops` $hops^)? attr-dict `:` type($x) `,` qualified(type($plan)) `->` type($rows) `,`
-    type($counts) `,` type($offsets)
+    $x `by` $plan (`weighted` $weighted^)? (`hops` $hops^)? attr-dict `:` type($x) `,`
+    qualified(type($plan)) `->` type($rows) `,` type($counts) `,` type($offsets)
   }];
 }
 
@@ -123,12 +133,20 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     float32 in one fixed tree: within a rank acc = fma(w, z, acc) for k ascending
     from +0; then the ranks of a node that hold an assignment of the token, added
     in ascending order; then the nodes likewise; then one rounding to the result's
-    type, to nearest even. A token without assignments gives +0. A NaN result has
-    the bits 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32). `hops` as for dispatch.
+    type, which need not be that of `y`, to nearest even. A token without
+    assignments gives +0. A NaN result has the bits 0x7FFF (bf16, f16) or
+    0x7FFFFFFF (f32).
+
+    `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
+    nodes `[scale_up, scale_out]`, on one `[scale_up]`. A scale_up hop per
+    assignment pulls: the forwarder (on the token's own node, its rank) reads
+    each row where it is. Per rank it pushes: each rank sums its rows of a token
+    and sends one float32 partial sum. The scale_out hop is always unique per
+    node, since the tree sums a node first: it carries one float32 row.
 
     - (combine_c1) `y` is expert-major, rank-major or in expert slots.
     - (combine_c2) the result is token-major.
-    - (combine_c3) the result has the hidden size and element type of `y`.
+    - (combine_c3) the result has the hidden size of `y`.
     - (combine_c4) the plan's group is a fusco.group.
   }];
   let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan, UnitAttr:$weighted,
@@ -138,6 +156,30 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     $y `by` $plan (`weighted` $weighted^)? (`hops` $hops^)? attr-dict `:` type($y) `,`
     qualified(type($plan)) `->` type($out)
   }];
+}
+
+//===----------------------------------------------------------------------===//
+// What is done to each row by itself, wherever it is.
+//===----------------------------------------------------------------------===//
+
+def Fusco_CastOp : Fusco_Op<"cast", [Pure]> {
+  let summary = "convert the elements of rows";
+  let description = [{
+    A wider type holds every value exactly; a narrower one gets the nearest,
+    ties to even, denormals kept. A NaN becomes 0x7FFF (bf16, f16) or 0x7FFFFFFF
+    (f32).
+
+    ```mlir
+    %narrow = fusco.cast %x : tensor<?x2048xf32> -> tensor<?x2048xbf16>
+    ```
+
+    - (cast_c1) shape and layout are kept.
+    - (cast_c2) the element types differ.
+  }];
+  let arguments = (ins Fusco_Rows:$input);
+  let results = (outs Fusco_Rows:$output);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
 }
 
 //===----------------------------------------------------------------------===//
@@ -186,7 +228,8 @@ def Fusco_UnpermuteOp : Fusco_ShuffleOp<"unpermute"> {
     summed as fusco.combine does.
 
     - (unpermute_c1) the layouts are one of these two pairs.
-    - (unpermute_c2) hidden size and element type are kept.
+    - (unpermute_c2) the hidden size is kept, and by all but the sum the element
+      type.
     - (unpermute_c3) the plan's group is a fusco.group.
     - (unpermute_c4) only the sum, into token-major, can be `weighted`.
   }];
@@ -196,6 +239,40 @@ def Fusco_UnpermuteOp : Fusco_ShuffleOp<"unpermute"> {
   let assemblyFormat = [{
     $input `by` $plan (`weighted` $weighted^)? attr-dict `:` type($input) `,`
     qualified(type($plan)) `->` type($output)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// The gradient of a weighted combine by its weights.
+//===----------------------------------------------------------------------===//
+
+def Fusco_WeightGradientOp : Fusco_ShuffleOp<"weight_gradient"> {
+  let summary = "how a weighted combine's result changes with each weight";
+  let description = [{
+    `dweights`[t, k] is the dot product of row t of `dout`, the gradient of the
+    combine's result, with the row of `y` that belongs to the assignment (t, k);
+    it is +0 where there is none. The order of the sum is fixed: 32 lanes start at
+    +0 in float32; lane j takes acc = fma(dout[h], y[h], acc) for h = j, j + 32,
+    j + 64, ... ascending; then lane j += lane j + n for j < n, with n = 16, 8, 4,
+    2, 1; lane 0 is the result. A NaN result has the bits 0x7FFFFFFF.
+
+    ```mlir
+    %dweights = fusco.weight_gradient %dout, %y by %plan
+        : tensor<?x2048xbf16>, tensor<?x2048xbf16, #fusco.expert_major<align = 16>>,
+          !fusco.plan<@ep> -> tensor<?x6xf32>
+    ```
+
+    - (weight_gradient_c1) `dout` is token-major.
+    - (weight_gradient_c2) `y` is expert-major.
+    - (weight_gradient_c3) `dout` and `y` have the same hidden size.
+    - (weight_gradient_c4) the plan's group is a fusco.group, and the result has
+      the shape [?, topk].
+  }];
+  let arguments = (ins Fusco_Rows:$dout, Fusco_Rows:$y, Fusco_PlanType:$plan);
+  let results = (outs Fusco_Weights:$dweights);
+  let assemblyFormat = [{
+    $dout `,` $y `by` $plan attr-dict `:` type($dout) `,` type($y) `,`
+    qualified(type($plan)) `->` type($dweights)
   }];
 }
 

@@ -30,6 +30,18 @@ fusco.group @topology_c2_overflow {experts = 8, topk = 2, max_tokens = 4,
 
 // -----
 
+// expected-error@+2 {{expected 'memory_gbps' of at least 1, got -1}}
+fusco.group @topology_c3 {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 4, memory_gbps = -1>, placement = <block>}
+
+// -----
+
+// expected-error@+2 {{expected 'scale_out_gbps' of at least 1, got -50}}
+fusco.group @topology_c3_scale_out {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 4, scale_out_gbps = -50>, placement = <block>}
+
+// -----
+
 // expected-error@+1 {{expected rows of shape [rows, hidden], got 1 dimensions}}
 func.func private @layout_c1(tensor<4xbf16, #fusco.token_major>)
 
@@ -88,6 +100,40 @@ func.func private @expert_slots_c2(tensor<?x4xbf16, #fusco.expert_slots<capacity
 
 // expected-error@+1 {{expected dimension 1 to be the capacity 5, got 6}}
 func.func private @expert_slots_c2_capacity(tensor<2x6x4xbf16, #fusco.expert_slots<capacity = 5>>)
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Hops
+//===----------------------------------------------------------------------===//
+
+// expected-error@+2 {{expected rows of a scale_up hop to be unique per assignment or rank, got node}}
+func.func private @hop_c1() attributes {
+  hop = #fusco.hop<scope = scale_up, unique = node, mode = push, wire = bf16, bytes_per_token = 0>}
+
+// -----
+
+// expected-error@+2 {{expected 'wire' to be bf16, f16 or f32, got 'f64'}}
+func.func private @hop_c2() attributes {
+  hop = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f64, bytes_per_token = 0>}
+
+// -----
+
+// expected-error@+2 {{expected 'bytes_per_token' of at least 0, got -1}}
+func.func private @hop_c3() attributes {
+  hop = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = -1>}
+
+// -----
+
+// expected-error@+2 {{expected only a scale_up hop per assignment to pull, got a scale_up hop per rank}}
+func.func private @hop_c4() attributes {
+  hop = #fusco.hop<scope = scale_up, unique = rank, mode = pull, wire = bf16, bytes_per_token = 0>}
+
+// -----
+
+// expected-error@+2 {{expected only a scale_up hop per assignment to pull, got a scale_out hop per assignment}}
+func.func private @hop_c4_scale_out() attributes {
+  hop = #fusco.hop<scope = scale_out, unique = assignment, mode = pull, wire = bf16, bytes_per_token = 0>}
 
 // -----
 
@@ -239,17 +285,6 @@ func.func @dispatch_c3(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
 
 // -----
 
-fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
-  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
-func.func @dispatch_c3_element(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
-  // expected-error@+1 {{expected a result of element type 'bf16', got 'f16'}}
-  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
-    -> tensor<?x16xf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
-  return
-}
-
-// -----
-
 func.func @dispatch_c4(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@nothing>) {
   // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
   %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@nothing>
@@ -304,18 +339,7 @@ func.func @combine_c2(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %pl
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
-func.func @combine_c3(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
-  // expected-error@+1 {{expected a result of element type 'bf16', got 'f32'}}
-  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
-    -> tensor<?x16xf32>
-  return
-}
-
-// -----
-
-fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
-  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
-func.func @combine_c3_hidden(%y: tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>, %plan: !fusco.plan<@ep>) {
+func.func @combine_c3(%y: tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected a result of hidden size 16, got 5}}
   %0 = fusco.combine %y by %plan : tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>, !fusco.plan<@ep>
     -> tensor<?x5xbf16>
@@ -328,6 +352,42 @@ func.func @combine_c4(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %pl
   // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
   %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@nothing>
     -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// cast
+//===----------------------------------------------------------------------===//
+
+func.func @cast_c1(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected shape and layout to be kept, got 'tensor<?x16xbf16>' to 'tensor<?x8xf32>'}}
+  %0 = fusco.cast %x : tensor<?x16xbf16> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @cast_c1_layout(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected shape and layout to be kept, got 'tensor<?x16xbf16>' to 'tensor<?x16xf32, #fusco.rank_major>'}}
+  %0 = fusco.cast %x : tensor<?x16xbf16> -> tensor<?x16xf32, #fusco.rank_major>
+  return
+}
+
+// -----
+
+func.func @cast_c2(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected another element type than that of the input, got 'bf16'}}
+  %0 = fusco.cast %x : tensor<?x16xbf16> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+func.func @layout_c1_cast(%x: tensor<?x?xbf16>) {
+  // expected-error@+1 {{expected a static hidden size of at least 1, got ?}}
+  %0 = fusco.cast %x : tensor<?x?xbf16> -> tensor<?x?xf32>
   return
 }
 
@@ -421,6 +481,17 @@ func.func @unpermute_c2(%x: tensor<?x16xbf16, #fusco.device_major<destination>>,
 
 // -----
 
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @unpermute_c2_element(%x: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of element type 'bf16', got 'f32'}}
+  %0 = fusco.unpermute %x by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+    -> tensor<?x16xf32, #fusco.device_major<source>>
+  return
+}
+
+// -----
+
 func.func @unpermute_c3(%x: tensor<?x16xbf16, #fusco.device_major<destination>>, %plan: !fusco.plan<@nothing>) {
   // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
   %0 = fusco.unpermute %x by %plan : tensor<?x16xbf16, #fusco.device_major<destination>>, !fusco.plan<@nothing>
@@ -436,5 +507,62 @@ func.func @unpermute_c4(%x: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %
   // expected-error@+1 {{expected 'weighted' only on the sum into token-major, got it on '#fusco.device_major<source>'}}
   %0 = fusco.unpermute %x by %plan weighted : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
     -> tensor<?x16xbf16, #fusco.device_major<source>>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// weight_gradient
+//===----------------------------------------------------------------------===//
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @weight_gradient_c1(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'dout' to be token-major, got 'tensor<?x16xbf16, #fusco.expert_major<align = 1>>'}}
+  %0 = fusco.weight_gradient %y, %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>,
+    tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @weight_gradient_c2(%dout: tensor<?x16xbf16>, %y: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'y' to be expert-major, got 'tensor<?x16xbf16, #fusco.rank_major>'}}
+  %0 = fusco.weight_gradient %dout, %y by %plan : tensor<?x16xbf16>,
+    tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @weight_gradient_c3(%dout: tensor<?x16xbf16>, %y: tensor<?x8xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'y' of the hidden size of 'dout', 16, got 8}}
+  %0 = fusco.weight_gradient %dout, %y by %plan : tensor<?x16xbf16>,
+    tensor<?x8xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @weight_gradient_c4(%dout: tensor<?x16xbf16>, %y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of shape [?, 2], got 'tensor<?x3xf32>'}}
+  %0 = fusco.weight_gradient %dout, %y by %plan : tensor<?x16xbf16>,
+    tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @weight_gradient_c4_group(%dout: tensor<?x16xbf16>, %y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@nothing>) {
+  // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
+  %0 = fusco.weight_gradient %dout, %y by %plan : tensor<?x16xbf16>,
+    tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@nothing> -> tensor<?x2xf32>
   return
 }
