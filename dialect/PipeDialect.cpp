@@ -46,10 +46,38 @@ int64_t BufferOp::getBytes() {
   return type.getNumElements() * type.getElementTypeBitWidth() / 8;
 }
 
-LogicalResult CounterOp::verify() {
-  if (static_cast<int64_t>(getPeers()) < 1) // counter_c1
-    return emitOpError("expected at least 1 peer, got ")
-           << static_cast<int64_t>(getPeers());
+LogicalResult ChannelOp::verify() {
+  auto lanes = static_cast<int64_t>(getLanes());
+  auto depth = static_cast<int64_t>(getDepth());
+  if (lanes < 1 || depth < 1) // channel_c1
+    return emitOpError("expected at least 1 lane and 1 slot, got ")
+           << lanes << " and " << depth;
+  if (getFreedBy() == Freeing::Start && !getChunks()) // channel_c3
+    return emitOpError("expected 'chunks', the most that a program sends on a "
+                       "lane, since slots are freed by its start");
+  if (getChunks() && static_cast<int64_t>(*getChunks()) > depth) // channel_c3
+    return emitOpError("expected a slot for each of ")
+           << *getChunks() << " chunks, got " << depth;
+  return success();
+}
+
+LogicalResult ChannelOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  if ((getFreedBy() == Freeing::Answer) != !!getAnswer()) // channel_c2
+    return emitOpError("expected 'answer' where slots are freed by answers, "
+                       "and only there");
+  if (!getAnswer())
+    return success();
+  auto answer =
+      symbolTable.lookupNearestSymbolFrom<ChannelOp>(*this, getAnswerAttr());
+  if (!answer) // channel_c2
+    return emitOpError("expected ")
+           << getAnswerAttr() << " to name a 'pipe.channel'";
+  if (answer.getLanes() != getLanes() ||
+      answer.getDepth() < getDepth()) // channel_c2
+    return emitOpError("expected as many lanes as ")
+           << getAnswerAttr() << " has and no more slots, got " << getLanes()
+           << " lanes of " << getDepth() << ", there " << answer.getLanes()
+           << " of " << answer.getDepth();
   return success();
 }
 
@@ -83,6 +111,27 @@ LogicalResult PeerOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   if (buffer->getScope() != Scope::Symmetric) // peer_c2
     return emitOpError("expected ")
            << getBufferAttr() << " to be symmetric, since a peer's is wanted";
+  return success();
+}
+
+LogicalResult ViewOp::verify() {
+  MemRefType from = getBuffer().getType(),
+             to = cast<MemRefType>(getView().getType());
+  if (from.getRank() != static_cast<int64_t>(getIndices().size()) + 1 ||
+      from.isDynamicDim(from.getRank() - 1)) // view_c1
+    return emitOpError("expected indices for all dimensions but the last, of "
+                       "bytes, got ")
+           << getIndices().size() << " for " << from;
+  if (!to.hasStaticShape() || !to.getLayout().isIdentity()) // view_c2
+    return emitOpError("expected a result of a static shape, got ") << to;
+  int64_t elementBytes = to.getElementTypeBitWidth() / 8;
+  int64_t bytes = to.getNumElements() * elementBytes;
+  int64_t offset = getOffset(), room = from.getShape().back();
+  if (offset < 0 || offset % elementBytes != 0 ||
+      offset + bytes > room) // view_c2
+    return emitOpError("expected ")
+           << to << " at a multiple of " << elementBytes << " within " << room
+           << " bytes, got " << bytes << " bytes at " << offset;
   return success();
 }
 
@@ -126,23 +175,103 @@ LogicalResult ProgramOp::verify() {
 // Time
 //===----------------------------------------------------------------------===//
 
-static LogicalResult verifyCounter(Operation *op, FlatSymbolRefAttr symbol,
+static LogicalResult verifyChannel(Operation *op, FlatSymbolRefAttr symbol,
                                    SymbolTableCollection &symbolTable) {
-  if (symbolTable.lookupNearestSymbolFrom<CounterOp>(op, symbol))
+  if (symbolTable.lookupNearestSymbolFrom<ChannelOp>(op, symbol))
     return success();
-  return op->emitOpError("expected ") << symbol << " to name a 'pipe.counter'";
+  return op->emitOpError("expected ") << symbol << " to name a 'pipe.channel'";
 }
 
-LogicalResult TurnOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
-  return verifyCounter(*this, getCounterAttr(), symbolTable); // turn_c1
+LogicalResult ClaimOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // claim_c1
 }
 
 LogicalResult SignalOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
-  return verifyCounter(*this, getCounterAttr(), symbolTable); // signal_c1
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // signal_c1
 }
 
-LogicalResult WaitOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
-  return verifyCounter(*this, getCounterAttr(), symbolTable); // wait_c1
+LogicalResult ReceiveOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // receive_c1
+}
+
+LogicalResult HeldOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // held_c1
+}
+
+LogicalResult ReleaseOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // release_c1
+}
+
+LogicalResult PutRowsOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // put_rows_c1
+}
+
+/// The bytes of a row of the symmetric buffer that \p symbol names, which
+/// \p numIndices choose.
+static FailureOr<int64_t> lookupPutRow(PutOp op, FlatSymbolRefAttr symbol,
+                                       size_t numIndices,
+                                       SymbolTableCollection &symbolTable) {
+  auto buffer = symbolTable.lookupNearestSymbolFrom<BufferOp>(op, symbol);
+  if (!buffer || buffer.getScope() != Scope::Symmetric) // put_c2
+    return op.emitOpError("expected ")
+           << symbol << " to name a symmetric 'pipe.buffer'";
+  MemRefType type = buffer.getMemRefType();
+  if (type.getRank() != static_cast<int64_t>(numIndices) + 1) // put_c2
+    return op.emitOpError("expected indices for all dimensions of ")
+           << symbol << " but the last, got " << numIndices << " for " << type;
+  return type.getShape().back() * type.getElementTypeBitWidth() / 8;
+}
+
+LogicalResult PutOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  if (failed(verifyChannel(*this, getChannelAttr(), symbolTable))) // put_c1
+    return failure();
+  FailureOr<int64_t> from = lookupPutRow(
+      *this, getSourceAttr(), getSourceIndices().size(), symbolTable);
+  if (failed(from))
+    return failure();
+  FailureOr<int64_t> to = lookupPutRow(
+      *this, getDestinationAttr(), getDestinationIndices().size(), symbolTable);
+  if (failed(to))
+    return failure();
+  if (*from != *to) // put_c2
+    return emitOpError("expected rows of one size, got ")
+           << *from << " and " << *to << " bytes";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Pipelines
+//===----------------------------------------------------------------------===//
+
+LogicalResult PipelineOp::verify() {
+  if (!isa<ProgramOp>((*this)->getParentOp())) // pipeline_c2
+    return emitOpError("expected straight in a 'pipe.program'");
+  auto lag = std::numeric_limits<int64_t>::min();
+  for (Operation &op : getBody().front()) {
+    auto stage = dyn_cast<StageOp>(op);
+    if (!stage) // pipeline_c1
+      return op.emitOpError("expected only 'pipe.stage' in a 'pipe.pipeline'");
+    if (static_cast<int64_t>(stage.getLag()) < lag) // pipeline_c1
+      return stage.emitOpError("expected a lag of at least ")
+             << lag << ", that of the stage before it, got "
+             << static_cast<int64_t>(stage.getLag());
+    lag = stage.getLag();
+  }
+  if (getBody().front().empty()) // pipeline_c1
+    return emitOpError("expected at least 1 stage");
+  return success();
+}
+
+LogicalResult StageOp::verify() {
+  Block &block = getBody().front();
+  if (block.getNumArguments() != 1 ||
+      !block.getArgument(0).getType().isIndex()) // stage_c1
+    return emitOpError("expected the number of a chunk, an index, as the one "
+                       "argument of its body");
+  if (static_cast<int64_t>(getLag()) < 0) // stage_c2
+    return emitOpError("expected a lag of at least 0, got ")
+           << static_cast<int64_t>(getLag());
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,8 +304,9 @@ LogicalResult PlaceOp::verify() {
 
 LogicalResult AssignOp::verify() {
   int64_t topk = getIds().getType().getDimSize(1);
-  for (Value table : {getRanks(), getSlots(), getWeights()})
-    if (cast<MemRefType>(table.getType()).getDimSize(1) != topk) // assign_c1
+  for (Value table : {getRanks(), getSlots(), getWeights(), getOrder()})
+    if (table &&
+        cast<MemRefType>(table.getType()).getDimSize(1) != topk) // assign_c1
       return emitOpError("expected tables of ")
              << topk << " columns, got " << table.getType();
   if (!getBases().getType().hasStaticShape()) // assign_c1
@@ -196,8 +326,23 @@ static LogicalResult verifyInProgram(Operation *op) {
   return success();
 }
 
+/// \p type is one of rows of the hidden size of \p rows.
+static LogicalResult verifyRowType(Operation *op, Type type, Value rows) {
+  int64_t hidden = cast<MemRefType>(rows.getType()).getDimSize(1);
+  if (cast<MemRefType>(type).getDimSize(1) == hidden)
+    return success();
+  return op->emitOpError("expected rows of ") << hidden << ", got " << type;
+}
+
 LogicalResult CopyRowOp::verify() {
-  return verifyInProgram(*this); // copy_row_c1
+  if (failed(verifyInProgram(*this))) // copy_row_c1
+    return failure();
+  return verifyRowType(*this, getRowType(), getSource()); // copy_row_c2
+}
+
+LogicalResult StoreRowOp::verify() {
+  return verifyRowType(*this, getDestination().getType(),
+                       getSource()); // store_row_c1
 }
 
 LogicalResult ReduceRowOp::verify() {
@@ -206,5 +351,9 @@ LogicalResult ReduceRowOp::verify() {
   if (static_cast<int64_t>(getRanksPerNode()) < 1) // reduce_row_c1
     return emitOpError("expected at least 1 rank per node, got ")
            << static_cast<int64_t>(getRanksPerNode());
-  return success();
+  return verifyRowType(*this, getRowType(), getOut()); // reduce_row_c3
+}
+
+LogicalResult DotRowOp::verify() {
+  return verifyRowType(*this, getRowType(), getRows()); // dot_row_c1
 }

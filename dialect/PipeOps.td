@@ -26,25 +26,32 @@ def Pipe_Dialect : Dialect {
   let cppNamespace = "::fusco::pipe";
   let summary = "pipeline programs that move rows between ranks";
   let description = [{
-    A module holds *buffers* and *counters*, whose bytes are known before
+    A module holds *buffers* and *channels*, whose bytes are known before
     anything runs, and *programs*, one per entry point. A program runs on every
     rank at once, each with its own tensors. Between the operations of this
     dialect it is ordinary `scf`, `arith` and `memref` code.
 
-    Memory. A `symmetric` buffer stands at the same place in each rank's heap,
-    and peers may address it (`pipe.peer`). A `plan` buffer belongs to one plan
-    and one rank. A tensor of the caller is reached by peers through its
-    *window*, its distance from the heap's base (`pipe.window`), which the ranks
-    exchange, and `pipe.remote` turns into an address.
+    Memory. A `symmetric` buffer stands at the same place in each rank's heap. A
+    `plan` buffer belongs to one plan and one rank. The ranks of one node address
+    each other's heaps (`pipe.peer`), and each other's tensors through their
+    *windows*, distances from the heap's base (`pipe.window`), which they
+    exchange and `pipe.remote` turns into an address. Memory of another node is
+    only ever reached by `pipe.put` and `pipe.put_rows`: an unordered write and
+    a counted arrival, which any network can do.
 
-    Time. `pipe.signal` adds one to a peer's counter after all that was written
-    before the last `pipe.fence`; `pipe.wait` takes one signal of a peer, and is
-    bounded by the context's deadline. Signals and waits pair up, so that a
-    counter needs no reset.
+    Time. A *channel* is a ring of slots on each of its lanes. The sender claims
+    the next slot, fills it and signals (or puts) it; the receiver waits for it
+    (`pipe.receive`) and gives it back (`pipe.release`). Slots are counted and
+    never reset, so that a channel goes on where the last call left it. Every
+    wait is bounded by the context's deadline.
 
-    Failure. `pipe.wait` and `pipe.fail_if` leave the program with a status.
-    A rank whose arguments are bad says so (`pipe.status`) in the first exchange,
-    so that all ranks leave together.
+    Pipelines. A `pipe.pipeline` runs its stages over chunks of tokens, each
+    stage some chunks behind the first. `pipe-verify-progress` proves that every
+    wait in it can be met.
+
+    Failure. Waits and `pipe.fail_if` leave the program with a status. A rank
+    whose arguments are bad says so (`pipe.status`) in the first exchange, so
+    that all ranks leave together.
   }];
 }
 
@@ -58,6 +65,27 @@ class Pipe_Op<string mnemonic, list<Trait> traits = []>
 def Pipe_Scope : I32EnumAttr<"Scope", "whose memory a buffer is in", [
     I32EnumAttrCase<"Symmetric", 0, "symmetric">,
     I32EnumAttrCase<"Plan", 1, "plan">]> {
+  let cppNamespace = "::fusco::pipe";
+}
+
+def Pipe_Link : I32EnumAttr<"Link", "what a channel crosses", [
+    I32EnumAttrCase<"ScaleUp", 0, "scale_up">,
+    I32EnumAttrCase<"ScaleOut", 1, "scale_out">]> {
+  let cppNamespace = "::fusco::pipe";
+}
+
+def Pipe_Unit : I32EnumAttr<"Unit", "what a row stands for on a link", [
+    I32EnumAttrCase<"Assignment", 0, "assignment">,
+    I32EnumAttrCase<"Rank", 1, "rank">, I32EnumAttrCase<"Node", 2, "node">]> {
+  let cppNamespace = "::fusco::pipe";
+}
+
+def Pipe_Freeing : I32EnumAttr<"Freeing", "what frees a slot of a channel", [
+    I32EnumAttrCase<"Rounds", 0, "rounds">,
+    I32EnumAttrCase<"Start", 1, "start">,
+    I32EnumAttrCase<"Credit", 2, "credit">,
+    I32EnumAttrCase<"Answer", 3, "answer">,
+    I32EnumAttrCase<"Question", 4, "question">]> {
   let cppNamespace = "::fusco::pipe";
 }
 
@@ -79,6 +107,7 @@ def Pipe_Status : I32EnumAttr<"Status", "why a program failed", [
 }
 
 def Pipe_AnyRows : MemRefRankOf<[BF16, F16, F32], [2]>;
+def Pipe_Floats : MemRefRankOf<[F32], [2]>;
 def Pipe_Ids : MemRefRankOf<[I32, I64], [2]>;
 def Pipe_Weights : MemRefRankOf<[F32], [2]>;
 def Pipe_Int32s : MemRefRankOf<[I32], [1]>;
@@ -101,7 +130,7 @@ def Pipe_BufferOp : Pipe_Op<"buffer", [Symbol]> {
 
     - (buffer_c1) the shape is static.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<MemRefOf<[I32, I64, F32]>>:$type,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<MemRefOf<[I8, I32, I64, F32]>>:$type,
                        Pipe_Scope:$scope, OptionalAttr<I64Attr>:$at);
   let assemblyFormat = [{
     $sym_name `:` $type $scope (`at` $at^)? attr-dict
@@ -116,38 +145,65 @@ def Pipe_BufferOp : Pipe_Op<"buffer", [Symbol]> {
   }];
 }
 
-def Pipe_CounterOp : Pipe_Op<"counter", [Symbol]> {
-  let summary = "one counter per peer, at every rank";
+def Pipe_ChannelOp : Pipe_Op<"channel", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "rings of slots between ranks, one per lane";
   let description = [{
-    Counter p of a rank counts the signals of peer p; beside it stands, in a
-    cache line of its own, how many of them the rank has taken.
+    Each rank has `lanes` lanes, on which it sends, receives or both, to and from
+    ranks that the program names; a slot's number on a lane runs through 0 to
+    `depth` - 1 again and again. The channel is the counters alone; what a slot
+    holds is in buffers. `link`: whether the two ends of a lane can be in
+    different nodes. `freed_by` says why the sender may fill a slot again:
+
+    - `rounds`: both ends send and receive on the lane in turn, so that neither
+      is more than one round ahead;
+    - `start`: all ranks meet at the start of each program, which sends no more
+      than `depth` times on a lane (no more than `chunks` in a pipeline);
+    - `credit`: the receiver returns a credit (pipe.release);
+    - `answer`: it has received the answer to that slot, on the same lane of the
+      channel `answer`;
+    - `question`: this channel answers another, whose sender asks again only
+      once it has received the answer.
+
+    At each rank a lane takes one cache line per slot, where arrivals are
+    counted, one for credits, and one that only the owner touches.
 
     ```mlir
-    pipe.counter @counts_arrived phase plan peers 8
+    pipe.channel @rows_out phase rows link scale_out lanes 1 depth 4 freed_by credit
     ```
 
-    - (counter_c1) there is at least one peer.
+    - (channel_c1) `lanes` and `depth` are at least 1.
+    - (channel_c2) `answer` names a pipe.channel of the same lanes and at least
+      the same depth, where `freed_by` is `answer`, and is absent elsewhere.
+    - (channel_c3) `chunks` is given where `freed_by` is `start`, and `depth` is
+      at least that.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Pipe_Phase:$phase,
-                       I64Attr:$peers, OptionalAttr<I64Attr>:$at);
+    Pipe_Link:$link, I64Attr:$lanes, I64Attr:$depth, Pipe_Freeing:$freed_by,
+    OptionalAttr<FlatSymbolRefAttr>:$answer, OptionalAttr<I64Attr>:$chunks,
+    OptionalAttr<I64Attr>:$at);
   let assemblyFormat = [{
-    $sym_name `phase` $phase `peers` $peers (`at` $at^)? attr-dict
+    $sym_name `phase` $phase `link` $link `lanes` $lanes `depth` $depth
+    `freed_by` $freed_by ($answer^)? (`chunks` $chunks^)? (`at` $at^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    /// Bytes between the counters of two peers: a line that the peer writes and
-    /// a line that only the owner touches.
-    static constexpr int64_t bytesPerPeer = 128;
-    static constexpr int64_t takenOffset = 64;
-    int64_t getBytes() { return getPeers() * bytesPerPeer; }
+    static constexpr int64_t bytesPerLine = 64;
+    /// Bytes from a lane's start to the line of credits, to the number of slots
+    /// that this rank has sent, received, released.
+    int64_t getCreditOffset() { return getDepth() * bytesPerLine; }
+    int64_t getSentOffset() { return getCreditOffset() + bytesPerLine; }
+    int64_t getReceivedOffset() { return getSentOffset() + 8; }
+    int64_t getReleasedOffset() { return getSentOffset() + 16; }
+    int64_t getBytesPerLane() { return getSentOffset() + bytesPerLine; }
+    int64_t getBytes() { return getLanes() * getBytesPerLane(); }
   }];
 }
 
 /// An operation that names a buffer and gives a view of it.
-class Pipe_ViewOp<string mnemonic>
+class Pipe_BufferUserOp<string mnemonic>
     : Pipe_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
 
-def Pipe_LocalOp : Pipe_ViewOp<"local"> {
+def Pipe_LocalOp : Pipe_BufferUserOp<"local"> {
   let summary = "this rank's instance of a buffer";
   let description = [{
     - (local_c1) `buffer` names a pipe.buffer of the result's type.
@@ -157,8 +213,8 @@ def Pipe_LocalOp : Pipe_ViewOp<"local"> {
   let assemblyFormat = "$buffer attr-dict `:` type($view)";
 }
 
-def Pipe_PeerOp : Pipe_ViewOp<"peer"> {
-  let summary = "another rank's instance of a symmetric buffer";
+def Pipe_PeerOp : Pipe_BufferUserOp<"peer"> {
+  let summary = "the instance of a symmetric buffer of a rank of this node";
   let description = [{
     - (peer_c1) `buffer` names a pipe.buffer of the result's type.
     - (peer_c2) the buffer is symmetric.
@@ -166,6 +222,38 @@ def Pipe_PeerOp : Pipe_ViewOp<"peer"> {
   let arguments = (ins Index:$rank, FlatSymbolRefAttr:$buffer);
   let results = (outs AnyMemRef:$view);
   let assemblyFormat = "$rank $buffer attr-dict `:` type($view)";
+}
+
+def Pipe_ViewOp : Pipe_Op<"view", [Pure]> {
+  let summary = "a table or rows inside a buffer of bytes";
+  let description = [{
+    `buffer[indices]` is a row of bytes; the result starts `offset` bytes into it.
+
+    ```mlir
+    %rows = pipe.view %ring[%lane, %slot] at 4096
+        : memref<2x4x69632xi8> to memref<16x2048xbf16>
+    ```
+
+    - (view_c1) `buffer` holds bytes, in one dimension more than there are
+      `indices`.
+    - (view_c2) the result has a static shape and lies inside the row of bytes,
+      at a multiple of its element's size.
+  }];
+  let arguments = (ins MemRefOf<[I8]>:$buffer, Variadic<Index>:$indices,
+                       I64Attr:$offset);
+  let results = (outs AnyMemRef:$view);
+  let assemblyFormat = [{
+    $buffer `[` $indices `]` `at` $offset attr-dict `:` type($buffer) `to`
+    type($view)
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipe_RowAddressOp : Pipe_Op<"row_address", [Pure]> {
+  let summary = "the address of a row";
+  let arguments = (ins Pipe_AnyRows:$rows, Index:$row);
+  let results = (outs I64:$address);
+  let assemblyFormat = "$rows `[` $row `]` attr-dict `:` type($rows)";
 }
 
 def Pipe_WindowOp : Pipe_Op<"window", [Pure]> {
@@ -250,45 +338,160 @@ def Pipe_StatusOp : Pipe_Op<"status", [Pure]> {
 // Time and failure
 //===----------------------------------------------------------------------===//
 
-class Pipe_CounterUserOp<string mnemonic>
-    : Pipe_Op<mnemonic, [DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
-
-def Pipe_TurnOp : Pipe_CounterUserOp<"turn"> {
-  let summary = "which of two buffers this round of a counter uses";
-  let description = [{
-    The number of signals that this rank has taken from itself, modulo 2. A peer
-    is at most one round ahead, so that what ranks exchange in a round is safe
-    from the next one in a buffer of two, even where a round ends in an error.
-
-    - (turn_c1) `counter` names a pipe.counter.
-  }];
-  let arguments = (ins FlatSymbolRefAttr:$counter);
-  let results = (outs Index:$turn);
-  let assemblyFormat = "$counter attr-dict";
-}
+class Pipe_ChannelUserOp<string mnemonic, list<Trait> traits = []>
+    : Pipe_Op<mnemonic, traits # [DeclareOpInterfaceMethods<SymbolUserOpInterface>]>;
 
 def Pipe_FenceOp : Pipe_Op<"fence"> {
   let summary = "rows written so far are seen before later signals";
   let assemblyFormat = "attr-dict";
 }
 
-def Pipe_SignalOp : Pipe_CounterUserOp<"signal"> {
-  let summary = "add one to a peer's counter for this rank (release)";
+def Pipe_ClaimOp : Pipe_ChannelUserOp<"claim"> {
+  let summary = "the next slot to send on a lane";
   let description = [{
-    - (signal_c1) `counter` names a pipe.counter.
+    Waits for the credit that frees it, where the channel has credits. `from` is
+    the receiver.
+
+    - (claim_c1) `channel` names a pipe.channel.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$counter, Index:$rank);
-  let assemblyFormat = "$counter `to` $rank attr-dict";
+  let arguments = (ins FlatSymbolRefAttr:$channel, Index:$lane, Index:$peer);
+  let results = (outs Index:$slot);
+  let assemblyFormat = "$channel `[` $lane `]` `from` $peer attr-dict";
 }
 
-def Pipe_WaitOp : Pipe_CounterUserOp<"wait"> {
-  let summary = "take one signal of a peer (acquire), or fail at the deadline";
+def Pipe_SignalOp : Pipe_ChannelUserOp<"signal"> {
+  let summary = "send the claimed slot: what was written before is there (release)";
   let description = [{
-    - (wait_c1) `counter` names a pipe.counter.
+    `lane` is this rank's lane, `their_lane` the receiver's.
+
+    - (signal_c1) `channel` names a pipe.channel.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$counter, Index:$rank);
-  let assemblyFormat = "$counter `from` $rank attr-dict";
+  let arguments = (ins FlatSymbolRefAttr:$channel, Index:$lane, Index:$peer,
+                       Index:$their_lane);
+  let assemblyFormat = [{
+    $channel `[` $lane `]` `to` $peer `[` $their_lane `]` attr-dict
+  }];
 }
+
+def Pipe_ReceiveOp : Pipe_ChannelUserOp<"receive"> {
+  let summary = "wait for the next slot of a lane (acquire), or fail at the deadline";
+  let description = [{
+    - (receive_c1) `channel` names a pipe.channel.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$channel, Index:$lane, Index:$peer);
+  let results = (outs Index:$slot);
+  let assemblyFormat = "$channel `[` $lane `]` `from` $peer attr-dict";
+}
+
+def Pipe_HeldOp : Pipe_ChannelUserOp<"held"> {
+  let summary = "the slot that was received first of those not released";
+  let description = [{
+    - (held_c1) `channel` names a pipe.channel.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$channel, Index:$lane);
+  let results = (outs Index:$slot);
+  let assemblyFormat = "$channel `[` $lane `]` attr-dict";
+}
+
+def Pipe_ReleaseOp : Pipe_ChannelUserOp<"release"> {
+  let summary = "give back the held slot, with a credit where the channel has them";
+  let description = [{
+    - (release_c1) `channel` names a pipe.channel.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$channel, Index:$lane, Index:$peer,
+                       Index:$their_lane);
+  let assemblyFormat = [{
+    $channel `[` $lane `]` `to` $peer `[` $their_lane `]` attr-dict
+  }];
+}
+
+def Pipe_PutOp : Pipe_ChannelUserOp<"put", [AttrSizedOperandSegments]> {
+  let summary = "write the start of a buffer's row to any rank, and count it as arrived";
+  let description = [{
+    `count` units of `bytes_per_unit` bytes after `head_bytes`, from
+    `source[source_indices]` here to `destination[destination_indices]` at `peer`;
+    then it sends the claimed slot, as pipe.signal does. The source is free again
+    after it.
+
+    - (put_c1) `channel` names a pipe.channel.
+    - (put_c2) `source` and `destination` name symmetric buffers, with one
+      dimension more than there are indices, and rows of one size in bytes.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$source, Variadic<Index>:$source_indices,
+    Index:$peer, FlatSymbolRefAttr:$destination,
+    Variadic<Index>:$destination_indices, I64Attr:$head_bytes, Index:$count,
+    I64Attr:$bytes_per_unit, FlatSymbolRefAttr:$channel, Index:$lane,
+    Index:$their_lane);
+  let assemblyFormat = [{
+    $source `[` $source_indices `]` `to` $peer $destination `[`
+    $destination_indices `]` `bytes` $head_bytes `plus` $count `times`
+    $bytes_per_unit `signal` $channel `[` $lane `,` $their_lane `]` attr-dict
+  }];
+}
+
+def Pipe_PutRowsOp : Pipe_ChannelUserOp<"put_rows"> {
+  let summary = "write consecutive rows to a tensor of any rank, and count them as arrived";
+  let description = [{
+    `count` rows of `source`, from row `from` on, to the tensor at `window` of
+    `peer`, from its row `to` on; then it sends the claimed slot.
+
+    - (put_rows_c1) `channel` names a pipe.channel.
+  }];
+  let arguments = (ins Pipe_AnyRows:$source, Index:$from, Index:$peer,
+    I64:$window, Index:$to, Index:$count, FlatSymbolRefAttr:$channel,
+    Index:$lane, Index:$their_lane);
+  let assemblyFormat = [{
+    $source `[` $from `]` `to` $peer `at` $window `[` $to `]` `count` $count
+    `signal` $channel `[` $lane `,` $their_lane `]` attr-dict `:` type($source)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Pipelines
+//===----------------------------------------------------------------------===//
+
+def Pipe_PipelineOp : Pipe_Op<"pipeline", [SingleBlock, NoTerminator,
+                                           NoRegionArguments]> {
+  let summary = "stages over chunks, one behind the other";
+  let description = [{
+    Each stage runs once for each chunk from 0 to `chunks` - 1, in order. A worker
+    that takes several stages does, in step s, chunk s - lag of each, in the
+    order in which they stand. `chunks` must be the same on all ranks that share
+    channels.
+
+    ```mlir
+    pipe.pipeline chunks %n {
+      pipe.stage "send" lag 0 { ^bb0(%chunk: index): ... }
+      pipe.stage "forward" lag 1 { ^bb0(%chunk: index): ... }
+    }
+    ```
+
+    - (pipeline_c1) it holds stages only, at least one, whose lags do not
+      decrease.
+    - (pipeline_c2) it stands straight in a pipe.program.
+  }];
+  let arguments = (ins Index:$chunks);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "`chunks` $chunks $body attr-dict";
+  let hasVerifier = 1;
+}
+
+def Pipe_StageOp : Pipe_Op<"stage", [SingleBlock, NoTerminator,
+                                     HasParent<"PipelineOp">]> {
+  let summary = "what a worker does with each chunk";
+  let description = [{
+    - (stage_c1) the body takes the chunk's number, an index.
+    - (stage_c2) `lag` is at least 0.
+  }];
+  let arguments = (ins StrAttr:$name, I64Attr:$lag);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$name `lag` $lag $body attr-dict";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Failure
+//===----------------------------------------------------------------------===//
 
 def Pipe_FailIfOp : Pipe_Op<"fail_if"> {
   let summary = "leave the program with a status";
@@ -348,32 +551,39 @@ def Pipe_PlaceOp : Pipe_Op<"place"> {
   let hasVerifier = 1;
 }
 
-def Pipe_AssignOp : Pipe_Op<"assign"> {
+def Pipe_AssignOp : Pipe_Op<"assign", [AttrSizedOperandSegments]> {
   let summary = "give every assignment its row: the descriptors of a routing";
   let description = [{
     In the order (token, k), an assignment to expert e takes the row `bases[e]`,
     which is then advanced. Token t has `fanout[t]` descriptors, entries i <
     fanout[t] of row t of `ranks`, `slots` and `weights`, in the order (rank, k):
     the order in which combine sums. Where there are no router weights, weights
-    are 1. `stats` is counted on the way (fusco_plan_stats of
-    runtime/include/fusco/library.h, up to rowsScaleOut).
+    are 1. `order[t, i]`, where it is asked for, is the descriptor's k. `stats` is
+    counted on the way (fusco_plan_stats of runtime/include/fusco/library.h, up
+    to rowsScaleOut): a row crosses scale-out links once for each `scale_out`
+    unit of its token on another node, and scale-up links once for each
+    `scale_up` unit on a rank of another local index than this one's, which is
+    its forwarder's on other nodes.
 
-    - (assign_c1) `bases` has `experts` entries, and `ranks`, `slots`, `weights`
-      have topk columns.
+    - (assign_c1) `bases` has `experts` entries, and `ranks`, `slots`, `weights`,
+      `order` have topk columns.
     - (assign_c2) there are as many ranks as `num_ranks` / `ranks_per_node` whole
       nodes.
   }];
   let arguments = (ins Pipe_Ids:$ids, Optional<Pipe_Weights>:$routerWeights,
     Index:$rank, Pipe_Int32s:$bases, Pipe_Int32s:$fanout,
     Pipe_Int32Table:$ranks, Pipe_Int32Table:$slots, Pipe_Weights:$weights,
-    Pipe_Int64s:$stats, I64Attr:$num_ranks, I64Attr:$ranks_per_node);
+    Optional<Pipe_Int32Table>:$order, Pipe_Int64s:$stats, I64Attr:$num_ranks,
+    I64Attr:$ranks_per_node, Pipe_Unit:$scale_out, Pipe_Unit:$scale_up);
   let assemblyFormat = [{
     $ids (`weights` $routerWeights^)? `of` $rank `at` $bases
     `into` `(` $fanout `,` $ranks `,` $slots `,` $weights `,` $stats `)`
-    `ranks` $num_ranks `per_node` $ranks_per_node attr-dict
+    (`order` $order^)?
+    `ranks` $num_ranks `per_node` $ranks_per_node `scale_out` $scale_out
+    `scale_up` $scale_up attr-dict
     `:` type($ids) (`weights` type($routerWeights)^)? `at` type($bases)
     `into` `(` type($fanout) `,` type($ranks) `,` type($slots) `,`
-    type($weights) `,` type($stats) `)`
+    type($weights) `,` type($stats) `)` (`order` type($order)^)?
   }];
   let hasVerifier = 1;
 }
@@ -385,19 +595,40 @@ def Pipe_AssignOp : Pipe_Op<"assign"> {
 def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
   let summary = "read a row once, write it to each of its destinations";
   let description = [{
-    Copies row `token` of `source` to row slots[token, i] of the tensor at
-    addresses[ranks[token, i]], for all i < fanout[token]. Destinations have the
-    row type of `source`. `streaming` rows are written past the caches.
+    Writes row `row` of `source` to row slots[token, i] of the tensor at
+    addresses[ranks[token, i]], for all i in [begin, end). Destinations have rows
+    of `row_type`; where that differs from the source's, elements are converted,
+    and `weights[token, i]` multiplies them first, in float32, with one rounding
+    after it. `streaming` rows are written past the caches.
 
     - (copy_row_c1) it stands in a pipe.program.
+    - (copy_row_c2) `row_type` is a type of rows of the source's hidden size.
   }];
-  let arguments = (ins Pipe_AnyRows:$source, Index:$token,
-    Pipe_Int64s:$addresses, Pipe_Int32s:$fanout, Pipe_Int32Table:$ranks,
-    Pipe_Int32Table:$slots, UnitAttr:$streaming);
+  let arguments = (ins Pipe_AnyRows:$source, Index:$row,
+    Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks, Pipe_Int32Table:$slots,
+    Optional<Pipe_Weights>:$weights, Index:$token, Index:$begin, Index:$end,
+    TypeAttrOf<Pipe_AnyRows>:$row_type, UnitAttr:$streaming);
   let assemblyFormat = [{
-    $source `[` $token `]` `to` $addresses `at` `(` $fanout `,` $ranks `,` $slots
-    `)` (`streaming` $streaming^)? attr-dict `:` type($source) `to`
-    type($addresses) `at` `(` type($fanout) `,` type($ranks) `,` type($slots) `)`
+    $source `[` $row `]` `to` $addresses `at` `(` $ranks `,` $slots `)`
+    (`weights` $weights^)? `[` $token `,` $begin `to` $end `]` `as` $row_type
+    (`streaming` $streaming^)? attr-dict `:` type($source) `to`
+    type($addresses) `at` `(` type($ranks) `,` type($slots) `)`
+    (`weights` type($weights)^)?
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipe_StoreRowOp : Pipe_Op<"store_row"> {
+  let summary = "copy one row, converting its elements where the types differ";
+  let description = [{
+    - (store_row_c1) both have the same hidden size.
+  }];
+  let arguments = (ins Pipe_AnyRows:$source, Index:$from, Pipe_AnyRows:$destination,
+                       Index:$to, UnitAttr:$streaming);
+  let assemblyFormat = [{
+    $source `[` $from `]` `to` $destination `[` $to `]`
+    (`streaming` $streaming^)? attr-dict `:` type($source) `to`
+    type($destination)
   }];
   let hasVerifier = 1;
 }
@@ -420,23 +651,53 @@ def Pipe_CopyRowsOp : Pipe_Op<"copy_rows"> {
 def Pipe_ReduceRowOp : Pipe_Op<"reduce_row"> {
   let summary = "read a token's rows from where they are, write their sum";
   let description = [{
-    The sum that fusco.combine defines, over the descriptors of `token`, into row
-    `token` of `out`. The rows read have the row type of `out`. Without `weights`
-    they are 1.
+    The sum that fusco.combine defines, over the descriptors [begin, end) of
+    `token`, into row `row` of `out`; a partial sum where these are not all. The
+    rows read are of `row_type`. Without `weights` they are 1.
 
     - (reduce_row_c1) `ranks_per_node` is at least 1.
     - (reduce_row_c2) it stands in a pipe.program.
+    - (reduce_row_c3) `row_type` is a type of rows of `out`'s hidden size.
   }];
-  let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32s:$fanout,
-    Pipe_Int32Table:$ranks, Pipe_Int32Table:$slots,
-    Optional<Pipe_Weights>:$weights, Pipe_AnyRows:$out, Index:$token, I64Attr:$num_ranks,
+  let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks,
+    Pipe_Int32Table:$slots, Optional<Pipe_Weights>:$weights, Index:$token,
+    Index:$begin, Index:$end, TypeAttrOf<Pipe_AnyRows>:$row_type,
+    Pipe_AnyRows:$out, Index:$row, I64Attr:$num_ranks,
     I64Attr:$ranks_per_node, UnitAttr:$streaming);
   let assemblyFormat = [{
-    $addresses `at` `(` $fanout `,` $ranks `,` $slots `)`
-    (`weights` $weights^)? `into` $out `[` $token `]` `ranks` $num_ranks `per_node` $ranks_per_node
-    (`streaming` $streaming^)? attr-dict `:` type($addresses)
-    `at` `(` type($fanout) `,` type($ranks) `,` type($slots) `)`
+    $addresses `at` `(` $ranks `,` $slots `)` (`weights` $weights^)?
+    `[` $token `,` $begin `to` $end `]` `as` $row_type `into` $out `[` $row `]`
+    `ranks` $num_ranks `per_node` $ranks_per_node (`streaming` $streaming^)?
+    attr-dict `:` type($addresses) `at` `(` type($ranks) `,` type($slots) `)`
     (`weights` type($weights)^)? `into` type($out)
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipe_MergeRowOp : Pipe_Op<"merge_row"> {
+  let summary = "add partial sums, write the result";
+  let description = [{
+    Adds the float32 rows at addresses[0] to addresses[count - 1] in this order,
+    and rounds the sum once to the element of `out`; +0 if there are none.
+  }];
+  let arguments = (ins Pipe_Int64s:$addresses, Index:$count, Pipe_AnyRows:$out,
+                       Index:$row, UnitAttr:$streaming);
+  let assemblyFormat = [{
+    $addresses `count` $count `into` $out `[` $row `]`
+    (`streaming` $streaming^)? attr-dict `:` type($addresses) `into` type($out)
+  }];
+}
+
+def Pipe_DotRowOp : Pipe_Op<"dot_row"> {
+  let summary = "the dot product of two rows, in the order of fusco.weight_gradient";
+  let description = [{
+    - (dot_row_c1) `row_type` is a type of rows of `rows`' hidden size.
+  }];
+  let arguments = (ins Pipe_AnyRows:$rows, Index:$row, I64:$address,
+                       TypeAttrOf<Pipe_AnyRows>:$row_type);
+  let results = (outs F32:$dot);
+  let assemblyFormat = [{
+    $rows `[` $row `]` `with` $address `as` $row_type attr-dict `:` type($rows)
   }];
   let hasVerifier = 1;
 }

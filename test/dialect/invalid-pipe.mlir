@@ -11,25 +11,64 @@ pipe.buffer @buffer_c1 : memref<?xi32> symmetric
 // -----
 
 // Buffers hold plans and headers, not rows.
-// expected-error@+1 {{attribute 'type' failed to satisfy constraint: type attribute of memref of 32-bit signless integer or 64-bit signless integer or 32-bit float values}}
+// expected-error@+1 {{attribute 'type' failed to satisfy constraint: type attribute of memref of 8-bit signless integer or 32-bit signless integer or 64-bit signless integer or 32-bit float values}}
 pipe.buffer @buffer_of_rows : memref<8xbf16> symmetric
 
 // -----
 
-// expected-error@+1 {{'pipe.counter' op expected at least 1 peer, got 0}}
-pipe.counter @counter_c1 phase plan peers 0
+// expected-error@+1 {{'pipe.channel' op expected at least 1 lane and 1 slot, got 0 and 2}}
+pipe.channel @channel_c1 phase plan link scale_up lanes 0 depth 2 freed_by rounds
 
 // -----
 
-// expected-error@+1 {{'pipe.counter' op expected at least 1 peer, got -8}}
-pipe.counter @counter_c1_negative phase plan peers -8
+// expected-error@+1 {{'pipe.channel' op expected at least 1 lane and 1 slot, got 8 and -1}}
+pipe.channel @channel_c1_depth phase plan link scale_up lanes 8 depth -1 freed_by rounds
 
 // -----
 
-pipe.counter @counter phase plan peers 8
+// expected-error@+1 {{expected 'answer' where slots are freed by answers, and only there}}
+pipe.channel @channel_c2 phase combine link scale_out lanes 1 depth 2 freed_by answer
+
+// -----
+
+pipe.channel @sums phase combine link scale_out lanes 1 depth 2 freed_by question
+// expected-error@+1 {{expected 'answer' where slots are freed by answers, and only there}}
+pipe.channel @channel_c2_not_freed phase combine link scale_out lanes 1 depth 2 freed_by credit @sums
+
+// -----
+
+pipe.buffer @counts : memref<8xi32> symmetric
+// expected-error@+1 {{expected @counts to name a 'pipe.channel'}}
+pipe.channel @channel_c2_buffer phase combine link scale_out lanes 1 depth 2 freed_by answer @counts
+
+// -----
+
+pipe.channel @sums phase combine link scale_out lanes 2 depth 2 freed_by question
+// expected-error@+1 {{expected as many lanes as @sums has and no more slots, got 1 lanes of 2, there 2 of 2}}
+pipe.channel @channel_c2_lanes phase combine link scale_out lanes 1 depth 2 freed_by answer @sums
+
+// -----
+
+pipe.channel @sums phase combine link scale_out lanes 1 depth 2 freed_by question
+// expected-error@+1 {{expected as many lanes as @sums has and no more slots, got 1 lanes of 3, there 1 of 2}}
+pipe.channel @channel_c2_slots phase combine link scale_out lanes 1 depth 3 freed_by answer @sums
+
+// -----
+
+// expected-error@+1 {{expected 'chunks', the most that a program sends on a lane, since slots are freed by its start}}
+pipe.channel @channel_c3 phase rows link scale_up lanes 4 depth 2 freed_by start
+
+// -----
+
+// expected-error@+1 {{expected a slot for each of 3 chunks, got 2}}
+pipe.channel @channel_c3_depth phase rows link scale_up lanes 4 depth 2 freed_by start chunks 3
+
+// -----
+
+pipe.channel @channel phase plan link scale_up lanes 8 depth 1 freed_by rounds
 pipe.program @local_c1() {
-  // expected-error@+1 {{expected @counter to name a 'pipe.buffer'}}
-  %0 = pipe.local @counter : memref<8xi32>
+  // expected-error@+1 {{expected @channel to name a 'pipe.buffer'}}
+  %0 = pipe.local @channel : memref<8xi32>
   pipe.return
 }
 
@@ -64,6 +103,61 @@ pipe.program @peer_c2() {
 
 // -----
 
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.program @view_c1() {
+  %ring = pipe.local @ring : memref<4x640xi8>
+  // expected-error@+1 {{expected indices for all dimensions but the last, of bytes, got 0 for 'memref<4x640xi8>'}}
+  %0 = pipe.view %ring[] at 0 : memref<4x640xi8> to memref<4xi32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c1_dynamic(%ring: memref<4x?xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected indices for all dimensions but the last, of bytes, got 1 for 'memref<4x?xi8>'}}
+  %0 = pipe.view %ring[%slot] at 0 : memref<4x?xi8> to memref<4xi32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected a result of a static shape, got 'memref<?xi32>'}}
+  %0 = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<?xi32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_outside(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected 'memref<4x16xbf16>' at a multiple of 2 within 640 bytes, got 128 bytes at 514}}
+  %0 = pipe.view %ring[%slot] at 514 : memref<4x640xi8> to memref<4x16xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_unaligned(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected 'memref<8xi64>' at a multiple of 8 within 640 bytes, got 64 bytes at 4}}
+  %0 = pipe.view %ring[%slot] at 4 : memref<4x640xi8> to memref<8xi64>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_before(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected 'memref<8xi64>' at a multiple of 8 within 640 bytes, got 64 bytes at -8}}
+  %0 = pipe.view %ring[%slot] at -8 : memref<4x640xi8> to memref<8xi64>
+  pipe.return
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Program
 //===----------------------------------------------------------------------===//
@@ -93,9 +187,10 @@ pipe.program @program_c2(%x: memref<4xi32> {pipe.name = "x"}, %y: memref<4xi32>)
 // Time
 //===----------------------------------------------------------------------===//
 
-pipe.program @turn_c1() {
-  // expected-error@+1 {{expected @nothing to name a 'pipe.counter'}}
-  %0 = pipe.turn @nothing
+pipe.program @claim_c1() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  %slot = pipe.claim @nothing[%0] from %0
   pipe.return
 }
 
@@ -103,18 +198,199 @@ pipe.program @turn_c1() {
 
 pipe.buffer @counts : memref<8xi32> symmetric
 pipe.program @signal_c1() {
-  %rank = pipe.rank
-  // expected-error@+1 {{expected @counts to name a 'pipe.counter'}}
-  pipe.signal @counts to %rank
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @counts to name a 'pipe.channel'}}
+  pipe.signal @counts[%0] to %0[%0]
   pipe.return
 }
 
 // -----
 
-pipe.program @wait_c1() {
-  %rank = pipe.rank
-  // expected-error@+1 {{expected @nothing to name a 'pipe.counter'}}
-  pipe.wait @nothing from %rank
+pipe.program @receive_c1() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  %slot = pipe.receive @nothing[%0] from %0
+  pipe.return
+}
+
+// -----
+
+pipe.program @held_c1() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  %slot = pipe.held @nothing[%0]
+  pipe.return
+}
+
+// -----
+
+pipe.program @release_c1() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  pipe.release @nothing[%0] to %0[%0]
+  pipe.return
+}
+
+// -----
+
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.program @put_c1() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  pipe.put @ring[%0] to %0 @ring[%0] bytes 640 plus %0 times 0 signal @nothing[%0, %0]
+  pipe.return
+}
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.program @put_c2() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @rows to name a symmetric 'pipe.buffer'}}
+  pipe.put @rows[%0] to %0 @ring[%0] bytes 640 plus %0 times 0 signal @rows[%0, %0]
+  pipe.return
+}
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.buffer @mine : memref<4x640xi8> plan
+pipe.program @put_c2_plan() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected @mine to name a symmetric 'pipe.buffer'}}
+  pipe.put @ring[%0] to %0 @mine[%0] bytes 640 plus %0 times 0 signal @rows[%0, %0]
+  pipe.return
+}
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.program @put_c2_indices() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected indices for all dimensions of @ring but the last, got 2 for 'memref<4x640xi8>'}}
+  pipe.put @ring[%0] to %0 @ring[%0, %0] bytes 640 plus %0 times 0 signal @rows[%0, %0]
+  pipe.return
+}
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit
+pipe.buffer @ring : memref<4x640xi8> symmetric
+pipe.buffer @short : memref<159xi32> symmetric
+pipe.program @put_c2_sizes() {
+  %0 = pipe.rank
+  // expected-error@+1 {{expected rows of one size, got 640 and 636 bytes}}
+  pipe.put @ring[%0] to %0 @short[] bytes 640 plus %0 times 0 signal @rows[%0, %0]
+  pipe.return
+}
+
+// -----
+
+pipe.program @put_rows_c1(%x: memref<?x16xbf16> {pipe.name = "x"}) {
+  %0 = pipe.rank
+  %window = pipe.window %x : memref<?x16xbf16>
+  // expected-error@+1 {{expected @nothing to name a 'pipe.channel'}}
+  pipe.put_rows %x[%0] to %0 at %window[%0] count %0 signal @nothing[%0, %0] : memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Pipelines
+//===----------------------------------------------------------------------===//
+
+pipe.program @pipeline_c1() {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    // expected-error@+1 {{'pipe.fence' op expected only 'pipe.stage' in a 'pipe.pipeline'}}
+    pipe.fence
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @pipeline_c1_lags() {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    pipe.stage "send" lag 2 {
+    ^bb0(%chunk: index):
+    }
+    // expected-error@+1 {{'pipe.stage' op expected a lag of at least 2, that of the stage before it, got 1}}
+    pipe.stage "forward" lag 1 {
+    ^bb0(%chunk: index):
+    }
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @pipeline_c1_empty() {
+  %chunks = pipe.rank
+  // expected-error@+1 {{expected at least 1 stage}}
+  pipe.pipeline chunks %chunks {
+  ^bb0:
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @pipeline_c2() {
+  %chunks = pipe.rank
+  %bad = arith.constant true
+  scf.if %bad {
+    // expected-error@+1 {{expected straight in a 'pipe.program'}}
+    pipe.pipeline chunks %chunks {
+      pipe.stage "send" lag 0 {
+      ^bb0(%chunk: index):
+      }
+    }
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @stage_c1() {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    // expected-error@+1 {{expected the number of a chunk, an index, as the one argument of its body}}
+    pipe.stage "send" lag 0 {
+      pipe.fence
+    }
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @stage_c1_type() {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    // expected-error@+1 {{expected the number of a chunk, an index, as the one argument of its body}}
+    pipe.stage "send" lag 0 {
+    ^bb0(%chunk: i64):
+    }
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @stage_c2() {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    // expected-error@+1 {{expected a lag of at least 0, got -1}}
+    pipe.stage "send" lag -1 {
+    ^bb0(%chunk: index):
+    }
+  }
   pipe.return
 }
 
@@ -179,6 +455,7 @@ pipe.program @assign_c1(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<
   %rank = pipe.rank
   // expected-error@+1 {{expected tables of 2 columns, got 'memref<4x3xi32>'}}
   pipe.assign %ids of %rank at %bases into (%fanout, %table, %wide, %weights, %stats) ranks 4 per_node 2
+    scale_out node scale_up rank
     : memref<?x2xi32> at memref<8xi32>
     into (memref<4xi32>, memref<4x2xi32>, memref<4x3xi32>, memref<4x2xf32>, memref<8xi64>)
   pipe.return
@@ -192,6 +469,7 @@ pipe.program @assign_c1_bases(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: m
   %rank = pipe.rank
   // expected-error@+1 {{expected 'bases' of a static size, got 'memref<?xi32>'}}
   pipe.assign %ids of %rank at %bases into (%fanout, %table, %table, %weights, %stats) ranks 4 per_node 2
+    scale_out node scale_up rank
     : memref<?x2xi32> at memref<?xi32>
     into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>)
   pipe.return
@@ -205,6 +483,7 @@ pipe.program @assign_c2(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<
   %rank = pipe.rank
   // expected-error@+1 {{expected ranks in whole nodes, got 4 ranks, 3 per node}}
   pipe.assign %ids of %rank at %bases into (%fanout, %table, %table, %weights, %stats) ranks 4 per_node 3
+    scale_out node scale_up rank
     : memref<?x2xi32> at memref<8xi32>
     into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>)
   pipe.return
@@ -216,31 +495,70 @@ pipe.program @assign_c2(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<
 // Rows
 //===----------------------------------------------------------------------===//
 
-func.func @copy_row_c1(%x: memref<?x16xbf16>, %addresses: memref<4xi64>, %fanout: memref<4xi32>,
-                       %table: memref<4x2xi32>, %token: index) {
+func.func @copy_row_c1(%x: memref<?x16xbf16>, %addresses: memref<4xi64>, %table: memref<4x2xi32>, %i: index) {
   // expected-error@+1 {{'pipe.copy_row' op expected in a 'pipe.program'}}
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table)
-    : memref<?x16xbf16> to memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>)
+  pipe.copy_row %x[%i] to %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16>
+    : memref<?x16xbf16> to memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>)
   return
 }
 
 // -----
 
-pipe.program @reduce_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
-                            %fanout: memref<4xi32> {pipe.name = "c"}, %table: memref<4x2xi32> {pipe.name = "d"}) {
-  %token = pipe.rank
-  // expected-error@+1 {{expected at least 1 rank per node, got 0}}
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 0
-    : memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+pipe.program @copy_row_c2(%x: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                          %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.copy_row' op expected rows of 16, got 'memref<?x8xf32>'}}
+  pipe.copy_row %x[%i] to %addresses at (%table, %table)[%i, %i to %i] as memref<?x8xf32>
+    : memref<?x16xbf16> to memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>)
   pipe.return
 }
 
 // -----
 
-func.func @reduce_row_c2(%out: memref<?x16xbf16>, %addresses: memref<4xi64>, %fanout: memref<4xi32>,
-                         %table: memref<4x2xi32>, %token: index) {
+pipe.program @store_row_c1(%x: memref<?x16xbf16> {pipe.name = "a"}, %y: memref<?x17xbf16> {pipe.name = "b"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.store_row' op expected rows of 16, got 'memref<?x17xbf16>'}}
+  pipe.store_row %x[%i] to %y[%i] : memref<?x16xbf16> to memref<?x17xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @reduce_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                            %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{expected at least 1 rank per node, got 0}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %out[%i] ranks 4 per_node 0
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+func.func @reduce_row_c2(%out: memref<?x16xbf16>, %addresses: memref<4xi64>, %table: memref<4x2xi32>, %i: index) {
   // expected-error@+1 {{'pipe.reduce_row' op expected in a 'pipe.program'}}
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 2
-    : memref<4xi64> at (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %out[%i] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
   return
+}
+
+// -----
+
+pipe.program @reduce_row_c3(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                            %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.reduce_row' op expected rows of 16, got 'memref<?x32xbf16>'}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x32xbf16> into %out[%i] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @dot_row_c1(%x: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"}) {
+  %i = pipe.rank
+  %address = memref.load %addresses[%i] : memref<4xi64>
+  // expected-error@+1 {{'pipe.dot_row' op expected rows of 16, got 'memref<?x15xbf16>'}}
+  %0 = pipe.dot_row %x[%i] with %address as memref<?x15xbf16> : memref<?x16xbf16>
+  pipe.return
 }

@@ -9,6 +9,18 @@
 fusco.group @ep {experts = 64, topk = 6, max_tokens = 32,
                  topology = <nodes = 2, ranks_per_node = 4>, placement = <block>}
 
+// Speeds stand where they are given.
+// CHECK: fusco.group @fast {{.*}}topology = <nodes = 8, ranks_per_node = 8, memory_gbps = 3350, scale_up_gbps = 450, scale_out_gbps = 50>
+fusco.group @fast {experts = 256, topk = 8, max_tokens = 32,
+                   topology = <nodes = 8, ranks_per_node = 8, memory_gbps = 3350,
+                               scale_up_gbps = 450, scale_out_gbps = 50>,
+                   placement = <block>}
+// CHECK: fusco.group @partly {{.*}}topology = <nodes = 1, ranks_per_node = 8, scale_up_gbps = 450>
+fusco.group @partly {experts = 256, topk = 8, max_tokens = 32,
+                     topology = <nodes = 1, ranks_per_node = 8, memory_gbps = 0,
+                                 scale_up_gbps = 450>,
+                     placement = <block>}
+
 // CHECK-LABEL: func.func private @layouts(
 func.func private @layouts(
     // CHECK-SAME: tensor<?x16xbf16, #fusco.token_major>
@@ -42,15 +54,24 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   %0:3 = fusco.dispatch %x by %plan
       : tensor<?x16xbf16>, !fusco.plan<@ep>
       -> tensor<?x16xbf16, #fusco.expert_major<align = 8>>, tensor<8xi32>, tensor<9xi32>
-  // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} hops [#fusco.hop<reach = all, unique = assignment>] :
-  %1:3 = fusco.dispatch %x by %plan hops [#fusco.hop<reach = all, unique = assignment>]
+  // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} hops [#fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 32>, #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f32, bytes_per_token = 0>] :
+  %1:3 = fusco.dispatch %x by %plan hops [#fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 32>, #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f32, bytes_per_token = 0>]
       : tensor<?x16xbf16>, !fusco.plan<@ep>
       -> tensor<?x16xbf16, #fusco.rank_major>, tensor<8xi32>, tensor<9xi32>
+  // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>] :
+  %4:3 = fusco.dispatch %x by %plan weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>]
+      : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xbf16, #fusco.expert_major<align = 8>>, tensor<8xi32>, tensor<9xi32>
   // CHECK: fusco.dispatch
   // CHECK-SAME: -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>>
   %2:3 = fusco.dispatch %x by %plan
       : tensor<?x16xbf16>, !fusco.plan<@ep>
       -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>>, tensor<8xi32>, tensor<9xi32>
+  // Rows cast on the way.
+  // CHECK: fusco.dispatch {{.*}} : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xf32, #fusco.expert_major<align = 8>>
+  %3:3 = fusco.dispatch %x by %plan
+      : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xf32, #fusco.expert_major<align = 8>>, tensor<8xi32>, tensor<9xi32>
   return
 }
 
@@ -63,9 +84,38 @@ func.func @combine(%y: tensor<?x16xf16, #fusco.expert_major<align = 1>>,
   // CHECK: fusco.combine %{{.*}} by %{{[^ ]*}} weighted :
   %1 = fusco.combine %y by %plan weighted
       : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf16>
-  // CHECK: fusco.combine %{{.*}} by %{{[^ ]*}} weighted hops [#fusco.hop<reach = all, unique = assignment>] :
-  %2 = fusco.combine %y by %plan weighted hops [#fusco.hop<reach = all, unique = assignment>]
+  // CHECK: fusco.combine %{{.*}} by %{{[^ ]*}} weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = pull, wire = f16, bytes_per_token = 64>] :
+  %2 = fusco.combine %y by %plan weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = pull, wire = f16, bytes_per_token = 64>]
       : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf16>
+  // A sum rounded to another type.
+  // CHECK: fusco.combine {{.*}} : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf32>
+  %3 = fusco.combine %y by %plan
+      : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @cast
+func.func @cast(%x: tensor<?x16xf32>,
+                %slots: tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>>) {
+  // CHECK: fusco.cast %{{.*}} : tensor<?x16xf32> -> tensor<?x16xbf16>
+  %0 = fusco.cast %x : tensor<?x16xf32> -> tensor<?x16xbf16>
+  // Layouts are kept, and token-major may be left out.
+  // CHECK: fusco.cast %{{.*}} : tensor<?x16xbf16> -> tensor<?x16xf16, #fusco.token_major>
+  %1 = fusco.cast %0 : tensor<?x16xbf16> -> tensor<?x16xf16, #fusco.token_major>
+  // CHECK: fusco.cast %{{.*}} : tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>> -> tensor<8x5x16xf32, #fusco.expert_slots<capacity = 5>>
+  %2 = fusco.cast %slots
+      : tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>>
+      -> tensor<8x5x16xf32, #fusco.expert_slots<capacity = 5>>
+  return
+}
+
+// CHECK-LABEL: func.func @weight_gradient
+func.func @weight_gradient(%dout: tensor<?x16xbf16>, %y: tensor<?x16xf16, #fusco.expert_major<align = 1>>,
+                           %plan: !fusco.plan<@ep>) {
+  // CHECK: fusco.weight_gradient %{{.*}}, %{{.*}} by %{{[^ ]*}} : tensor<?x16xbf16>, tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x6xf32>
+  %0 = fusco.weight_gradient %dout, %y by %plan
+      : tensor<?x16xbf16>, tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>
+      -> tensor<?x6xf32>
   return
 }
 
@@ -94,6 +144,10 @@ func.func @unfused(%x: tensor<?x16xf32>, %plan: !fusco.plan<@ep>) -> tensor<?x16
   // CHECK: fusco.unpermute %{{.*}} by %{{[^ ]*}} weighted : {{.*}} -> tensor<?x16xf32>
   %5 = fusco.unpermute %4 by %plan weighted
       : tensor<?x16xf32, #fusco.device_major<destination>>, !fusco.plan<@ep> -> tensor<?x16xf32>
+  // A sum rounded to another type.
+  // CHECK: fusco.unpermute {{.*}} -> tensor<?x16xbf16>
+  %6 = fusco.unpermute %4 by %plan
+      : tensor<?x16xf32, #fusco.device_major<destination>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %5 : tensor<?x16xf32>
 }
 
@@ -101,18 +155,25 @@ func.func @unfused(%x: tensor<?x16xf32>, %plan: !fusco.plan<@ep>) -> tensor<?x16
 // pipe
 //===----------------------------------------------------------------------===//
 
-// CHECK: pipe.counter @planned phase plan peers 8{{$}}
-pipe.counter @planned phase plan peers 8
-// CHECK: pipe.counter @arrived phase rows peers 8 at 1024
-pipe.counter @arrived phase rows peers 8 at 1024
-// CHECK: pipe.counter @ready phase ready peers 1
-pipe.counter @ready phase ready peers 1
-// CHECK: pipe.counter @taken phase combine peers 1
-pipe.counter @taken phase combine peers 1
+// Each way in which slots are freed.
+// CHECK: pipe.channel @planned phase plan link scale_out lanes 8 depth 2 freed_by rounds{{$}}
+pipe.channel @planned phase plan link scale_out lanes 8 depth 2 freed_by rounds
+// CHECK: pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit at 1024{{$}}
+pipe.channel @rows phase rows link scale_out lanes 1 depth 4 freed_by credit at 1024
+// CHECK: pipe.channel @copies phase rows link scale_up lanes 8 depth 4 freed_by start chunks 3{{$}}
+pipe.channel @copies phase rows link scale_up lanes 8 depth 4 freed_by start chunks 3
+// CHECK: pipe.channel @asks phase combine link scale_out lanes 1 depth 4 freed_by answer @sums{{$}}
+pipe.channel @asks phase combine link scale_out lanes 1 depth 4 freed_by answer @sums
+// CHECK: pipe.channel @sums phase ready link scale_out lanes 1 depth 5 freed_by question{{$}}
+pipe.channel @sums phase ready link scale_out lanes 1 depth 5 freed_by question
 // CHECK: pipe.buffer @counts : memref<8x64xi32> symmetric{{$}}
 pipe.buffer @counts : memref<8x64xi32> symmetric
 // CHECK: pipe.buffer @tokens : memref<32xf32> plan at 192
 pipe.buffer @tokens : memref<32xf32> plan at 192
+// CHECK: pipe.buffer @ring : memref<1x4x640xi8> symmetric
+pipe.buffer @ring : memref<1x4x640xi8> symmetric
+// CHECK: pipe.buffer @whole : memref<256xi8> symmetric
+pipe.buffer @whole : memref<256xi8> symmetric
 
 // CHECK-LABEL: pipe.program @memory
 // CHECK-SAME: (%[[X:.*]]: memref<?x16xbf16> {pipe.name = "x"}
@@ -131,23 +192,59 @@ pipe.program @memory(%x: memref<?x16xbf16> {pipe.name = "x"},
   %window = pipe.window %x : memref<?x16xbf16>
   // CHECK: pipe.remote %[[RANK]], %[[WINDOW]]
   %address = pipe.remote %rank, %window
+  // CHECK: %[[RING:.*]] = pipe.local @ring
+  %ring = pipe.local @ring : memref<1x4x640xi8>
+  // CHECK: %[[SLOT:.*]] = pipe.view %[[RING]][%[[RANK]], %[[RANK]]] at 512 : memref<1x4x640xi8> to memref<4x16xbf16>
+  %slot = pipe.view %ring[%rank, %rank] at 512 : memref<1x4x640xi8> to memref<4x16xbf16>
+  %whole = pipe.local @whole : memref<256xi8>
+  // CHECK: pipe.view %{{.*}}[] at 0 : memref<256xi8> to memref<64xf32>
+  %all = pipe.view %whole[] at 0 : memref<256xi8> to memref<64xf32>
+  // CHECK: pipe.row_address %[[SLOT]][%[[RANK]]] : memref<4x16xbf16>
+  %row = pipe.row_address %slot[%rank] : memref<4x16xbf16>
   pipe.return
 }
 
-// CHECK-LABEL: pipe.program @time() {
-pipe.program @time() {
-  %rank = pipe.rank
+// CHECK-LABEL: pipe.program @time(
+pipe.program @time(%x: memref<?x16xbf16> {pipe.name = "x"}) {
+  // CHECK: %[[LANE:.*]] = pipe.rank
+  %lane = pipe.rank
   // CHECK: %[[STATUS:.*]] = pipe.status
   %status = pipe.status
+  %peer = arith.constant 1 : index
   %bad = arith.constant true
-  // CHECK: pipe.turn @arrived
-  %turn = pipe.turn @arrived
+  // CHECK: %[[SLOT:.*]] = pipe.claim @rows[%[[LANE]]] from %[[PEER:.*]]
+  %slot = pipe.claim @rows[%lane] from %peer
   // CHECK: pipe.fence
   pipe.fence
-  // CHECK: pipe.signal @arrived to %{{.*}}
-  pipe.signal @arrived to %rank
-  // CHECK: pipe.wait @arrived from %{{.*}}
-  pipe.wait @arrived from %rank
+  // CHECK: pipe.signal @rows[%[[LANE]]] to %[[PEER]][%[[LANE]]]
+  pipe.signal @rows[%lane] to %peer[%lane]
+  // CHECK: pipe.put @ring[%[[LANE]], %[[SLOT]]] to %[[PEER]] @ring[%[[LANE]], %[[SLOT]]] bytes 64 plus %[[PEER]] times 32 signal @rows[%[[LANE]], %[[LANE]]]
+  pipe.put @ring[%lane, %slot] to %peer @ring[%lane, %slot] bytes 64 plus %peer times 32
+      signal @rows[%lane, %lane]
+  // CHECK: pipe.put @whole[] to %[[PEER]] @whole[] bytes 256 plus %[[LANE]] times 0 signal
+  pipe.put @whole[] to %peer @whole[] bytes 256 plus %lane times 0 signal @rows[%lane, %lane]
+  // CHECK: pipe.put_rows %{{.*}}[%[[LANE]]] to %[[PEER]] at %[[STATUS]][%[[SLOT]]] count %[[PEER]] signal @rows[%[[LANE]], %[[LANE]]] : memref<?x16xbf16>
+  pipe.put_rows %x[%lane] to %peer at %status[%slot] count %peer signal @rows[%lane, %lane]
+      : memref<?x16xbf16>
+  // CHECK: pipe.receive @rows[%[[LANE]]] from %[[PEER]]
+  %arrived = pipe.receive @rows[%lane] from %peer
+  // CHECK: pipe.held @rows[%[[LANE]]]
+  %held = pipe.held @rows[%lane]
+  // CHECK: pipe.release @rows[%[[LANE]]] to %[[PEER]][%[[LANE]]]
+  pipe.release @rows[%lane] to %peer[%lane]
+  // CHECK: pipe.pipeline chunks %[[PEER]] {
+  // CHECK-NEXT: pipe.stage "send" lag 0 {
+  // CHECK-NEXT: ^bb0(%{{.*}}: index):
+  // CHECK: pipe.stage "forward" lag 3 {
+  pipe.pipeline chunks %peer {
+    pipe.stage "send" lag 0 {
+    ^bb0(%chunk: index):
+      pipe.fence
+    }
+    pipe.stage "forward" lag 3 {
+    ^bb0(%chunk: index):
+    }
+  }
   // CHECK: pipe.fail_if %[[BAD:.*]], refused(%[[STATUS]], %[[STATUS]], %[[STATUS]])
   pipe.fail_if %bad, refused (%status, %status, %status)
   // CHECK: pipe.fail_if %[[BAD]], invalid_routing(
@@ -177,46 +274,72 @@ pipe.program @planning(%ids: memref<?x6xi64> {pipe.name = "ids"},
   // CHECK: pipe.place {{.*}} align 16 : memref<8x64xi32> into(memref<64xi32>, memref<64xi32>, memref<64xi32>, memref<8xi32>)
   pipe.place %counts of %rank into (%experts, %experts, %experts, %ranks) align 16
       : memref<8x64xi32> into (memref<64xi32>, memref<64xi32>, memref<64xi32>, memref<8xi32>)
-  // CHECK: pipe.assign %[[IDS:[^ ]*]] of %{{.*}} ranks 8 per_node 4 : memref<?x6xi64> at memref<64xi32>
+  // CHECK: pipe.assign %[[IDS:[^ ]*]] of %{{[^)]*}}) ranks 8 per_node 4 scale_out node scale_up assignment : memref<?x6xi64> at memref<64xi32> into({{[^)]*}}){{$}}
   pipe.assign %ids of %rank at %experts into (%fanout, %table, %table, %factors, %stats)
-      ranks 8 per_node 4
+      ranks 8 per_node 4 scale_out node scale_up assignment
       : memref<?x6xi64> at memref<64xi32>
       into (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>, memref<32x6xf32>, memref<8xi64>)
-  // CHECK: pipe.assign %[[IDS]] weights %{{.*}} ranks 8 per_node 4 : memref<?x6xi64> weights memref<?x6xf32> at memref<64xi32>
+  // CHECK: pipe.assign %[[IDS]] weights %{{[^)]*}}) order %{{[^ ]*}} ranks 8 per_node 4 scale_out assignment scale_up rank : memref<?x6xi64> weights memref<?x6xf32> at memref<64xi32> into({{[^)]*}}) order memref<32x6xi32>
   pipe.assign %ids weights %weights of %rank at %experts
-      into (%fanout, %table, %table, %factors, %stats) ranks 8 per_node 4
+      into (%fanout, %table, %table, %factors, %stats) order %table ranks 8 per_node 4
+      scale_out assignment scale_up rank
       : memref<?x6xi64> weights memref<?x6xf32> at memref<64xi32>
       into (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>, memref<32x6xf32>, memref<8xi64>)
+      order memref<32x6xi32>
   pipe.return
 }
 
-// CHECK-LABEL: pipe.program @rows
-pipe.program @rows(%x: memref<?x16xbf16> {pipe.name = "x"},
-                   %addresses: memref<8xi64> {pipe.name = "a"},
-                   %fanout: memref<32xi32> {pipe.name = "b"},
-                   %table: memref<32x6xi32> {pipe.name = "c"},
-                   %factors: memref<32x6xf32> {pipe.name = "d"}) {
-  %token = pipe.rank
-  // CHECK: pipe.copy_row %[[X:.*]][%{{.*}}] to %{{.*}} at(%{{.*}}, %{{.*}}, %{{[^ ]*}}) : memref<?x16xbf16> to memref<8xi64>
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table)
-      : memref<?x16xbf16> to memref<8xi64> at (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>)
-  // CHECK: pipe.copy_row %[[X]]{{.*}} streaming :
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table) streaming
-      : memref<?x16xbf16> to memref<8xi64> at (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>)
+// CHECK-LABEL: pipe.program @rows_moved
+pipe.program @rows_moved(%x: memref<?x16xbf16> {pipe.name = "x"},
+                         %y: memref<?x16xf32> {pipe.name = "y"},
+                         %addresses: memref<8xi64> {pipe.name = "a"},
+                         %table: memref<32x6xi32> {pipe.name = "c"},
+                         %factors: memref<32x6xf32> {pipe.name = "d"}) {
+  %i = pipe.rank
+  // CHECK: pipe.copy_row %[[X:.*]][%[[I:.*]]] to %[[ADDRESSES:.*]] at(%[[TABLE:.*]], %[[TABLE]])[%[[I]], %[[I]] to %[[I]]] as memref<?x16xbf16> : memref<?x16xbf16> to memref<8xi64> at(memref<32x6xi32>, memref<32x6xi32>){{$}}
+  pipe.copy_row %x[%i] to %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16>
+      : memref<?x16xbf16> to memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
+  // CHECK: pipe.copy_row %[[X]]{{.*}} weights %[[FACTORS:[^\[]*]][%[[I]], %[[I]] to %[[I]]] as memref<?x16xf32> streaming : {{.*}} weights memref<32x6xf32>
+  pipe.copy_row %x[%i] to %addresses at (%table, %table) weights %factors[%i, %i to %i]
+      as memref<?x16xf32> streaming
+      : memref<?x16xbf16> to memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
+      weights memref<32x6xf32>
+  // CHECK: pipe.store_row %[[X]][%[[I]]] to %[[Y:.*]][%[[I]]] : memref<?x16xbf16> to memref<?x16xf32>
+  pipe.store_row %x[%i] to %y[%i] : memref<?x16xbf16> to memref<?x16xf32>
+  // CHECK: pipe.store_row %[[X]]{{.*}} streaming :
+  pipe.store_row %x[%i] to %x[%i] streaming : memref<?x16xbf16> to memref<?x16xbf16>
   %address = pipe.status
-  // CHECK: pipe.copy_rows %[[X]][%{{.*}}] to %{{.*}}[%{{.*}}] count %{{[^ ]*}} : memref<?x16xbf16>
-  pipe.copy_rows %x[%token] to %address[%token] count %token : memref<?x16xbf16>
+  // CHECK: pipe.copy_rows %[[X]][%[[I]]] to %{{.*}}[%[[I]]] count %[[I]] : memref<?x16xbf16>
+  pipe.copy_rows %x[%i] to %address[%i] count %i : memref<?x16xbf16>
   // CHECK: pipe.copy_rows %[[X]]{{.*}} streaming :
-  pipe.copy_rows %x[%token] to %address[%token] count %token streaming : memref<?x16xbf16>
-  // CHECK: pipe.reduce_row %{{[^ ]*}} at(%{{.*}}) into %[[X]][%{{.*}}] ranks 8 per_node 4 :
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %x[%token] ranks 8 per_node 4
-      : memref<8xi64> at (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>) into memref<?x16xbf16>
-  // CHECK: pipe.reduce_row %{{[^ ]*}} at(%{{.*}}) weights %{{[^ ]*}} into {{.*}} ranks 8 per_node 4 streaming : {{.*}} weights memref<32x6xf32> into memref<?x16xbf16>
-  pipe.reduce_row %addresses at (%fanout, %table, %table) weights %factors into %x[%token]
-      ranks 8 per_node 4 streaming
-      : memref<8xi64> at (memref<32xi32>, memref<32x6xi32>, memref<32x6xi32>)
-      weights memref<32x6xf32> into memref<?x16xbf16>
-  // CHECK: pipe.zero_rows %[[X]][%{{.*}}, %{{.*}}] : memref<?x16xbf16>
-  pipe.zero_rows %x[%token, %token] : memref<?x16xbf16>
+  pipe.copy_rows %x[%i] to %address[%i] count %i streaming : memref<?x16xbf16>
+  // CHECK: pipe.zero_rows %[[X]][%[[I]], %[[I]]] : memref<?x16xbf16>
+  pipe.zero_rows %x[%i, %i] : memref<?x16xbf16>
+  pipe.return
+}
+
+// CHECK-LABEL: pipe.program @rows_summed
+pipe.program @rows_summed(%x: memref<?x16xbf16> {pipe.name = "x"},
+                          %sums: memref<?x16xf32> {pipe.name = "y"},
+                          %addresses: memref<8xi64> {pipe.name = "a"},
+                          %table: memref<32x6xi32> {pipe.name = "c"},
+                          %factors: memref<32x6xf32> {pipe.name = "d"}) {
+  %i = pipe.rank
+  // CHECK: pipe.reduce_row %[[ADDRESSES:.*]] at(%[[TABLE:.*]], %[[TABLE]])[%[[I:.*]], %[[I]] to %[[I]]] as memref<?x16xbf16> into %[[X:.*]][%[[I]]] ranks 8 per_node 4 : memref<8xi64> at(memref<32x6xi32>, memref<32x6xi32>) into memref<?x16xbf16>
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %x[%i]
+      ranks 8 per_node 4
+      : memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>) into memref<?x16xbf16>
+  // CHECK: pipe.reduce_row %[[ADDRESSES]] at(%[[TABLE]], %[[TABLE]]) weights %{{[^\[]*}}[%[[I]], %[[I]] to %[[I]]] as memref<?x16xbf16> into %[[SUMS:.*]][%[[I]]] ranks 8 per_node 4 streaming : {{.*}} weights memref<32x6xf32> into memref<?x16xf32>
+  pipe.reduce_row %addresses at (%table, %table) weights %factors[%i, %i to %i]
+      as memref<?x16xbf16> into %sums[%i] ranks 8 per_node 4 streaming
+      : memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
+      weights memref<32x6xf32> into memref<?x16xf32>
+  // CHECK: pipe.merge_row %[[ADDRESSES]] count %[[I]] into %[[X]][%[[I]]] : memref<8xi64> into memref<?x16xbf16>
+  pipe.merge_row %addresses count %i into %x[%i] : memref<8xi64> into memref<?x16xbf16>
+  // CHECK: pipe.merge_row %[[ADDRESSES]]{{.*}} streaming :
+  pipe.merge_row %addresses count %i into %sums[%i] streaming : memref<8xi64> into memref<?x16xf32>
+  %address = pipe.status
+  // CHECK: pipe.dot_row %[[X]][%[[I]]] with %{{.*}} as memref<?x16xf32> : memref<?x16xbf16>
+  %dot = pipe.dot_row %x[%i] with %address as memref<?x16xf32> : memref<?x16xbf16>
   pipe.return
 }
