@@ -121,16 +121,14 @@ fusco_status fusco_domain_create(const fusco_library *library,
     made->library = library;
     made->numRanks = info.numNodes * info.ranksPerNode;
     made->heaps.reset(new (std::nothrow) Memory[made->numRanks]);
-    made->peers.reset(new (std::nothrow) char *[made->numRanks]);
     made->isTaken.reset(new (std::nothrow) std::atomic<bool>[made->numRanks]());
   }
-  if (!made || !made->heaps || !made->peers || !made->isTaken)
+  if (!made || !made->heaps || !made->isTaken)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a domain", __func__);
   for (std::int32_t rank = 0; rank < made->numRanks; ++rank) {
     if (fusco_status status = allocateZeroed(
             info.symmetricBytes, "a rank's symmetric heap", made->heaps[rank]))
       return status;
-    made->peers[rank] = made->heaps[rank].get();
   }
   *domain = made.release();
   return FUSCO_OK;
@@ -184,7 +182,9 @@ fusco_status fusco_context_create(const fusco_library *library,
                 __func__, failedRank);
 
   std::unique_ptr<fusco_context> made(new (std::nothrow) fusco_context{});
-  if (!made)
+  if (made)
+    made->peers.reset(new (std::nothrow) char *[domain->numRanks]());
+  if (!made || !made->peers)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a context", __func__);
   if (domain->isTaken[rank].exchange(true))
     return fail(FUSCO_INVALID_ARGUMENT,
@@ -195,6 +195,9 @@ fusco_status fusco_context_create(const fusco_library *library,
   made->domain = domain;
   made->rank = rank;
   made->timeoutUs = config->timeoutUs;
+  std::int32_t firstOfNode = rank - rank % info.ranksPerNode;
+  for (std::int32_t i = firstOfNode; i < firstOfNode + info.ranksPerNode; ++i)
+    made->peers[i] = domain->heaps[i].get();
   *context = made.release();
   return FUSCO_OK;
 }

@@ -25,8 +25,7 @@ struct fusco_domain {
   const fusco_library *library;
   std::int32_t numRanks;
   std::unique_ptr<fusco::runtime::Memory[]> heaps; ///< [numRanks]
-  std::unique_ptr<char *[]> peers; ///< [numRanks] base addresses of the heaps
-  std::unique_ptr<std::atomic<bool>[]> isTaken; ///< [numRanks] has a context
+  std::unique_ptr<std::atomic<bool>[]> isTaken;    ///< [numRanks] has a context
   /// The first rank whose wait expired, -1 while there is none. From then on
   /// the counters in the heaps are out of step and the domain is of no more
   /// use; all waits in it end.
@@ -38,6 +37,9 @@ struct fusco_context {
   fusco_domain *domain;
   std::int32_t rank;
   std::uint64_t timeoutUs;
+  /// [numRanks] what programs may address: the heaps of this rank's node, NULL
+  /// for ranks of other nodes.
+  std::unique_ptr<char *[]> peers;
   /// The call that runs now or ran last, for error texts.
   fusco::runtime::EntryPoint entryPoint;
   const fusco_program_info *program;

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 #include <iterator>
 #include <sched.h>
 #include <time.h>
@@ -115,7 +116,7 @@ fusco_status fusco_program_run(const fusco_library *library,
 
   fusco_program_args args = {};
   args.context = context;
-  args.peers = context->domain->peers.get();
+  args.peers = context->peers.get();
   args.rank = context->rank;
   args.status = prepareArguments(*context, plan, tensors, stream, args);
   fusco_status status;
@@ -209,6 +210,26 @@ std::int32_t fusco_program_wait(const fusco_program_args *args,
     else
       nanosleep(&sleepTime, nullptr);
   }
+}
+
+//===--- Put --------------------------------------------------------------===//
+
+/// Transport "local": the ranks of all nodes live in this process. The one
+/// place that touches another node's memory.
+std::int32_t fusco_program_put(const fusco_program_args *args,
+                               std::int32_t peer, std::int64_t to,
+                               const void *from, std::int64_t bytes,
+                               std::int64_t counter) {
+  char *heap = args->context->domain->heaps[peer].get();
+  // Tensors lie anywhere in the process: a window may lead out of the heap.
+  auto *target =
+      reinterpret_cast<char *>(reinterpret_cast<std::uintptr_t>(heap) + to);
+  // A rank tells itself what stands there already.
+  if (bytes > 0 && target != from)
+    std::memcpy(target, from, static_cast<std::size_t>(bytes));
+  __atomic_fetch_add(reinterpret_cast<std::uint64_t *>(heap + counter), 1,
+                     __ATOMIC_RELEASE);
+  return FUSCO_OK;
 }
 
 //===--- Fail -------------------------------------------------------------===//

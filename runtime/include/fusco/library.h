@@ -1,5 +1,4 @@
-/*===- fusco/library.h - contract of generated code and runtime ----*- C
- *-*-===//
+/*===- fusco/library.h - contract with generated code -------------*- C -*-===//
  *
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
  *
@@ -77,12 +76,14 @@ typedef struct fusco_library_info {
   int32_t ranksPerNode;
   int32_t topk;
   int64_t numExperts;
-  int64_t maxTokens;  /**< per rank */
-  int64_t hidden;     /**< columns of a row */
-  int64_t alignRows;  /**< expert segments start at multiples of this */
-  uint8_t dtypeCode;  /**< of a row's elements on the wire */
-  uint8_t dtypeBits;  /**< likewise */
-  uint8_t idBits;     /**< 32 or 64 */
+  int64_t maxTokens; /**< per rank */
+  int64_t hidden;    /**< columns of a row */
+  int64_t alignRows; /**< expert segments start at multiples of this */
+  int64_t scaleOutBytesPerRow; /**< of a dispatched row between nodes; 0 where
+                                    it is as wide as elsewhere */
+  uint8_t dtypeCode;           /**< of a row's elements on the wire */
+  uint8_t dtypeBits;           /**< likewise */
+  uint8_t idBits;              /**< 32 or 64 */
   uint8_t isWeighted; /**< combine multiplies by the router's weights */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
@@ -106,8 +107,9 @@ typedef struct fusco_program_tensor {
 /** What a program is called with, one rank's view. */
 typedef struct fusco_program_args {
   fusco_context *context;
-  char *const *peers; /**< [ranks] base of each rank's symmetric heap, the own
-                           one at [rank] */
+  char *const *peers; /**< [ranks] base of the symmetric heap of each rank of
+                           this node, the own one at [rank]; NULL for ranks of
+                           other nodes, which only fusco_program_put reaches */
   char *plan;         /**< the plan's memory, planBytes */
   int64_t rank;
   int64_t status; /**< not FUSCO_OK: this rank's arguments were refused; the
@@ -150,6 +152,15 @@ FUSCO_API fusco_status fusco_program_run(
 FUSCO_API int32_t fusco_program_wait(const fusco_program_args *args,
                                      const uint64_t *counter, uint64_t expected,
                                      int32_t peer, int32_t phase);
+
+/** Writes \p bytes bytes at \p from to the heap of \p peer, \p to bytes from
+ * its base (a tensor's window counts from there too, and may be negative), and
+ * when they are there adds one to the counter \p counter bytes from that base.
+ * Puts may overtake each other. \p from is free again when the call returns.
+ * With \p bytes 0 it counts only. Returns a fusco_status. */
+FUSCO_API int32_t fusco_program_put(const fusco_program_args *args,
+                                    int32_t peer, int64_t to, const void *from,
+                                    int64_t bytes, int64_t counter);
 
 /** Records an error that generated code found and returns \p status. What the
  *  three values mean depends on it:
