@@ -22,6 +22,15 @@ namespace fusco {
 using namespace mlir;
 using namespace fusco;
 
+/// \p rows with the elements of \p type.
+static Value castTo(ImplicitLocOpBuilder &b, Value rows,
+                    RankedTensorType type) {
+  auto from = cast<RankedTensorType>(rows.getType());
+  if (from.getElementType() == type.getElementType())
+    return rows;
+  return b.create<CastOp>(from.clone(type.getElementType()), rows);
+}
+
 /// \p rows' type in the layout device_major<order>.
 static Type withOrder(Value rows, DeviceOrder order) {
   auto type = cast<RankedTensorType>(rows.getType());
@@ -38,7 +47,8 @@ static bool isExpertMajor(RankedTensorType type) {
 /// results of the function are dropped by the caller.
 static Value unfuse(DispatchOp dispatch) {
   ImplicitLocOpBuilder b(dispatch.getLoc(), dispatch);
-  Value x = dispatch.getX(), plan = dispatch.getPlan();
+  Value x = castTo(b, dispatch.getX(), dispatch.getRows().getType());
+  Value plan = dispatch.getPlan();
   Value send =
       b.create<PermuteOp>(withOrder(x, DeviceOrder::Destination), x, plan);
   Value recv =
@@ -64,9 +74,12 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
          llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
+      // No step of the unfused form weights rows on their way to the experts.
       // Anything else is not one shuffle, which lowering will say.
       if (llvm::hasSingleElement(function.getBody()) &&
-          dispatches.size() + combines.size() == 1)
+          dispatches.size() + combines.size() == 1 &&
+          llvm::none_of(dispatches,
+                        [](DispatchOp op) { return op.getWeighted(); }))
         addBaseline(function);
     }
   }

@@ -26,3 +26,33 @@ func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 4>>, %plan:
   %out = fusco.combine %y by %plan weighted : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %out : tensor<?x16xbf16>
 }
+
+// Rows are cast before they are permuted.
+// CHECK-LABEL: func.func @cast_rows.unfused(
+// CHECK-SAME: %[[X:.*]]: tensor<?x16xf32>, %
+// CHECK: %[[CAST:.*]] = fusco.cast %[[X]] : tensor<?x16xf32> -> tensor<?x16xbf16>
+// CHECK: %[[SEND:.*]] = fusco.permute %[[CAST]] {{.*}} -> tensor<?x16xbf16, #fusco.device_major<destination>>
+// CHECK: %[[RECV:.*]] = fusco.all_to_all %[[SEND]] {{.*}} -> tensor<?x16xbf16, #fusco.device_major<source>>
+// CHECK: fusco.permute %[[RECV]] {{.*}} -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>
+func.func @cast_rows(%x: tensor<?x16xf32>, %ids: tensor<?x2xi32>) -> (tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>, !fusco.plan<@ep>) {
+  %plan = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  %rows, %counts, %offsets = fusco.dispatch %x by %plan : tensor<?x16xf32>, !fusco.plan<@ep> -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>
+  return %rows, %counts, %offsets, %plan : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>, !fusco.plan<@ep>
+}
+
+// The sum is rounded once, to the type that it had.
+// CHECK-LABEL: func.func @cast_sum.unfused(
+// CHECK: %[[BACK:.*]] = fusco.unpermute %{{.*}} -> tensor<?x16xbf16, #fusco.device_major<source>>
+// CHECK: %[[OWN:.*]] = fusco.all_to_all %[[BACK]] {{.*}} -> tensor<?x16xbf16, #fusco.device_major<destination>>
+// CHECK: fusco.unpermute %[[OWN]] {{.*}} -> tensor<?x16xf32>
+func.func @cast_sum(%y: tensor<?x16xbf16, #fusco.expert_major<align = 4>>, %plan: !fusco.plan<@ep>) -> tensor<?x16xf32> {
+  %out = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xf32>
+  return %out : tensor<?x16xf32>
+}
+
+// A weighted dispatch has no unfused form.
+// CHECK-NOT: @scatter.unfused
+func.func @scatter(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16, #fusco.expert_major<align = 4>> {
+  %rows, %counts, %offsets = fusco.dispatch %x by %plan weighted : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>
+  return %rows : tensor<?x16xbf16, #fusco.expert_major<align = 4>>
+}
