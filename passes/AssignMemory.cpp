@@ -1,4 +1,4 @@
-//===- AssignMemory.cpp - Byte offsets of buffers and counters ------------===//
+//===- AssignMemory.cpp - Byte offsets of buffers and channels ------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -34,9 +34,9 @@ struct AssignMemoryPass : fusco::impl::AssignMemoryPassBase<AssignMemoryPass> {
       total = alignUp(total + bytes, alignment);
       return at;
     };
-    // Counters first: signals of peers then stay clear of the tables.
-    for (auto counter : module.getOps<CounterOp>())
-      counter.setAt(take(symmetricBytes, counter.getBytes()));
+    // Channels first: signals of peers then stay clear of the tables.
+    for (auto channel : module.getOps<ChannelOp>())
+      channel.setAt(take(symmetricBytes, channel.getBytes()));
     for (auto buffer : module.getOps<BufferOp>())
       buffer.setAt(take(buffer.getScope() == Scope::Symmetric ? symmetricBytes
                                                               : planBytes,

@@ -5,11 +5,25 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The program behind a function that combines:
+/// The program behind a function that combines. On every rank:
 ///   1. tell all ranks where this rank's expert outputs are, and whether
 ///      anything is wrong here; leave together if so;
-///   2. for each token, read its rows from where they are and write their sum;
-///   3. wait until all ranks have read, since the caller may then write again.
+///   2. sum the rows of each token;
+///   3. wait until the ranks of this node have read, since the caller may then
+///      write its outputs again.
+///
+/// 2. in one node, once per assignment: read a token's rows from where they are
+/// and write their sum. Otherwise a pipeline over chunks of tokens, where the
+/// rank that asks is the token's own, or in other nodes its forwarder, the rank
+/// of the same local index:
+///   ask      send the descriptors of other nodes to the forwarders there, and
+///            where ranks sum their own rows, those of this node to its ranks;
+///   relay    likewise pass on to this node's ranks what other nodes ask;
+///   partial  sum this rank's rows of a token, into the memory of who asked;
+///   sum      for other nodes: sum over the ranks of this node, send the sum;
+///   finish   sum over the nodes, and round.
+/// A slot of the rings is free again once its question is answered, so that
+/// nothing else need bound how far ahead a rank runs.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -23,58 +37,363 @@ using namespace fusco::pipe;
 
 using Cmp = arith::CmpIPredicate;
 
-/// Whether \p room (index) is too little for the rows that this rank's experts
-/// got.
-static Shortage buildShortage(ProgramBuilder &p, Value room) {
-  ImplicitLocOpBuilder &b = p.b;
-  Value zero = p.i64(0);
-  // A refused rank must not look at its plan.
-  Value isRefused = p.compare(Cmp::ne, b.create<pipe::StatusOp>(), zero);
-  auto needed = b.create<scf::IfOp>(
-      isRefused, [&](OpBuilder &, Location) { b.create<scf::YieldOp>(zero); },
-      [&](OpBuilder &, Location) {
-        b.create<scf::YieldOp>(
-            p.toI64(p.load(p.local(shared::rankRows), {p.rank()})));
-      });
-  Value has = p.toI64(room);
-  return {p.compare(Cmp::sgt, needed.getResult(0), has), needed.getResult(0),
-          has};
+namespace {
+class CombineBuilder {
+public:
+  CombineBuilder(ProgramBuilder &p, const CombineTensors &tensors,
+                 const Route &route, bool weighted, bool streaming)
+      : p(p), tensors(tensors), route(route), weighted(weighted),
+        streaming(streaming) {}
+
+  void build();
+
+private:
+  void buildAsk(Value chunk);
+  void buildRelay(Value chunk);
+  void buildPartial(Value chunk);
+  void buildSum(Value chunk);
+  void buildFinish(Value chunk);
+  /// Sums \p run, all of a token's, over the nodes.
+  void finishToken(const Descriptors &by, const Run &run);
+
+  /// Slots in which ranks of this node will be asked about a chunk of node
+  /// \p origin; the asking.
+  void claimRequests(Value origin);
+  void appendRequests(const Descriptors &by, const Run &run, Value origin);
+  void sendRequests(Value origin);
+  /// The answers about a chunk of node \p origin: their slots to `rank_slots`.
+  void receivePartials(Value origin);
+  void releasePartials(Value origin);
+  /// The sum over \p run, whose rows are in this node, into row \p row of
+  /// \p out.
+  void sumRun(const Descriptors &by, const Run &run, Value origin, Value out,
+              Value row, bool isStreaming);
+  void sumRows(const Descriptors &by, const Run &run, Value out, Value row,
+               bool isStreaming);
+
+  RingSlot viewAsks(Value ring, Value lane, Value slot) {
+    return p.viewSlot(ring, lane, slot, getAsksLayout(p.shape), Type());
+  }
+  bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
+  bool hasOtherNodes() const { return p.shape.nodes > 1; }
+
+  ProgramBuilder &p;
+  const CombineTensors &tensors;
+  const Route &route;
+  bool weighted, streaming;
+  Value numTokens;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// The steps
+//===----------------------------------------------------------------------===//
+
+/// The sum of the rows of \p run, read from where they are.
+static void buildSumOfRows(ProgramBuilder &p, const Descriptors &by,
+                           const Run &run, Type rowType, Value out, Value row,
+                           bool weighted, bool streaming) {
+  p.b.create<ReduceRowOp>(p.local(shared::addresses), by.ranks, by.slots,
+                          weighted ? by.weights : Value(), run.token, run.begin,
+                          run.end, cast<MemRefType>(rowType), out, row,
+                          p.shape.numRanks(), p.shape.ranksPerNode, streaming);
 }
 
-Value fusco::buildReadyExchange(ProgramBuilder &p, Value exposed, Value room) {
-  ImplicitLocOpBuilder &b = p.b;
-  Shortage shortage = buildShortage(p, room);
-  Header header;
-  header.status = p.ownStatus(p.i64(0), shortage);
-  header.rows = b.create<memref::DimOp>(exposed, 0);
-  header.window = b.create<WindowOp>(exposed);
-  Value turn = b.create<TurnOp>(shared::outputsReady);
-  p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, turn, header);
-  p.failIfRefused(shortage);
-  p.failWithPeers(shared::combineHeaders, turn);
-  return turn;
-}
-
-void fusco::buildSums(ProgramBuilder &p, Value out, bool weighted,
+void fusco::buildSums(ProgramBuilder &p, Value y, Value out, bool weighted,
                       bool streaming) {
-  Value addresses = p.local(shared::addresses);
-  Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
-  Value slots = p.local(shared::slots);
-  Value weights = weighted ? p.local(shared::weights) : Value();
-  p.forRange(p.index(0), p.b.create<memref::DimOp>(out, 0), [&](Value token) {
-    p.b.create<ReduceRowOp>(addresses, fanout, ranks, slots, weights, out,
-                            token, p.shape.numRanks(), p.shape.ranksPerNode,
-                            streaming);
+  Descriptors by = p.planDescriptors();
+  p.forRange(p.index(0), p.rowsOf(out), [&](Value token) {
+    buildSumOfRows(p, by, p.wholeRun(by, token), y.getType(), out, token,
+                   weighted, streaming);
   });
 }
 
-void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                         bool weighted, bool streaming) {
+void CombineBuilder::build() {
   // 1.
-  Value room = p.b.create<memref::DimOp>(tensors.y, 0);
-  Value turn = buildReadyExchange(p, tensors.y, room);
-  // 2.
+  numTokens = p.rowsOf(tensors.out);
+  Value turn = buildReadyExchange(p, tensors.y, numTokens, p.rowsOf(tensors.y));
   p.resolveAddresses(shared::combineHeaders, turn);
-  buildSums(p, tensors.out, weighted, streaming);
-  p.finishRows(shared::outputsTaken); // 3.
+  // 2.
+  if (!hasOtherNodes() && !isByRank())
+    buildSums(p, tensors.y, tensors.out, weighted, streaming);
+  else
+    p.buildPipeline(shared::combineHeaders, turn, [&] {
+      p.stage("ask", [&](Value chunk) { buildAsk(chunk); });
+      if (isByRank() && hasOtherNodes())
+        p.stage("relay", [&](Value chunk) { buildRelay(chunk); });
+      if (isByRank())
+        p.stage("partial", [&](Value chunk) { buildPartial(chunk); });
+      if (hasOtherNodes())
+        p.stage("sum", [&](Value chunk) { buildSum(chunk); });
+      p.stage("finish", [&](Value chunk) { buildFinish(chunk); });
+    });
+  p.meet(shared::outputsTaken); // 3.
+}
+
+void CombineBuilder::sumRows(const Descriptors &by, const Run &run, Value out,
+                             Value row, bool isStreaming) {
+  buildSumOfRows(p, by, run, tensors.y.getType(), out, row, weighted,
+                 isStreaming);
+}
+
+//===----------------------------------------------------------------------===//
+// Partial sums of ranks
+//===----------------------------------------------------------------------===//
+
+void CombineBuilder::claimRequests(Value origin) {
+  Value node = p.nodeOf(p.rank());
+  p.forEachLocal([&](Value i) {
+    Value slot =
+        p.claim(shared::requests, p.rankOf(origin, i), p.rankOf(node, i));
+    p.storeEntry(slot, shared::rankSlots, i);
+  });
+  p.zeroEntries(shared::rankCounts);
+}
+
+void CombineBuilder::appendRequests(const Descriptors &by, const Run &run,
+                                    Value origin) {
+  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
+    Value i = p.localOf(unit.rank);
+    RingSlot request = viewAsks(p.peer(unit.rank, shared::requestsTaken),
+                                theirLane, p.loadEntry(shared::rankSlots, i));
+    p.appendUnit(request.by, p.takeEntry(shared::rankCounts, i), by, unit.run);
+  });
+}
+
+void CombineBuilder::sendRequests(Value origin) {
+  Value node = p.nodeOf(p.rank());
+  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  p.forEachLocal([&](Value i) {
+    Value peer = p.rankOf(node, i);
+    RingSlot request = viewAsks(p.peer(peer, shared::requestsTaken), theirLane,
+                                p.loadEntry(shared::rankSlots, i));
+    p.store(p.toI32(p.loadEntry(shared::rankCounts, i)), request.count,
+            {p.index(0)});
+    p.signal(shared::requests, p.rankOf(origin, i), peer, theirLane);
+  });
+}
+
+void CombineBuilder::buildPartial(Value chunk) {
+  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  p.forEachRank([&](Value source) {
+    p.ifHasChunk(source, chunk, [&] {
+      // Lanes are numbered as the ranks whose tokens they are about.
+      Value asker = p.rankOf(node, p.localOf(source));
+      Value theirLane = p.rankOf(p.nodeOf(source), own);
+      Value slot = p.receive(shared::requests, source, asker);
+      Value answer = p.claim(shared::partials, source, asker);
+      RingSlot request = viewAsks(p.local(shared::requestsTaken), source, slot);
+      Value partials =
+          p.viewSums(p.peer(asker, shared::partialsTaken), theirLane, answer);
+      Value count = p.toIndex(p.load(request.count, {p.index(0)}));
+      p.forRange(p.index(0), count, [&](Value unit) {
+        sumRows(request.by, p.wholeRun(request.by, unit), partials, unit,
+                /*isStreaming=*/false);
+      });
+      p.b.create<FenceOp>();
+      p.signal(shared::partials, source, asker, theirLane);
+      p.release(shared::requests, source, asker, theirLane);
+    });
+  });
+}
+
+void CombineBuilder::receivePartials(Value origin) {
+  Value node = p.nodeOf(p.rank());
+  p.forEachLocal([&](Value i) {
+    Value slot =
+        p.receive(shared::partials, p.rankOf(origin, i), p.rankOf(node, i));
+    p.storeEntry(slot, shared::rankSlots, i);
+  });
+  p.zeroEntries(shared::rankCounts);
+}
+
+void CombineBuilder::releasePartials(Value origin) {
+  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  p.forEachLocal([&](Value i) {
+    p.release(shared::partials, p.rankOf(origin, i), p.rankOf(node, i),
+              p.rankOf(origin, own));
+  });
+}
+
+void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
+                            Value out, Value row, bool isStreaming) {
+  if (!isByRank())
+    return sumRows(by, run, out, row, isStreaming);
+  // Ranks are in ascending order, and each one's sums in that of the tokens.
+  Value summands = p.local(shared::rankSummands);
+  Value ring = p.local(shared::partialsTaken);
+  Value number =
+      p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
+        Value i = p.localOf(unit.rank);
+        Value partials = p.viewSums(ring, p.rankOf(origin, i),
+                                    p.loadEntry(shared::rankSlots, i));
+        Value partial = p.takeEntry(shared::rankCounts, i);
+        p.store(p.b.create<RowAddressOp>(partials, partial), summands,
+                {unit.number});
+      });
+  p.b.create<MergeRowOp>(summands, number, out, row, isStreaming);
+}
+
+//===----------------------------------------------------------------------===//
+// Sums of nodes
+//===----------------------------------------------------------------------===//
+
+void CombineBuilder::buildAsk(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    if (hasOtherNodes()) {
+      p.forEachOtherNode([&](const OtherNode &to) {
+        p.storeEntry(p.claim(shared::asks, to.lane, to.peer), shared::nodeSlots,
+                     to.lane);
+      });
+      p.zeroEntries(shared::nodeCounts);
+    }
+    if (isByRank())
+      claimRequests(node);
+
+    Descriptors by = p.planDescriptors();
+    auto askNode = [&](const UnitRun &unit) {
+      Value lane = p.laneOfNode(node, p.nodeOf(unit.rank));
+      RingSlot ask = viewAsks(p.local(shared::asksSent), lane, p.index(0));
+      p.appendUnit(ask.by, p.takeEntry(shared::nodeCounts, lane), by, unit.run);
+    };
+    p.forEachToken(chunk, numTokens, [&](Value token) {
+      p.forEachUnit(by, p.wholeRun(by, token), pipe::Unit::Node,
+                    [&](const UnitRun &unit) {
+                      auto askRanks = [&] {
+                        if (isByRank())
+                          appendRequests(by, unit.run, node);
+                      };
+                      if (!hasOtherNodes())
+                        return askRanks();
+                      p.ifThen(p.isInOwnNode(unit.rank), askRanks,
+                               [&] { askNode(unit); });
+                    });
+    });
+
+    if (isByRank())
+      sendRequests(node);
+    if (hasOtherNodes())
+      p.forEachOtherNode([&](const OtherNode &to) {
+        Value slot = p.loadEntry(shared::nodeSlots, to.lane);
+        Value zero = p.index(0);
+        RingSlot ask = viewAsks(p.local(shared::asksSent), to.lane, zero);
+        p.store(p.toI32(p.loadEntry(shared::nodeCounts, to.lane)), ask.count,
+                {p.index(0)});
+        p.b.create<PutOp>(shared::asksSent, ValueRange{to.lane, zero}, to.peer,
+                          shared::asksTaken, ValueRange{to.theirLane, slot},
+                          getAsksLayout(p.shape).bytes(), p.index(0),
+                          /*bytes_per_unit=*/0, shared::asks, to.lane,
+                          to.theirLane);
+      });
+  });
+}
+
+void CombineBuilder::buildRelay(Value chunk) {
+  p.forEachOtherNode([&](const OtherNode &from) {
+    p.ifHasChunk(from.peer, chunk, [&] {
+      Value slot = p.receive(shared::asks, from.lane, from.peer);
+      RingSlot ask = viewAsks(p.local(shared::asksTaken), from.lane, slot);
+      claimRequests(from.node);
+      p.forRange(p.index(0), p.toIndex(p.load(ask.count, {p.index(0)})),
+                 [&](Value unit) {
+                   appendRequests(ask.by, p.wholeRun(ask.by, unit), from.node);
+                 });
+      sendRequests(from.node);
+    });
+  });
+}
+
+void CombineBuilder::buildSum(Value chunk) {
+  p.forEachOtherNode([&](const OtherNode &from) {
+    p.ifHasChunk(from.peer, chunk, [&] {
+      // Where ranks were asked, buildRelay has received it.
+      Value slot = isByRank() ? p.b.create<HeldOp>(p.b.getIndexType(),
+                                                   shared::asks, from.lane)
+                                    .getResult()
+                              : p.receive(shared::asks, from.lane, from.peer);
+      RingSlot ask = viewAsks(p.local(shared::asksTaken), from.lane, slot);
+      if (isByRank())
+        receivePartials(from.node);
+      Value answer = p.claim(shared::sums, from.lane, from.peer);
+      Value zero = p.index(0);
+      Value sums = p.viewSums(p.local(shared::sumsSent), zero, zero);
+      Value count = p.toIndex(p.load(ask.count, {p.index(0)}));
+      p.forRange(p.index(0), count, [&](Value unit) {
+        sumRun(ask.by, p.wholeRun(ask.by, unit), from.node, sums, unit,
+               /*isStreaming=*/false);
+      });
+      p.b.create<PutOp>(shared::sumsSent, ValueRange{zero, zero}, from.peer,
+                        shared::sumsTaken, ValueRange{from.theirLane, answer},
+                        /*head_bytes=*/0, count, 4 * p.shape.hidden,
+                        shared::sums, from.lane, from.theirLane);
+      if (isByRank())
+        releasePartials(from.node);
+      p.release(shared::asks, from.lane, from.peer, from.theirLane);
+    });
+  });
+}
+
+void CombineBuilder::buildFinish(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    if (hasOtherNodes()) {
+      p.forEachOtherNode([&](const OtherNode &from) {
+        p.storeEntry(p.receive(shared::sums, from.lane, from.peer),
+                     shared::nodeSlots, from.lane);
+      });
+      p.zeroEntries(shared::nodeCounts);
+    }
+    if (isByRank())
+      receivePartials(node);
+
+    Descriptors by = p.planDescriptors();
+    p.forEachToken(chunk, numTokens, [&](Value token) {
+      Run run = p.wholeRun(by, token);
+      if (hasOtherNodes())
+        finishToken(by, run);
+      else
+        sumRun(by, run, node, tensors.out, token, streaming);
+    });
+
+    if (isByRank())
+      releasePartials(node);
+    if (hasOtherNodes())
+      p.forEachOtherNode([&](const OtherNode &from) {
+        p.release(shared::sums, from.lane, from.peer, from.theirLane);
+      });
+  });
+}
+
+void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
+  Value node = p.nodeOf(p.rank()), zero = p.index(0);
+  Value summands = p.local(shared::summands);
+  auto ownType = MemRefType::get({1, p.shape.hidden}, p.b.getF32Type());
+  Value ownSum = p.b.create<pipe::ViewOp>(ownType, p.local(shared::ownSum),
+                                          ValueRange(zero), /*offset=*/0);
+  Value number =
+      p.forEachUnit(by, run, pipe::Unit::Node, [&](const UnitRun &unit) {
+        auto add = [&](Value sums, Value row) {
+          p.store(p.b.create<RowAddressOp>(sums, row), summands, {unit.number});
+        };
+        p.ifThen(
+            p.isInOwnNode(unit.rank),
+            [&] {
+              sumRun(by, unit.run, node, ownSum, zero, /*isStreaming=*/false);
+              add(ownSum, zero);
+            },
+            [&] {
+              Value lane = p.laneOfNode(node, p.nodeOf(unit.rank));
+              Value sums = p.viewSums(p.local(shared::sumsTaken), lane,
+                                      p.loadEntry(shared::nodeSlots, lane));
+              add(sums, p.takeEntry(shared::nodeCounts, lane));
+            });
+      });
+  p.b.create<MergeRowOp>(summands, number, tensors.out, run.token, streaming);
+}
+
+void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
+                         const Route &route, bool weighted, bool streaming) {
+  CombineBuilder(p, tensors, route, weighted, streaming).build();
 }

@@ -1,49 +1,404 @@
-//===- DispatchProgram.cpp - Plan, and write rows to their slots ----------===//
+//===- DispatchProgram.cpp - Plan, then every row to its slots ------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The program behind a function that plans and dispatches:
-///   1. count this rank's assignments per expert;
+/// The program behind a function that dispatches. On every rank:
+///   1. count the assignments of each expert;
 ///   2. tell all ranks the counts, where this rank's output is and what room it
 ///      has, and whether anything is wrong here;
 ///   3. if anything is wrong anywhere, leave, all ranks together;
 ///   4. from all ranks' counts, the exact offsets; check that rows fit;
 ///   5. give each assignment its row (the descriptors);
-///   6. copy each token's row to all its slots, wherever they are;
+///   6. move the rows;
 ///   7. counts, offsets and pads of the own output;
-///   8. wait until all ranks' rows are here.
+///   8. wait until all rows are here.
+/// With a plan that is made already, 1 to 5 are an exchange of places only.
+///
+/// 6. in one node, once per assignment: copy each token's row to all its slots.
+/// Otherwise a pipeline over chunks of tokens:
+///   send       rows for ranks of this node to their slots; those for other
+///              nodes, with their descriptors, to the forwarder there, the rank
+///              of the same local index;
+///   forward    what came from other nodes to the slots of this node's ranks;
+///   duplicate  where a row comes once per rank: copy it from its first slot to
+///              its others, as the sender's list says;
+///   collect    gradients of weights that forwarders computed.
 ///
 //===----------------------------------------------------------------------===//
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "passes/ProgramBuilder.h"
 
 using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
 
-void fusco::buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
-                          bool streaming) {
-  // 1. to 4.
-  Value room = p.b.create<memref::DimOp>(tensors.rows, 0);
-  Value turn = buildCountExchange(p, tensors.ids, tensors.rows, room, {}).turn;
-  // 5.
-  buildAssignment(p, tensors.ids, tensors.weights, p.local(shared::bases));
+using Cmp = arith::CmpIPredicate;
 
-  // 6.
-  p.resolveAddresses(shared::dispatchHeaders, turn);
-  Value addresses = p.local(shared::addresses);
-  Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
-  Value slots = p.local(shared::slots);
-  p.forRange(p.index(0), p.b.create<memref::DimOp>(tensors.x, 0),
-             [&](Value token) {
-               p.b.create<CopyRowOp>(tensors.x, token, addresses, fanout, ranks,
-                                     slots, streaming);
-             });
+namespace {
+class DispatchBuilder {
+public:
+  DispatchBuilder(ProgramBuilder &p, const DispatchTensors &tensors,
+                  const Route &route, bool weighted, bool streaming)
+      : p(p), tensors(tensors), route(route), weighted(weighted),
+        streaming(streaming) {}
 
+  void build();
+
+private:
+  void moveRows();
+  void buildStages();
+  void buildSend(Value chunk);
+  void buildForward(Value chunk);
+  void buildDuplicate(Value chunk);
+  void buildCollect(Value chunk);
+
+  /// Row \p row of \p source to the slots of \p run, which are in this node.
+  /// \p origin: the node of the rank whose token it is.
+  void spread(Value source, Value row, const Descriptors &by, const Run &run,
+              Value origin);
+  /// Room for the lists of copies of a chunk that came from node \p origin.
+  void claimCopies(Value origin);
+  void sendCopies(Value origin);
+  /// The dot product of row \p row of \p source and the expert's output of
+  /// descriptor \p i.
+  Value buildDot(Value source, Value row, const Descriptors &by, Value token,
+                 Value i);
+  /// Stores the gradient of descriptor \p i of this rank's \p token.
+  void storeGradient(Value gradient, Value token, Value i);
+  /// Runs \p own on the descriptors of \p token in this node, and \p other on
+  /// each of its units in another.
+  void forEachDestination(const Descriptors &by, Value token,
+                          function_ref<void(const Run &)> own,
+                          function_ref<void(const Run &, Value lane)> other);
+  RingSlot viewRows(StringRef ring, Value lane, Value slot) {
+    return p.viewSlot(p.local(ring), lane, slot, getRowsLayout(p.shape),
+                      route.scaleOutWire);
+  }
+  /// The gradients of a chunk's units: [units, topk].
+  Value viewGradients(StringRef ring, Value lane, Value slot) {
+    SlotLayout layout = getRowsLayout(p.shape);
+    auto type = MemRefType::get({layout.units, layout.topk}, p.b.getF32Type());
+    return p.b.create<pipe::ViewOp>(type, p.local(ring), ValueRange{lane, slot},
+                                    0);
+  }
+  bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
+  bool hasOtherNodes() const { return p.shape.nodes > 1; }
+  StringRef rowsOut() const {
+    return tensors.weightGradient ? shared::gradientRowsOut : shared::rowsOut;
+  }
+
+  ProgramBuilder &p;
+  const DispatchTensors &tensors;
+  const Route &route;
+  bool weighted, streaming;
+  StringRef headers;
+  Value turn, numTokens;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// The steps
+//===----------------------------------------------------------------------===//
+
+void DispatchBuilder::build() {
+  numTokens = p.rowsOf(tensors.x);
+  Value room = p.rowsOf(tensors.rows);
+  if (tensors.ids) {
+    // 1. to 5.
+    headers = shared::dispatchHeaders;
+    turn = buildCountExchange(p, tensors.ids, tensors.rows, room, {}).turn;
+    buildAssignment(p, tensors.ids, tensors.weights, p.local(shared::bases),
+                    route);
+  } else {
+    headers = shared::combineHeaders;
+    if (tensors.outputs)
+      room = p.minimum(room, p.rowsOf(tensors.outputs));
+    turn =
+        buildReadyExchange(p, tensors.rows, numTokens, room, tensors.outputs);
+  }
+  p.resolveAddresses(headers, turn, /*hasOutputs=*/!!tensors.outputs);
+  moveRows();                                                      // 6.
   buildSegments(p, tensors.rows, tensors.counts, tensors.offsets); // 7.
-  p.finishRows(shared::rowsArrived);                               // 8.
+  p.meet(shared::rowsDone);                                        // 8.
+}
+
+void DispatchBuilder::moveRows() {
+  if (tensors.weightGradient)
+    p.forRange(p.index(0), numTokens, [&](Value token) {
+      Value zero = p.b.create<arith::ConstantOp>(p.b.getF32FloatAttr(0));
+      p.forRange(p.index(0), p.index(p.shape.topk), [&](Value k) {
+        p.store(zero, tensors.weightGradient, {token, k});
+      });
+    });
+  if (hasOtherNodes() || isByRank()) {
+    p.buildPipeline(headers, turn, [&] { buildStages(); });
+    return;
+  }
+  Descriptors by = p.planDescriptors();
+  Value node = p.index(0);
+  p.forRange(p.index(0), numTokens, [&](Value token) {
+    Run run = p.wholeRun(by, token);
+    spread(tensors.x, token, by, run, node);
+    if (tensors.weightGradient)
+      p.forRange(run.begin, run.end, [&](Value i) {
+        storeGradient(buildDot(tensors.x, token, by, token, i), token, i);
+      });
+  });
+}
+
+void DispatchBuilder::buildStages() {
+  p.stage("send", [&](Value chunk) { buildSend(chunk); });
+  if (hasOtherNodes())
+    p.stage("forward", [&](Value chunk) { buildForward(chunk); });
+  if (isByRank())
+    p.stage("duplicate", [&](Value chunk) { buildDuplicate(chunk); });
+  if (hasOtherNodes() && tensors.weightGradient)
+    p.stage("collect", [&](Value chunk) { buildCollect(chunk); });
+}
+
+//===----------------------------------------------------------------------===//
+// Rows within a node
+//===----------------------------------------------------------------------===//
+
+void DispatchBuilder::claimCopies(Value origin) {
+  Value node = p.nodeOf(p.rank());
+  p.forEachLocal([&](Value i) {
+    Value slot =
+        p.claim(shared::copies, p.rankOf(origin, i), p.rankOf(node, i));
+    p.storeEntry(slot, shared::rankSlots, i);
+  });
+  p.zeroEntries(shared::rankCounts);
+}
+
+void DispatchBuilder::sendCopies(Value origin) {
+  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  Value theirLane = p.rankOf(origin, own), zero = p.index(0);
+  p.b.create<FenceOp>();
+  p.forEachLocal([&](Value i) {
+    Value peer = p.rankOf(node, i);
+    Value count = p.loadEntry(shared::rankCounts, i);
+    p.store(p.toI32(count), p.peer(peer, shared::copyLists),
+            {theirLane, p.loadEntry(shared::rankSlots, i), zero});
+    p.signal(shared::copies, p.rankOf(origin, i), peer, theirLane);
+  });
+}
+
+void DispatchBuilder::spread(Value source, Value row, const Descriptors &by,
+                             const Run &run, Value origin) {
+  auto copy = [&](const Run &destinations) {
+    p.b.create<CopyRowOp>(
+        source, row, p.local(shared::addresses), by.ranks, by.slots,
+        weighted ? by.weights : Value(), destinations.token, destinations.begin,
+        destinations.end, cast<MemRefType>(tensors.rows.getType()), streaming);
+  };
+  if (!isByRank())
+    return copy(run);
+  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
+    Value token = unit.run.token, first = unit.run.begin;
+    Value second = p.add(first, 1), i = p.localOf(unit.rank);
+    copy({token, first, second});
+    p.forRange(second, unit.run.end, [&](Value other) {
+      Value number = p.takeEntry(shared::rankCounts, i);
+      Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
+      Value list = p.peer(unit.rank, shared::copyLists);
+      Value slot = p.loadEntry(shared::rankSlots, i);
+      p.store(p.load(by.slots, {token, first}), list, {theirLane, slot, at});
+      p.store(p.load(by.slots, {token, other}), list,
+              {theirLane, slot, p.add(at, 1)});
+    });
+  });
+}
+
+void DispatchBuilder::buildDuplicate(Value chunk) {
+  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  p.forEachRank([&](Value source) {
+    p.ifHasChunk(source, chunk, [&] {
+      // The source itself, or its forwarder. Lanes are numbered as ranks are.
+      Value sender = p.rankOf(node, p.localOf(source));
+      Value slot = p.receive(shared::copies, source, sender);
+      Value list = p.local(shared::copyLists);
+      Value count = p.toIndex(p.load(list, {source, slot, p.index(0)}));
+      p.forRange(p.index(0), count, [&](Value number) {
+        Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
+        Value from = p.toIndex(p.load(list, {source, slot, at}));
+        Value to = p.toIndex(p.load(list, {source, slot, p.add(at, 1)}));
+        p.b.create<StoreRowOp>(tensors.rows, from, tensors.rows, to, streaming);
+      });
+      p.release(shared::copies, source, sender,
+                p.rankOf(p.nodeOf(source), own));
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Rows between nodes
+//===----------------------------------------------------------------------===//
+
+void DispatchBuilder::forEachDestination(
+    const Descriptors &by, Value token, function_ref<void(const Run &)> own,
+    function_ref<void(const Run &, Value)> other) {
+  Run whole = p.wholeRun(by, token);
+  if (!hasOtherNodes())
+    return own(whole);
+  Value node = p.nodeOf(p.rank());
+  p.forEachUnit(by, whole, pipe::Unit::Node, [&](const UnitRun &part) {
+    Value destination = p.nodeOf(part.rank);
+    p.ifThen(
+        p.compare(Cmp::eq, destination, node), [&] { own(part.run); },
+        [&] {
+          Value lane = p.laneOfNode(node, destination);
+          p.forEachUnit(by, part.run, route.scaleOut,
+                        [&](const UnitRun &unit) { other(unit.run, lane); });
+        });
+  });
+}
+
+void DispatchBuilder::buildSend(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    if (hasOtherNodes()) {
+      p.forEachOtherNode([&](const OtherNode &to) {
+        p.storeEntry(p.claim(rowsOut(), to.lane, to.peer), shared::nodeSlots,
+                     to.lane);
+      });
+      p.zeroEntries(shared::nodeCounts);
+    }
+    if (isByRank())
+      claimCopies(node);
+
+    Descriptors by = p.planDescriptors();
+    p.forEachToken(chunk, numTokens, [&](Value token) {
+      forEachDestination(
+          by, token,
+          [&](const Run &run) {
+            spread(tensors.x, token, by, run, node);
+            if (tensors.weightGradient)
+              p.forRange(run.begin, run.end, [&](Value i) {
+                storeGradient(buildDot(tensors.x, token, by, token, i), token,
+                              i);
+              });
+          },
+          [&](const Run &unit, Value lane) {
+            Value number = p.takeEntry(shared::nodeCounts, lane);
+            RingSlot sent = viewRows(shared::rowsSent, lane, p.index(0));
+            p.b.create<StoreRowOp>(tensors.x, token, sent.rows, number,
+                                   /*streaming=*/false);
+            p.appendUnit(sent.by, number, by, unit);
+          });
+    });
+
+    if (isByRank())
+      sendCopies(node);
+    if (hasOtherNodes())
+      p.forEachOtherNode([&](const OtherNode &to) {
+        SlotLayout layout = getRowsLayout(p.shape);
+        Value slot = p.loadEntry(shared::nodeSlots, to.lane);
+        Value count = p.loadEntry(shared::nodeCounts, to.lane);
+        Value zero = p.index(0);
+        RingSlot sent = viewRows(shared::rowsSent, to.lane, zero);
+        p.store(p.toI32(count), sent.count, {p.index(0)});
+        auto rowType = cast<MemRefType>(sent.rows.getType());
+        p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, zero}, to.peer,
+                          shared::rowsForwarded, ValueRange{to.theirLane, slot},
+                          layout.rowsOffset(), count,
+                          rowType.getDimSize(1) *
+                              rowType.getElementTypeBitWidth() / 8,
+                          rowsOut(), to.lane, to.theirLane);
+      });
+  });
+}
+
+void DispatchBuilder::buildForward(Value chunk) {
+  p.forEachOtherNode([&](const OtherNode &from) {
+    p.ifHasChunk(from.peer, chunk, [&] {
+      Value slot = p.receive(rowsOut(), from.lane, from.peer);
+      RingSlot taken = viewRows(shared::rowsForwarded, from.lane, slot);
+      Value count = p.toIndex(p.load(taken.count, {p.index(0)}));
+      if (isByRank())
+        claimCopies(from.node);
+      p.forRange(p.index(0), count, [&](Value unit) {
+        spread(taken.rows, unit, taken.by, p.wholeRun(taken.by, unit),
+               from.node);
+      });
+      if (isByRank())
+        sendCopies(from.node);
+      if (tensors.weightGradient) {
+        Value answer = p.claim(shared::gradients, from.lane, from.peer);
+        Value zero = p.index(0);
+        Value sent = viewGradients(shared::gradientsSent, zero, zero);
+        p.forRange(p.index(0), count, [&](Value unit) {
+          Run run = p.wholeRun(taken.by, unit);
+          p.forRange(run.begin, run.end, [&](Value i) {
+            p.store(buildDot(taken.rows, unit, taken.by, unit, i), sent,
+                    {unit, i});
+          });
+        });
+        p.b.create<PutOp>(shared::gradientsSent, ValueRange{zero, zero},
+                          from.peer, shared::gradientsTaken,
+                          ValueRange{from.theirLane, answer}, /*head_bytes=*/0,
+                          count, 4 * p.shape.topk, shared::gradients, from.lane,
+                          from.theirLane);
+      }
+      p.release(rowsOut(), from.lane, from.peer, from.theirLane);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Gradients of weights
+//===----------------------------------------------------------------------===//
+
+Value DispatchBuilder::buildDot(Value source, Value row, const Descriptors &by,
+                                Value token, Value i) {
+  auto type = cast<MemRefType>(tensors.outputs.getType());
+  int64_t bytesPerRow = type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
+  Value rank = p.toIndex(p.load(by.ranks, {token, i}));
+  Value offset = p.b.create<arith::MulIOp>(
+      p.toI64(p.load(by.slots, {token, i})), p.i64(bytesPerRow));
+  Value address =
+      p.add(p.load(p.local(shared::outputAddresses), {rank}), offset);
+  return p.b.create<DotRowOp>(p.b.getF32Type(), source, row, address, type);
+}
+
+void DispatchBuilder::storeGradient(Value gradient, Value token, Value i) {
+  Value k = p.toIndex(p.load(p.local(shared::order), {token, i}));
+  p.store(gradient, tensors.weightGradient, {token, k});
+}
+
+void DispatchBuilder::buildCollect(Value chunk) {
+  p.ifHasChunk(p.rank(), chunk, [&] {
+    p.forEachOtherNode([&](const OtherNode &from) {
+      p.storeEntry(p.receive(shared::gradients, from.lane, from.peer),
+                   shared::nodeSlots, from.lane);
+    });
+    p.zeroEntries(shared::nodeCounts);
+    Descriptors by = p.planDescriptors();
+    p.forEachToken(chunk, numTokens, [&](Value token) {
+      forEachDestination(
+          by, token, [](const Run &) {},
+          [&](const Run &unit, Value lane) {
+            Value number = p.takeEntry(shared::nodeCounts, lane);
+            Value taken = viewGradients(shared::gradientsTaken, lane,
+                                        p.loadEntry(shared::nodeSlots, lane));
+            p.forRange(unit.begin, unit.end, [&](Value i) {
+              Value at = p.b.create<arith::SubIOp>(i, unit.begin);
+              storeGradient(p.load(taken, {number, at}), token, i);
+            });
+          });
+    });
+    p.forEachOtherNode([&](const OtherNode &from) {
+      p.release(shared::gradients, from.lane, from.peer, from.theirLane);
+    });
+  });
+}
+
+void fusco::buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
+                          const Route &route, bool weighted, bool streaming) {
+  DispatchBuilder(p, tensors, route, weighted, streaming).build();
 }

@@ -15,6 +15,7 @@
 #include "passes/Passes.h"
 
 using namespace mlir;
+using namespace fusco;
 
 void fusco::recordDecision(ModuleOp module, StringRef subject, StringRef choice,
                            const Twine &reason) {
@@ -22,34 +23,55 @@ void fusco::recordDecision(ModuleOp module, StringRef subject, StringRef choice,
   SmallVector<Attribute> decisions;
   if (auto old = module->getAttrOfType<ArrayAttr>(decisionsAttrName))
     decisions.assign(old.begin(), old.end());
-  decisions.push_back(builder.getDictionaryAttr({
+  Attribute decision = builder.getDictionaryAttr({
       builder.getNamedAttr("subject", builder.getStringAttr(subject)),
       builder.getNamedAttr("choice", builder.getStringAttr(choice)),
       builder.getNamedAttr("reason", builder.getStringAttr(reason)),
-  }));
+  });
+  if (llvm::is_contained(decisions, decision))
+    return;
+  decisions.push_back(decision);
   module->setAttr(decisionsAttrName, builder.getArrayAttr(decisions));
 }
 
-void fusco::buildPlanPipeline(OpPassManager &manager) {
-  manager.addPass(createPlanDirectPass());
+/// The decision of hops alone.
+static void addPlanning(OpPassManager &manager, UniqueOption unique) {
+  PlanDedupPassOptions dedup;
+  dedup.unique = unique;
+  manager.addPass(createPlanDedupPass(dedup));
+}
+
+void fusco::buildPlanPipeline(OpPassManager &manager,
+                              const PlanPipelineOptions &options) {
+  manager.addPass(createFuseShufflePass());
+  addPlanning(manager, options.unique);
 }
 
 void fusco::buildPipePipeline(OpPassManager &manager,
                               const PipePipelineOptions &options) {
+  if (options.fuse)
+    manager.addPass(createFuseShufflePass());
   if (options.hasBaseline)
     manager.addPass(createAddBaselinePass());
-  buildPlanPipeline(manager);
-  manager.addPass(createLowerToPipePass());
+  if (options.hasBackward)
+    manager.addPass(createDeriveBackwardPass());
+  addPlanning(manager, options.unique);
+  LowerToPipePassOptions lowering;
+  lowering.chunkTokens = options.chunkTokens;
+  lowering.ringChunks = options.ringChunks;
+  lowering.stageLag = options.stageLag;
+  manager.addPass(createLowerToPipePass(lowering));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
+  manager.addPass(createVerifyProgressPass());
   manager.addPass(createAssignMemoryPass());
 }
 
 void fusco::registerFuscoPasses() {
   registerFuscoTransformPasses();
-  PassPipelineRegistration<>(
+  PassPipelineRegistration<PlanPipelineOptions>(
       "fusco-plan-pipeline",
-      "decide how the rows of each dispatch and combine travel",
+      "fuse, and decide how the rows of each dispatch and combine travel",
       buildPlanPipeline);
   PassPipelineRegistration<PipePipelineOptions>(
       "fusco-pipe-pipeline", "from intent to pipe programs with memory",

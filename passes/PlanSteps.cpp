@@ -37,16 +37,16 @@ static Value loadBadId(ProgramBuilder &p, Value ids, Value bad, Value isBad) {
 /// The exchanged counts [ranks, experts] of \p turn.
 static Value viewCounts(ProgramBuilder &p, Value turn) {
   OpBuilder &b = p.b;
-  Value counts = p.local(shared::counts);
+  Value headers = p.local(shared::dispatchHeaders);
   OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
-  SmallVector<OpFoldResult> offsets{turn, zero, zero};
+  SmallVector<OpFoldResult> offsets{turn, zero, b.getIndexAttr(headerWords)};
   SmallVector<OpFoldResult> sizes{one, b.getIndexAttr(p.shape.numRanks()),
                                   b.getIndexAttr(p.shape.experts)};
   SmallVector<OpFoldResult> strides(3, one);
   auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
-      {p.shape.numRanks(), p.shape.experts}, cast<MemRefType>(counts.getType()),
-      offsets, sizes, strides));
-  return p.b.create<memref::SubViewOp>(type, counts, offsets, sizes, strides);
+      {p.shape.numRanks(), p.shape.experts},
+      cast<MemRefType>(headers.getType()), offsets, sizes, strides));
+  return p.b.create<memref::SubViewOp>(type, headers, offsets, sizes, strides);
 }
 
 ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
@@ -66,15 +66,9 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   header.status = p.ownStatus(status, shortage);
   header.rows = room;
   header.window = b.create<WindowOp>(exposed);
-  Value turn = b.create<TurnOp>(shared::countsArrived);
-  p.exchangeHeaders(
-      shared::dispatchHeaders, shared::countsArrived, turn, header,
-      [&](Value to) {
-        Value counts = p.peer(to, shared::counts);
-        p.forRange(p.index(0), p.index(p.shape.experts), [&](Value expert) {
-          p.store(p.load(histogram, {expert}), counts, {turn, self, expert});
-        });
-      });
+  header.tokens = p.rowsOf(ids);
+  Value turn = p.exchangeHeaders(shared::dispatchHeaders,
+                                 shared::countsExchanged, header, histogram);
 
   p.failIfRefused(shortage);
   Value badId = loadBadId(p, ids, bad, isBad);
@@ -95,12 +89,50 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   return {turn, counts};
 }
 
+/// Whether \p room (index) is too little for the rows that this rank's experts
+/// got.
+static Shortage buildShortage(ProgramBuilder &p, Value room) {
+  ImplicitLocOpBuilder &b = p.b;
+  Value zero = p.i64(0);
+  // A refused rank must not look at its plan.
+  Value isRefused = p.compare(Cmp::ne, b.create<pipe::StatusOp>(), zero);
+  auto needed = b.create<scf::IfOp>(
+      isRefused, [&](OpBuilder &, Location) { b.create<scf::YieldOp>(zero); },
+      [&](OpBuilder &, Location) {
+        b.create<scf::YieldOp>(
+            p.toI64(p.load(p.local(shared::rankRows), {p.rank()})));
+      });
+  Value has = p.toI64(room);
+  return {p.compare(Cmp::sgt, needed.getResult(0), has), needed.getResult(0),
+          has};
+}
+
+Value fusco::buildReadyExchange(ProgramBuilder &p, Value exposed, Value tokens,
+                                Value room, Value outputs) {
+  Shortage shortage = buildShortage(p, room);
+  Header header;
+  header.status = p.ownStatus(p.i64(0), shortage);
+  header.rows = p.rowsOf(exposed);
+  header.window = p.b.create<WindowOp>(exposed);
+  header.tokens = tokens;
+  if (outputs)
+    header.outputWindow = p.b.create<WindowOp>(outputs);
+  Value turn =
+      p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, header);
+  p.failIfRefused(shortage);
+  p.failWithPeers(shared::combineHeaders, turn);
+  return turn;
+}
+
 void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,
-                            Value bases) {
+                            Value bases, const Route &route) {
+  Value order =
+      p.shape.needs.hasWeightGradient ? p.local(shared::order) : Value();
   p.b.create<AssignOp>(ids, weights, p.rank(), bases, p.local(shared::fanout),
                        p.local(shared::ranks), p.local(shared::slots),
-                       p.local(shared::weights), p.local(shared::stats),
-                       p.shape.numRanks(), p.shape.ranksPerNode);
+                       p.local(shared::weights), order, p.local(shared::stats),
+                       p.shape.numRanks(), p.shape.ranksPerNode, route.scaleOut,
+                       route.scaleUp);
 }
 
 LocalExperts fusco::buildLocalExperts(ProgramBuilder &p) {

@@ -17,92 +17,10 @@ using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
 
-/// Columns of a headers buffer.
-enum HeaderField { statusField, roomField, windowField, numHeaderFields };
+using Cmp = arith::CmpIPredicate;
 
 //===----------------------------------------------------------------------===//
-// Memory
-//===----------------------------------------------------------------------===//
-
-bool fusco::isSharedName(StringRef name) {
-  return llvm::is_contained(
-      {shared::countsArrived, shared::rowsArrived,     shared::outputsReady,
-       shared::outputsTaken,  shared::dispatchHeaders, shared::combineHeaders,
-       shared::counts,        shared::stats,           shared::histogram,
-       shared::totals,        shared::starts,          shared::bases,
-       shared::rankRows,      shared::addresses,       shared::fanout,
-       shared::ranks,         shared::slots,           shared::weights,
-       shared::unfusedCounts, shared::sendBases},
-      name);
-}
-
-void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
-                                const ShuffleShape &shape, bool hasUnfused) {
-  Type i32 = builder.getI32Type(), i64 = builder.getI64Type();
-  int64_t ranks = shape.numRanks(), experts = shape.experts;
-  auto counter = [&](StringRef name, Phase phase) {
-    builder.create<CounterOp>(name, phase, ranks, IntegerAttr());
-  };
-  auto buffer = [&](StringRef name, ArrayRef<int64_t> dims, Type element,
-                    Scope scope) {
-    builder.create<BufferOp>(name, MemRefType::get(dims, element), scope,
-                             IntegerAttr());
-  };
-  counter(shared::countsArrived, Phase::Plan);
-  counter(shared::rowsArrived, Phase::Rows);
-  counter(shared::outputsReady, Phase::Ready);
-  counter(shared::outputsTaken, Phase::Combine);
-  // What ranks exchange stands twice: see pipe.turn.
-  buffer(shared::dispatchHeaders, {2, ranks, numHeaderFields}, i64,
-         Scope::Symmetric);
-  buffer(shared::combineHeaders, {2, ranks, numHeaderFields}, i64,
-         Scope::Symmetric);
-  buffer(shared::counts, {2, ranks, experts}, i32, Scope::Symmetric);
-  // fusco_plan_stats
-  buffer(shared::stats, {8}, i64, Scope::Plan);
-  // One entry more: what is not an expert. Not in the plan, which a refused
-  // rank must not touch.
-  buffer(shared::histogram, {experts + 1}, i32, Scope::Symmetric);
-  for (StringRef table : {shared::totals, shared::starts, shared::bases})
-    buffer(table, {experts}, i32, Scope::Plan);
-  buffer(shared::rankRows, {ranks}, i32, Scope::Plan);
-  buffer(shared::addresses, {ranks}, i64, Scope::Plan);
-  buffer(shared::fanout, {shape.maxTokens}, i32, Scope::Plan);
-  for (StringRef table : {shared::ranks, shared::slots})
-    buffer(table, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
-  buffer(shared::weights, {shape.maxTokens, shape.topk}, builder.getF32Type(),
-         Scope::Plan);
-  if (hasUnfused) {
-    buffer(shared::unfusedCounts, {ranks, experts}, i32, Scope::Plan);
-    buffer(shared::sendBases, {experts}, i32, Scope::Plan);
-  }
-}
-
-/// The type that the buffer \p name is declared with.
-MemRefType ProgramBuilder::lookupBufferType(StringRef name) {
-  auto symbol = StringAttr::get(b.getContext(), name);
-  return SymbolTable::lookupNearestSymbolFrom<BufferOp>(program, symbol)
-      .getMemRefType();
-}
-
-Value ProgramBuilder::local(StringRef name) {
-  return b.create<LocalOp>(lookupBufferType(name), name);
-}
-
-Value ProgramBuilder::peer(Value rank, StringRef name) {
-  return b.create<PeerOp>(lookupBufferType(name), rank, name);
-}
-
-Value ProgramBuilder::load(Value memref, ValueRange indices) {
-  return b.create<memref::LoadOp>(memref, indices);
-}
-
-void ProgramBuilder::store(Value value, Value memref, ValueRange indices) {
-  b.create<memref::StoreOp>(value, memref, indices);
-}
-
-//===----------------------------------------------------------------------===//
-// Scalars and loops
+// Scalars
 //===----------------------------------------------------------------------===//
 
 Value ProgramBuilder::index(int64_t value) {
@@ -129,6 +47,19 @@ Value ProgramBuilder::compare(arith::CmpIPredicate predicate, Value lhs,
                               Value rhs) {
   return b.create<arith::CmpIOp>(predicate, lhs, rhs);
 }
+Value ProgramBuilder::add(Value lhs, Value rhs) {
+  return b.create<arith::AddIOp>(lhs, rhs);
+}
+Value ProgramBuilder::add(Value lhs, int64_t value) {
+  return add(lhs, index(value));
+}
+Value ProgramBuilder::minimum(Value lhs, Value rhs) {
+  return b.create<arith::MinSIOp>(lhs, rhs);
+}
+
+//===----------------------------------------------------------------------===//
+// Control
+//===----------------------------------------------------------------------===//
 
 void ProgramBuilder::forRange(Value from, Value to,
                               function_ref<void(Value)> body) {
@@ -142,39 +73,263 @@ void ProgramBuilder::forEachRank(function_ref<void(Value)> body) {
   forRange(index(0), index(shape.numRanks()), body);
 }
 
+void ProgramBuilder::forEachLocal(function_ref<void(Value)> body) {
+  forRange(index(0), index(shape.ranksPerNode), body);
+}
+
+void ProgramBuilder::ifThen(Value condition, function_ref<void()> then,
+                            function_ref<void()> otherwise) {
+  auto branch = b.create<scf::IfOp>(condition, static_cast<bool>(otherwise));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  then();
+  if (otherwise) {
+    b.setInsertionPointToStart(branch.elseBlock());
+    otherwise();
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Ranks and nodes
+//===----------------------------------------------------------------------===//
+
 Value ProgramBuilder::rank() { return b.create<RankOp>(); }
+
+Value ProgramBuilder::nodeOf(Value rank) {
+  return b.create<arith::DivUIOp>(rank, index(shape.ranksPerNode));
+}
+
+Value ProgramBuilder::localOf(Value rank) {
+  return b.create<arith::RemUIOp>(rank, index(shape.ranksPerNode));
+}
+
+Value ProgramBuilder::rankOf(Value node, Value local) {
+  return add(b.create<arith::MulIOp>(node, index(shape.ranksPerNode)), local);
+}
+
+Value ProgramBuilder::isInOwnNode(Value of) {
+  return compare(Cmp::eq, nodeOf(of), nodeOf(rank()));
+}
+
+Value ProgramBuilder::laneOfNode(Value of, Value node) {
+  Value isBelow = compare(Cmp::slt, node, of);
+  return b.create<arith::SelectOp>(isBelow, node, add(node, -1));
+}
+
+void ProgramBuilder::forEachOtherNode(
+    function_ref<void(const OtherNode &)> body) {
+  Value own = nodeOf(rank()), local = localOf(rank());
+  forRange(index(0), index(shape.nodes - 1), [&](Value lane) {
+    Value isBelow = compare(Cmp::slt, lane, own);
+    Value node = b.create<arith::SelectOp>(isBelow, lane, add(lane, 1));
+    body({node, lane, rankOf(node, local), laneOfNode(node, own)});
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+/// The type that the buffer \p name is declared with.
+MemRefType ProgramBuilder::lookupBufferType(StringRef name) {
+  auto symbol = StringAttr::get(b.getContext(), name);
+  return SymbolTable::lookupNearestSymbolFrom<BufferOp>(program, symbol)
+      .getMemRefType();
+}
+
+Value ProgramBuilder::local(StringRef name) {
+  return b.create<LocalOp>(lookupBufferType(name), name);
+}
+
+Value ProgramBuilder::peer(Value rank, StringRef name) {
+  return b.create<PeerOp>(lookupBufferType(name), rank, name);
+}
+
+Value ProgramBuilder::load(Value memref, ValueRange indices) {
+  return b.create<memref::LoadOp>(memref, indices);
+}
+
+void ProgramBuilder::store(Value value, Value memref, ValueRange indices) {
+  b.create<memref::StoreOp>(value, memref, indices);
+}
+
+Value ProgramBuilder::loadEntry(StringRef name, Value at) {
+  return toIndex(load(local(name), {at}));
+}
+
+void ProgramBuilder::storeEntry(Value index, StringRef name, Value at) {
+  store(toI32(index), local(name), {at});
+}
+
+Value ProgramBuilder::takeEntry(StringRef name, Value at) {
+  Value entry = loadEntry(name, at);
+  storeEntry(add(entry, 1), name, at);
+  return entry;
+}
+
+void ProgramBuilder::zeroEntries(StringRef name) {
+  forRange(index(0), index(lookupBufferType(name).getDimSize(0)),
+           [&](Value at) { storeEntry(index(0), name, at); });
+}
+
+Value ProgramBuilder::rowsOf(Value tensor) {
+  return b.create<memref::DimOp>(tensor, 0);
+}
+
+RingSlot ProgramBuilder::viewSlot(Value ring, Value lane, Value slot,
+                                  const SlotLayout &layout, Type wire) {
+  auto view = [&](int64_t offset, ArrayRef<int64_t> dims, Type element) {
+    return b.create<pipe::ViewOp>(MemRefType::get(dims, element), ring,
+                                  ValueRange{lane, slot}, offset);
+  };
+  Type i32 = b.getI32Type();
+  SmallVector<int64_t> table{layout.units, layout.topk};
+  RingSlot result;
+  result.count = view(0, {1}, i32);
+  result.by = {view(layout.fanoutOffset(), {layout.units}, i32),
+               view(layout.ranksOffset(), table, i32),
+               view(layout.slotsOffset(), table, i32),
+               view(layout.weightsOffset(), table, b.getF32Type())};
+  if (layout.bytesPerRow != 0)
+    result.rows = view(layout.rowsOffset(), {layout.units, shape.hidden}, wire);
+  return result;
+}
+
+Value ProgramBuilder::viewSums(Value ring, Value lane, Value slot) {
+  auto type = MemRefType::get({shape.chunking.chunkTokens, shape.hidden},
+                              b.getF32Type());
+  return b.create<pipe::ViewOp>(type, ring, ValueRange{lane, slot},
+                                /*offset=*/0);
+}
+
+//===----------------------------------------------------------------------===//
+// Descriptors
+//===----------------------------------------------------------------------===//
+
+Descriptors ProgramBuilder::planDescriptors() {
+  return {local(shared::fanout), local(shared::ranks), local(shared::slots),
+          local(shared::weights)};
+}
+
+Run ProgramBuilder::wholeRun(const Descriptors &by, Value token) {
+  return {token, index(0), toIndex(load(by.fanout, {token}))};
+}
+
+Value ProgramBuilder::forEachUnit(const Descriptors &by, const Run &run,
+                                  pipe::Unit unit,
+                                  function_ref<void(const UnitRun &)> body) {
+  auto rankAt = [&](Value i) {
+    return toIndex(load(by.ranks, {run.token, i}));
+  };
+  if (unit == pipe::Unit::Assignment) {
+    forRange(run.begin, run.end, [&](Value i) {
+      Value number = b.create<arith::SubIOp>(i, run.begin);
+      body({{run.token, i, add(i, 1)}, rankAt(i), number});
+    });
+    return b.create<arith::SubIOp>(run.end, run.begin);
+  }
+  auto groupOf = [&](Value rank) {
+    return unit == pipe::Unit::Node ? nodeOf(rank) : rank;
+  };
+  Type indexType = b.getIndexType();
+  auto units = b.create<scf::WhileOp>(
+      TypeRange{indexType, indexType}, ValueRange{run.begin, index(0)},
+      [&](OpBuilder &, Location, ValueRange at) {
+        b.create<scf::ConditionOp>(compare(Cmp::slt, at[0], run.end), at);
+      },
+      [&](OpBuilder &, Location, ValueRange at) {
+        Value first = rankAt(at[0]), group = groupOf(first);
+        auto end = b.create<scf::WhileOp>(
+            TypeRange(indexType), ValueRange(add(at[0], 1)),
+            [&](OpBuilder &, Location, ValueRange next) {
+              Value isIn = compare(Cmp::slt, next[0], run.end);
+              Value inside = b.create<arith::SelectOp>(isIn, next[0], at[0]);
+              Value isSame = compare(Cmp::eq, groupOf(rankAt(inside)), group);
+              b.create<scf::ConditionOp>(b.create<arith::AndIOp>(isIn, isSame),
+                                         next);
+            },
+            [&](OpBuilder &, Location, ValueRange next) {
+              b.create<scf::YieldOp>(add(next[0], 1));
+            });
+        body({{run.token, at[0], end.getResult(0)}, first, at[1]});
+        b.create<scf::YieldOp>(ValueRange{end.getResult(0), add(at[1], 1)});
+      });
+  return units.getResult(1);
+}
+
+void ProgramBuilder::appendUnit(const Descriptors &to, Value number,
+                                const Descriptors &from, const Run &run) {
+  Value fanout = b.create<arith::SubIOp>(run.end, run.begin);
+  store(toI32(fanout), to.fanout, {number});
+  forRange(index(0), fanout, [&](Value i) {
+    Value at = add(run.begin, i);
+    store(load(from.ranks, {run.token, at}), to.ranks, {number, i});
+    store(load(from.slots, {run.token, at}), to.slots, {number, i});
+    store(load(from.weights, {run.token, at}), to.weights, {number, i});
+  });
+}
 
 //===----------------------------------------------------------------------===//
 // Exchange
 //===----------------------------------------------------------------------===//
+
+/// Fields of a header, each of two words.
+enum HeaderField {
+  statusField,
+  roomField,
+  windowField,
+  tokensField,
+  outputWindowField,
+  numHeaderFields
+};
+static_assert(2 * numHeaderFields <= headerWords, "a header holds all fields");
 
 void ProgramBuilder::failIf(Value condition, Status status, Value a, Value b2,
                             Value c) {
   b.create<FailIfOp>(condition, status, a, b2, c);
 }
 
-void ProgramBuilder::signalAll(StringRef counter) {
-  forEachRank([&](Value peer) { b.create<SignalOp>(counter, peer); });
+Value ProgramBuilder::loadField(Value table, Value turn, Value of,
+                                int64_t field) {
+  Value low = b.create<arith::ExtUIOp>(
+      b.getI64Type(), load(table, {turn, of, index(2 * field)}));
+  Value high = toI64(load(table, {turn, of, index(2 * field + 1)}));
+  return b.create<arith::OrIOp>(b.create<arith::ShLIOp>(high, i64(32)), low);
 }
 
-void ProgramBuilder::waitAll(StringRef counter) {
-  forEachRank([&](Value peer) { b.create<WaitOp>(counter, peer); });
-}
+Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
+                                      const Header &header, Value counts) {
+  Value self = rank(), turn = claim(exchange, self, self);
+  Value table = local(headers);
+  auto storeField = [&](Value value, int64_t field) {
+    Value high = b.create<arith::ShRUIOp>(value, i64(32));
+    Type i32 = b.getI32Type();
+    store(b.create<arith::TruncIOp>(i32, value), table,
+          {turn, self, index(2 * field)});
+    store(b.create<arith::TruncIOp>(i32, high), table,
+          {turn, self, index(2 * field + 1)});
+  };
+  storeField(header.status, statusField);
+  storeField(toI64(header.rows), roomField);
+  storeField(header.window, windowField);
+  storeField(toI64(header.tokens), tokensField);
+  if (header.outputWindow)
+    storeField(header.outputWindow, outputWindowField);
+  if (counts)
+    forRange(index(0), index(shape.experts), [&](Value expert) {
+      store(load(counts, {expert}), table,
+            {turn, self, add(expert, headerWords)});
+    });
 
-void ProgramBuilder::exchangeHeaders(StringRef headers, StringRef counter,
-                                     Value turn, const Header &header,
-                                     function_ref<void(Value)> alsoTo) {
-  Value self = rank(), room = toI64(header.rows);
+  // What stands in the own table is put to the same place of every peer's.
+  int64_t bytes = 4 * lookupBufferType(headers).getShape().back();
+  SmallVector<Value> place{turn, self};
   forEachRank([&](Value to) {
-    Value table = peer(to, headers);
-    store(header.status, table, {turn, self, index(statusField)});
-    store(room, table, {turn, self, index(roomField)});
-    store(header.window, table, {turn, self, index(windowField)});
-    if (alsoTo)
-      alsoTo(to);
+    b.create<PutOp>(headers, place, to, headers, place, bytes, index(0),
+                    /*bytes_per_unit=*/0, exchange, to, self);
   });
-  signalAll(counter);
-  waitAll(counter);
+  forEachRank([&](Value from) { receive(exchange, from, from); });
+  return turn;
 }
 
 Value ProgramBuilder::ownStatus(Value otherwise, const Shortage &shortage) {
@@ -183,14 +338,13 @@ Value ProgramBuilder::ownStatus(Value otherwise, const Shortage &shortage) {
         shortage.isShort, i64(static_cast<int64_t>(Status::Capacity)),
         otherwise);
   Value refusal = b.create<pipe::StatusOp>();
-  Value isRefused = compare(arith::CmpIPredicate::ne, refusal, i64(0));
+  Value isRefused = compare(Cmp::ne, refusal, i64(0));
   return b.create<arith::SelectOp>(isRefused, refusal, otherwise);
 }
 
 void ProgramBuilder::failIfRefused(const Shortage &shortage) {
   Value refusal = b.create<pipe::StatusOp>(), zero = i64(0);
-  failIf(compare(arith::CmpIPredicate::ne, refusal, zero), Status::Refused,
-         zero, zero, zero);
+  failIf(compare(Cmp::ne, refusal, zero), Status::Refused, zero, zero, zero);
   if (shortage.isShort)
     failIf(shortage.isShort, Status::Capacity, toI64(rank()), shortage.needed,
            shortage.has);
@@ -199,22 +353,34 @@ void ProgramBuilder::failIfRefused(const Shortage &shortage) {
 void ProgramBuilder::failWithPeers(StringRef headers, Value turn) {
   Value table = local(headers);
   forEachRank([&](Value peer) {
-    Value status = load(table, {turn, peer, index(statusField)});
-    failIf(compare(arith::CmpIPredicate::ne, status, i64(0)),
-           Status::PeerFailed, toI64(peer), status, i64(0));
+    Value status = loadField(table, turn, peer, statusField);
+    failIf(compare(Cmp::ne, status, i64(0)), Status::PeerFailed, toI64(peer),
+           status, i64(0));
   });
 }
 
-Value ProgramBuilder::roomOf(StringRef headers, Value turn, Value rank) {
-  return load(local(headers), {turn, rank, index(roomField)});
+Value ProgramBuilder::roomOf(StringRef headers, Value turn, Value of) {
+  return loadField(local(headers), turn, of, roomField);
 }
 
-void ProgramBuilder::resolveAddresses(StringRef headers, Value turn) {
-  Value table = local(headers), addresses = local(shared::addresses);
-  forEachRank([&](Value peer) {
-    Value window = load(table, {turn, peer, index(windowField)});
-    store(b.create<RemoteOp>(peer, window), addresses, {peer});
-  });
+Value ProgramBuilder::windowOf(StringRef headers, Value turn, Value of) {
+  return loadField(local(headers), turn, of, windowField);
+}
+
+void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
+                                      bool hasOutputs) {
+  Value table = local(headers), node = nodeOf(rank());
+  auto resolve = [&](StringRef addresses, int64_t field) {
+    Value resolved = local(addresses);
+    forEachLocal([&](Value i) {
+      Value peer = rankOf(node, i);
+      Value window = loadField(table, turn, peer, field);
+      store(b.create<RemoteOp>(peer, window), resolved, {peer});
+    });
+  };
+  resolve(shared::addresses, windowField);
+  if (hasOutputs)
+    resolve(shared::outputAddresses, outputWindowField);
 }
 
 void ProgramBuilder::addressOwn(Value tensor) {
@@ -223,8 +389,75 @@ void ProgramBuilder::addressOwn(Value tensor) {
   forEachRank([&](Value peer) { store(address, addresses, {peer}); });
 }
 
-void ProgramBuilder::finishRows(StringRef counter) {
+void ProgramBuilder::meet(StringRef channel) {
+  Value node = nodeOf(rank()), own = localOf(rank());
   b.create<FenceOp>();
-  signalAll(counter);
-  waitAll(counter);
+  forEachLocal(
+      [&](Value lane) { signal(channel, lane, rankOf(node, lane), own); });
+  forEachLocal([&](Value lane) { receive(channel, lane, rankOf(node, lane)); });
+}
+
+//===----------------------------------------------------------------------===//
+// Pipelines
+//===----------------------------------------------------------------------===//
+
+void ProgramBuilder::buildPipeline(StringRef headers, Value turn,
+                                   function_ref<void()> stages) {
+  Value table = local(headers), chunks = local(shared::chunks);
+  int64_t size = shape.chunking.chunkTokens;
+  auto most = b.create<scf::ForOp>(
+      index(0), index(shape.numRanks()), index(1), ValueRange(index(0)),
+      [&](OpBuilder &, Location, Value source, ValueRange carried) {
+        Value tokens = toIndex(loadField(table, turn, source, tokensField));
+        Value count =
+            b.create<arith::DivUIOp>(add(tokens, size - 1), index(size));
+        store(toI32(count), chunks, {source});
+        b.create<scf::YieldOp>(ValueRange(
+            b.create<arith::MaxSIOp>(carried[0], count).getResult()));
+      });
+  auto pipeline = b.create<PipelineOp>(most.getResult(0));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&pipeline.getBody().emplaceBlock());
+  numStages = 0;
+  stages();
+}
+
+void ProgramBuilder::stage(StringRef name, function_ref<void(Value)> body) {
+  int64_t lag = numStages++ * shape.chunking.stageLag;
+  auto stage = b.create<StageOp>(name, lag);
+  OpBuilder::InsertionGuard guard(b);
+  Block &block = stage.getBody().emplaceBlock();
+  Value chunk = block.addArgument(b.getIndexType(), b.getLoc());
+  b.setInsertionPointToStart(&block);
+  body(chunk);
+}
+
+void ProgramBuilder::ifHasChunk(Value source, Value chunk,
+                                function_ref<void()> body) {
+  ifThen(compare(Cmp::slt, chunk, loadEntry(shared::chunks, source)), body);
+}
+
+void ProgramBuilder::forEachToken(Value chunk, Value tokens,
+                                  function_ref<void(Value)> body) {
+  int64_t size = shape.chunking.chunkTokens;
+  Value from = b.create<arith::MulIOp>(chunk, index(size));
+  forRange(from, minimum(add(from, size), tokens), body);
+}
+
+Value ProgramBuilder::claim(StringRef channel, Value lane, Value peer) {
+  return b.create<ClaimOp>(b.getIndexType(), channel, lane, peer);
+}
+
+Value ProgramBuilder::receive(StringRef channel, Value lane, Value peer) {
+  return b.create<ReceiveOp>(b.getIndexType(), channel, lane, peer);
+}
+
+void ProgramBuilder::signal(StringRef channel, Value lane, Value peer,
+                            Value theirLane) {
+  b.create<SignalOp>(channel, lane, peer, theirLane);
+}
+
+void ProgramBuilder::release(StringRef channel, Value lane, Value peer,
+                             Value theirLane) {
+  b.create<ReleaseOp>(channel, lane, peer, theirLane);
 }

@@ -5,64 +5,29 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// The shape that programs are built for, the buffers and counters that they
-/// share, and short forms for the IR that recurs: constants, loops, exchange of
-/// headers, signal and wait on all peers.
+/// Short forms for the IR that recurs in programs: constants, loops, walks over
+/// descriptors, exchange of headers, stages of a pipeline; and the builders of
+/// programs themselves.
 ///
 //===----------------------------------------------------------------------===//
 
 #ifndef FUSCO_PASSES_PROGRAMBUILDER_H
 #define FUSCO_PASSES_PROGRAMBUILDER_H
 
-#include "dialect/Layout.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "passes/SharedMemory.h"
 
 namespace fusco {
-
-/// Everything that programs are specialised for.
-struct ShuffleShape {
-  int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
-  int64_t hidden = 0, align = 0;
-  mlir::Type elementType;
-  mlir::Location loc; ///< of the first shuffle: where it was learnt
-
-  int64_t numRanks() const { return nodes * ranksPerNode; }
-  BlockPlacement placement() const { return {experts, numRanks()}; }
-  int64_t bytesPerRow() const {
-    return hidden * elementType.getIntOrFloatBitWidth() / 8;
-  }
-};
-
-/// Names of the buffers and counters of a module.
-namespace shared {
-constexpr llvm::StringLiteral countsArrived{"counts_arrived"},
-    rowsArrived{"rows_arrived"}, outputsReady{"outputs_ready"},
-    outputsTaken{"outputs_taken"};
-constexpr llvm::StringLiteral dispatchHeaders{"dispatch_headers"},
-    combineHeaders{"combine_headers"}, counts{"counts"};
-constexpr llvm::StringLiteral stats{"stats"}, histogram{"histogram"},
-    totals{"totals"}, starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
-    addresses{"addresses"}, fanout{"fanout"}, ranks{"ranks"}, slots{"slots"},
-    weights{"weights"};
-constexpr llvm::StringLiteral unfusedCounts{"unfused_counts"},
-    sendBases{"send_bases"};
-} // namespace shared
-
-/// Whether \p name is one of them.
-bool isSharedName(llvm::StringRef name);
-
-/// Declares the buffers and counters of \p shared at the builder's place, those
-/// of the unfused form where \p hasUnfused.
-void declareSharedMemory(mlir::ImplicitLocOpBuilder &builder,
-                         const ShuffleShape &shape, bool hasUnfused);
 
 /// What a rank tells its peers in the first exchange of a program.
 struct Header {
   mlir::Value status; ///< i64: 0 or a fusco_status
   mlir::Value rows;   ///< index: room in the tensor that peers will address
   mlir::Value window; ///< i64: where that tensor is
+  mlir::Value tokens; ///< index: of this rank
+  mlir::Value outputWindow; ///< i64: where its experts' outputs are, or null
 };
 
 /// A tensor of this rank that is too small, which all ranks must learn of.
@@ -71,12 +36,48 @@ struct Shortage {
   mlir::Value needed, has; ///< i64
 };
 
+/// The tables that say where the assignments of tokens, or of the units in a
+/// slot, are: fanout [n], the rest [n, topk]. Descriptors of a token are in the
+/// order (rank, k).
+struct Descriptors {
+  mlir::Value fanout, ranks, slots, weights;
+};
+
+/// Part of a row of descriptors: [begin, end) of \p token's.
+struct Run {
+  mlir::Value token, begin, end;
+};
+
+/// A piece of a run that travels as one row.
+struct UnitRun {
+  Run run;
+  mlir::Value rank;   ///< of its first descriptor
+  mlir::Value number; ///< among the units of the run, from 0
+};
+
+/// A slot of a ring, laid out as SlotLayout says.
+struct RingSlot {
+  mlir::Value count; ///< memref<1xi32>: units in it
+  Descriptors by;
+  mlir::Value rows; ///< null where it has none
+};
+
+/// Another node, as seen from this rank.
+struct OtherNode {
+  mlir::Value node;
+  mlir::Value lane;      ///< this rank's lane for it
+  mlir::Value peer;      ///< the rank there with which this one shares lanes
+  mlir::Value theirLane; ///< that rank's lane for this node
+};
+
 /// Builds IR at one place of one program.
 class ProgramBuilder {
 public:
   ProgramBuilder(mlir::ImplicitLocOpBuilder &builder, const ShuffleShape &shape,
                  pipe::ProgramOp program)
       : b(builder), shape(shape), program(program) {}
+
+  //===--- Scalars --------------------------------------------------------===//
 
   mlir::Value index(int64_t value);
   mlir::Value i32(int64_t value);
@@ -87,24 +88,79 @@ public:
   mlir::Value toIndex(mlir::Value value);
   mlir::Value compare(mlir::arith::CmpIPredicate predicate, mlir::Value a,
                       mlir::Value b);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value add(mlir::Value index, int64_t value);
+  mlir::Value minimum(mlir::Value a, mlir::Value b);
+
+  //===--- Control --------------------------------------------------------===//
 
   /// for (i = from; i < to; ++i) body(i)
   void forRange(mlir::Value from, mlir::Value to,
                 llvm::function_ref<void(mlir::Value)> body);
   void forEachRank(llvm::function_ref<void(mlir::Value)> body);
+  /// Over the local indices of a node.
+  void forEachLocal(llvm::function_ref<void(mlir::Value)> body);
+  void ifThen(mlir::Value condition, llvm::function_ref<void()> then,
+              llvm::function_ref<void()> otherwise = {});
+
+  //===--- Ranks and nodes ------------------------------------------------===//
+
+  mlir::Value rank();
+  mlir::Value nodeOf(mlir::Value rank);
+  mlir::Value localOf(mlir::Value rank);
+  mlir::Value rankOf(mlir::Value node, mlir::Value local);
+  /// Whether \p rank's memory is addressable (i1).
+  mlir::Value isInOwnNode(mlir::Value rank);
+  /// The other nodes in ascending order. Lanes for nodes count only those.
+  void forEachOtherNode(llvm::function_ref<void(const OtherNode &)> body);
+  /// The lane of a rank in node \p of for node \p node.
+  mlir::Value laneOfNode(mlir::Value of, mlir::Value node);
+
+  //===--- Memory ---------------------------------------------------------===//
 
   /// This rank's, or rank \p rank's, instance of the buffer \p name.
   mlir::Value local(llvm::StringRef name);
   mlir::Value peer(mlir::Value rank, llvm::StringRef name);
   mlir::Value load(mlir::Value memref, mlir::ValueRange indices);
   void store(mlir::Value value, mlir::Value memref, mlir::ValueRange indices);
+  /// Entry \p at of the table of i32 \p name, as index.
+  mlir::Value loadEntry(llvm::StringRef name, mlir::Value at);
+  void storeEntry(mlir::Value index, llvm::StringRef name, mlir::Value at);
+  /// Loads it and adds one.
+  mlir::Value takeEntry(llvm::StringRef name, mlir::Value at);
+  void zeroEntries(llvm::StringRef name);
+  /// A tensor's extent of its first dimension.
+  mlir::Value rowsOf(mlir::Value tensor);
 
-  /// Writes \p header into every peer's \p headers buffer, at `turn` and this
-  /// rank, and what \p alsoTo writes to a peer; then signals \p counter and
-  /// waits for all peers.
-  void exchangeHeaders(llvm::StringRef headers, llvm::StringRef counter,
-                       mlir::Value turn, const Header &header,
-                       llvm::function_ref<void(mlir::Value)> alsoTo = {});
+  /// The slot \p slot of lane \p lane in \p ring, a memref of bytes; its rows
+  /// have elements of type \p wire, where the layout has rows.
+  RingSlot viewSlot(mlir::Value ring, mlir::Value lane, mlir::Value slot,
+                    const SlotLayout &layout, mlir::Type wire);
+  /// The float32 rows of that slot, one per token of a chunk.
+  mlir::Value viewSums(mlir::Value ring, mlir::Value lane, mlir::Value slot);
+
+  //===--- Descriptors ----------------------------------------------------===//
+
+  /// Those of the plan.
+  Descriptors planDescriptors();
+  /// All of \p token's.
+  Run wholeRun(const Descriptors &by, mlir::Value token);
+  /// Runs \p body on the pieces of \p run that share a node, a rank, or are one
+  /// assignment, in order. Returns how many there are.
+  mlir::Value forEachUnit(const Descriptors &by, const Run &run,
+                          pipe::Unit unit,
+                          llvm::function_ref<void(const UnitRun &)> body);
+  /// Writes \p run as unit \p number of \p to.
+  void appendUnit(const Descriptors &to, mlir::Value number,
+                  const Descriptors &from, const Run &run);
+
+  //===--- Exchange -------------------------------------------------------===//
+
+  /// Tells all ranks \p header and, behind it in \p headers, \p counts (a
+  /// memref of i32, or null), on the channel \p exchange; waits for all peers.
+  /// Returns which of the two places of \p headers this round uses.
+  mlir::Value exchangeHeaders(llvm::StringRef headers, llvm::StringRef exchange,
+                              const Header &header, mlir::Value counts = {});
   /// What this rank's header says: the host's refusal, or else \p shortage, or
   /// else \p otherwise (i64).
   mlir::Value ownStatus(mlir::Value otherwise, const Shortage &shortage);
@@ -115,31 +171,55 @@ public:
   /// The room for rows that rank \p rank has (i64).
   mlir::Value roomOf(llvm::StringRef headers, mlir::Value turn,
                      mlir::Value rank);
-  /// Fills the buffer `addresses` from the windows in \p headers.
-  void resolveAddresses(llvm::StringRef headers, mlir::Value turn);
-
+  /// Where the tensor of rank \p rank is, as that rank sees it (i64).
+  mlir::Value windowOf(llvm::StringRef headers, mlir::Value turn,
+                       mlir::Value rank);
+  /// Fills `addresses`, and `output_addresses` where the headers have output
+  /// windows, for the ranks of this node.
+  void resolveAddresses(llvm::StringRef headers, mlir::Value turn,
+                        bool hasOutputs = false);
   /// Lets every entry of `addresses` be this rank's \p tensor.
   void addressOwn(mlir::Value tensor);
-
-  /// Makes the rows written so far visible, signals \p counter of all peers and
-  /// waits for theirs.
-  void finishRows(llvm::StringRef counter);
+  /// Makes the rows written so far visible, and meets the ranks of this node.
+  void meet(llvm::StringRef channel);
 
   /// Leaves the program with \p status if \p condition.
   void failIf(mlir::Value condition, pipe::Status status, mlir::Value a,
               mlir::Value b, mlir::Value c);
 
-  mlir::Value rank();
+  //===--- Pipelines ------------------------------------------------------===//
+
+  /// Fills `chunks` from the tokens in \p headers; runs \p stages over as many
+  /// chunks as any rank has.
+  void buildPipeline(llvm::StringRef headers, mlir::Value turn,
+                     llvm::function_ref<void()> stages);
+  /// The next stage of the pipeline; stages are `stageLag` chunks apart.
+  void stage(llvm::StringRef name, llvm::function_ref<void(mlir::Value)> body);
+  /// Runs \p body if rank \p source has the chunk.
+  void ifHasChunk(mlir::Value source, mlir::Value chunk,
+                  llvm::function_ref<void()> body);
+  /// The tokens of this rank's \p chunk, of \p tokens (index) in all.
+  void forEachToken(mlir::Value chunk, mlir::Value tokens,
+                    llvm::function_ref<void(mlir::Value)> body);
+  mlir::Value claim(llvm::StringRef channel, mlir::Value lane,
+                    mlir::Value peer);
+  mlir::Value receive(llvm::StringRef channel, mlir::Value lane,
+                      mlir::Value peer);
+  void signal(llvm::StringRef channel, mlir::Value lane, mlir::Value peer,
+              mlir::Value theirLane);
+  void release(llvm::StringRef channel, mlir::Value lane, mlir::Value peer,
+               mlir::Value theirLane);
 
   mlir::ImplicitLocOpBuilder &b;
   const ShuffleShape &shape;
 
 private:
   mlir::MemRefType lookupBufferType(llvm::StringRef name);
-  void signalAll(llvm::StringRef counter);
-  void waitAll(llvm::StringRef counter);
+  mlir::Value loadField(mlir::Value table, mlir::Value turn, mlir::Value rank,
+                        int64_t field);
 
   pipe::ProgramOp program;
+  int64_t numStages = 0;
 };
 
 //===----------------------------------------------------------------------===//
@@ -158,10 +238,19 @@ ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
                                    mlir::Value exposed, mlir::Value room,
                                    const Shortage &shortage);
 
+/// For a plan that is made already: tells all ranks where \p exposed is, what
+/// \p tokens (index) this rank has and whether anything is wrong here, such as
+/// \p room (index) that is too little for the rows that this rank's experts
+/// got; leaves, all ranks together, if anything is. Where \p outputs is not
+/// null, its place is told too. Returns the turn of the exchange.
+mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::Value exposed,
+                               mlir::Value tokens, mlir::Value room,
+                               mlir::Value outputs = {});
+
 /// Fills the descriptors, an expert's rows starting at \p bases, which are
 /// advanced. \p weights may be null.
 void buildAssignment(ProgramBuilder &p, mlir::Value ids, mlir::Value weights,
-                     mlir::Value bases);
+                     mlir::Value bases, const Route &route);
 
 /// The experts of this rank: \p first to first + count (index).
 struct LocalExperts {
@@ -178,32 +267,28 @@ void buildSegments(ProgramBuilder &p, mlir::Value rows, mlir::Value counts,
 // Programs
 //===----------------------------------------------------------------------===//
 
-/// The tensors of a program that plans and dispatches; `weights` may be null,
-/// and so may `counts` and `offsets` in the unfused form.
+/// The tensors of a program that dispatches. Without `ids` the plan is made
+/// already. `weights`, `counts` and `offsets` may be null; `outputs` and
+/// `weightGradient` are given together, where the program also computes that.
 struct DispatchTensors {
-  mlir::Value x, ids, weights, rows, counts, offsets;
+  mlir::Value x, ids, weights, rows, counts, offsets, outputs, weightGradient;
 };
-/// DispatchProgram.cpp. \p streaming: rows are stored past the caches.
+/// DispatchProgram.cpp. \p weighted: each assignment's row is multiplied by its
+/// weight. \p streaming: rows are stored past the caches.
 void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
-                   bool streaming);
+                   const Route &route, bool weighted, bool streaming);
 
 /// The tensors of a program that combines.
 struct CombineTensors {
   mlir::Value y, out;
 };
-/// CombineProgram.cpp: tells all ranks where \p exposed is and whether anything
-/// is wrong here, such as \p room (index) that is too little for the rows that
-/// this rank's experts got; leaves, all ranks together, if anything is. Returns
-/// the turn of the exchange.
-mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::Value exposed,
-                               mlir::Value room);
-/// CombineProgram.cpp: for each token, the sum of its rows at `addresses` into
-/// \p out.
-void buildSums(ProgramBuilder &p, mlir::Value out, bool weighted,
+/// CombineProgram.cpp: for each token, the sum of its rows at `addresses`, each
+/// of the type of \p y, into \p out.
+void buildSums(ProgramBuilder &p, mlir::Value y, mlir::Value out, bool weighted,
                bool streaming);
 /// CombineProgram.cpp.
 void buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                  bool weighted, bool streaming);
+                  const Route &route, bool weighted, bool streaming);
 
 /// What lies between the steps of the unfused form: rows by destination and by
 /// source.

@@ -54,10 +54,6 @@ static Value addressOf(ProgramBuilder &p, Value tensor) {
   return p.b.create<RemoteOp>(p.rank(), p.b.create<WindowOp>(tensor));
 }
 
-static Value minimum(ProgramBuilder &p, Value a, Value b) {
-  return p.b.create<arith::MinSIOp>(a, b);
-}
-
 /// Walks the runs of rows that `recv` and the segments of experts have in
 /// common: one for each source rank and local expert.
 /// `copyRun(recvRow, segmentRow, count)`.
@@ -112,20 +108,63 @@ static void forEachBlock(ProgramBuilder &p,
       });
 }
 
+namespace {
+/// The all-to-all: blocks of rows to a tensor of every rank.
+class RowExchange {
+public:
+  RowExchange(ProgramBuilder &p, StringRef channel, StringRef headers,
+              Value turn)
+      : p(p), channel(channel), headers(headers), turn(turn) {
+    p.resolveAddresses(headers, turn);
+  }
+
+  /// Copies \p count rows of \p source, from \p from on, to the tensor of rank
+  /// \p to, from its row \p row on.
+  void copy(Value source, Value from, Value to, Value row, Value count,
+            bool streaming) {
+    p.ifThen(
+        p.isInOwnNode(to),
+        [&] {
+          Value address = p.load(p.local(shared::addresses), {to});
+          p.b.create<CopyRowsOp>(source, from, address, row, count, streaming);
+        },
+        [&] {
+          p.b.create<PutRowsOp>(source, from, to, p.windowOf(headers, turn, to),
+                                row, count, channel, to, p.rank());
+        });
+  }
+
+  /// Waits until all ranks' blocks are here.
+  void finish() {
+    p.b.create<FenceOp>();
+    Value node = p.nodeOf(p.rank());
+    p.forEachLocal([&](Value i) {
+      Value peer = p.rankOf(node, i);
+      p.signal(channel, peer, peer, p.rank());
+    });
+    p.forEachRank([&](Value from) { p.receive(channel, from, from); });
+  }
+
+private:
+  ProgramBuilder &p;
+  StringRef channel, headers;
+  Value turn;
+};
+} // namespace
+
 void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                                  const DispatchTensors &tensors,
                                  const Workspace &workspace, bool streaming) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank();
-  Value numTokens = b.create<memref::DimOp>(tensors.x, 0);
+  Value numTokens = p.rowsOf(tensors.x);
 
   // Plan. Peers write into recv, and from there rows go to the output.
-  Value room = minimum(p, b.create<memref::DimOp>(tensors.rows, 0),
-                       b.create<memref::DimOp>(workspace.recv, 0));
+  Value room = p.minimum(p.rowsOf(tensors.rows), p.rowsOf(workspace.recv));
   Shortage shortage;
   shortage.needed =
       p.toI64(b.create<arith::MulIOp>(numTokens, p.index(p.shape.topk)));
-  shortage.has = p.toI64(b.create<memref::DimOp>(workspace.send, 0));
+  shortage.has = p.toI64(p.rowsOf(workspace.send));
   shortage.isShort = p.compare(Cmp::sgt, shortage.needed, shortage.has);
   ExchangedCounts exchanged =
       buildCountExchange(p, tensors.ids, workspace.recv, room, shortage);
@@ -147,18 +186,21 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                return b.create<arith::AddIOp>(
                    row, p.toIndex(p.load(counts, {self, expert})));
              });
-  buildAssignment(p, tensors.ids, tensors.weights, sendBases);
+  buildAssignment(p, tensors.ids, tensors.weights, sendBases,
+                  {pipe::Unit::Assignment, pipe::Unit::Assignment, Type()});
   p.addressOwn(workspace.send);
-  Value addresses = p.local(shared::addresses);
-  Value fanout = p.local(shared::fanout), ranks = p.local(shared::ranks);
-  Value slots = p.local(shared::slots);
+  Descriptors by = p.planDescriptors();
   p.forRange(p.index(0), numTokens, [&](Value token) {
-    b.create<CopyRowOp>(tensors.x, token, addresses, fanout, ranks, slots,
+    Run run = p.wholeRun(by, token);
+    b.create<CopyRowOp>(tensors.x, token, p.local(shared::addresses), by.ranks,
+                        by.slots, /*weights=*/Value(), run.token, run.begin,
+                        run.end, cast<MemRefType>(workspace.send.getType()),
                         streaming);
   });
 
   // All-to-all: behind the rows of lower ranks, which bases has counted.
-  p.resolveAddresses(shared::dispatchHeaders, exchanged.turn);
+  RowExchange rowExchange(p, shared::unfusedRows, shared::dispatchHeaders,
+                          exchanged.turn);
   Value bases = p.local(shared::bases), starts = p.local(shared::starts);
   forEachBlock(p, [&](Value rank, Value first, Value experts, Value sendRow) {
     Value count = sumCounts(p, counts, self, first, experts);
@@ -168,11 +210,10 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                                                  p.load(starts, {expert}));
           return b.create<arith::AddIOp>(sum, p.toIndex(before));
         });
-    b.create<CopyRowsOp>(workspace.send, sendRow, p.load(addresses, {rank}),
-                         recvRow, count, streaming);
+    rowExchange.copy(workspace.send, sendRow, rank, recvRow, count, streaming);
     return count;
   });
-  p.finishRows(shared::rowsArrived);
+  rowExchange.finish();
 
   // Permute.
   Value rows = addressOf(p, tensors.rows);
@@ -191,9 +232,9 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   ImplicitLocOpBuilder &b = p.b;
 
   // Tell the ranks where send is; peers write into it.
-  Value room = minimum(p, b.create<memref::DimOp>(tensors.y, 0),
-                       b.create<memref::DimOp>(workspace.recv, 0));
-  Value turn = buildReadyExchange(p, workspace.send, room);
+  Value room = p.minimum(p.rowsOf(tensors.y), p.rowsOf(workspace.recv));
+  Value turn =
+      buildReadyExchange(p, workspace.send, p.rowsOf(tensors.out), room);
   Value counts = p.local(shared::unfusedCounts);
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(
@@ -211,20 +252,19 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   });
 
   // All-to-all: each rank's block to where it was sent from.
-  p.resolveAddresses(shared::combineHeaders, turn);
-  Value addresses = p.local(shared::addresses);
+  RowExchange rowExchange(p, shared::unfusedOutputs, shared::combineHeaders,
+                          turn);
   LocalExperts held = buildLocalExperts(p);
   forEachBlock(p, [&](Value rank, Value, Value, Value recvRow) {
     Value count = sumCounts(p, counts, rank, held.first, held.count);
     Value sendRow = sumCounts(p, counts, rank, p.index(0), held.first);
-    b.create<CopyRowsOp>(workspace.recv, recvRow, p.load(addresses, {rank}),
-                         sendRow, count, streaming);
+    rowExchange.copy(workspace.recv, recvRow, rank, sendRow, count, streaming);
     return count;
   });
-  p.finishRows(shared::outputsTaken);
+  rowExchange.finish();
 
   // Unpermute: the sum.
   p.addressOwn(workspace.send);
-  buildSums(p, tensors.out, weighted, streaming);
+  buildSums(p, workspace.send, tensors.out, weighted, streaming);
   b.create<FenceOp>();
 }

@@ -1,23 +1,26 @@
-// Counters first, then buffers, each in order and on a cache line of its own: no
+// Channels first, then buffers, each in order and on a cache line of its own: no
 // two overlap, and the module's sizes are the exact ends.
 // RUN: fusco-opt %s --pipe-assign-memory -split-input-file | FileCheck %s
 // RUN: fusco-opt %s --pipe-assign-memory -split-input-file > %t
 // RUN: %python %S/Inputs/check-memory.py %t
 
-// 2 counters of 3 * 128, then 132 bytes in three lines and 4 in one; 136 bytes in
-// three lines of the plan.
-// CHECK: module attributes {pipe.plan_bytes = 192 : i64, pipe.symmetric_bytes = 1024 : i64}
-// CHECK: pipe.buffer @first : memref<33xi32> symmetric at 768
+// 3 lanes of 2 slots and 1 lane of 1, and for each lane two lines more: 12 + 3
+// lines. Then 132 bytes in three lines, 4 in one and 13 in one; 136 bytes in three
+// lines of the plan.
+// CHECK: module attributes {pipe.plan_bytes = 192 : i64, pipe.symmetric_bytes = 1280 : i64}
+// CHECK: pipe.buffer @first : memref<33xi32> symmetric at 960
 pipe.buffer @first : memref<33xi32> symmetric
 // CHECK: pipe.buffer @mine : memref<17xi64> plan at 0
 pipe.buffer @mine : memref<17xi64> plan
-// CHECK: pipe.counter @a phase plan peers 3 at 0
-pipe.counter @a phase plan peers 3
+// CHECK: pipe.channel @a phase plan link scale_out lanes 3 depth 2 freed_by rounds at 0
+pipe.channel @a phase plan link scale_out lanes 3 depth 2 freed_by rounds
 // An offset that is there is no longer right.
-// CHECK: pipe.buffer @second : memref<1xf32> symmetric at 960
+// CHECK: pipe.buffer @second : memref<1xf32> symmetric at 1152
 pipe.buffer @second : memref<1xf32> symmetric at 8
-// CHECK: pipe.counter @b phase rows peers 3 at 384
-pipe.counter @b phase rows peers 3
+// CHECK: pipe.buffer @third : memref<13xi8> symmetric at 1216
+pipe.buffer @third : memref<13xi8> symmetric
+// CHECK: pipe.channel @b phase rows link scale_up lanes 1 depth 1 freed_by credit at 768
+pipe.channel @b phase rows link scale_up lanes 1 depth 1 freed_by credit
 
 // -----
 

@@ -1,5 +1,5 @@
 // Everything that cannot be compiled is refused at its place.
-// RUN: fusco-opt %s --fusco-plan-direct --fusco-lower-to-pipe -split-input-file -verify-diagnostics
+// RUN: fusco-opt %s --fusco-plan-dedup --fusco-lower-to-pipe -split-input-file -verify-diagnostics
 
 //===----------------------------------------------------------------------===//
 // The shape
@@ -49,9 +49,91 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @hops(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{expected the hops of fusco-plan-direct; run that pass first}}
+  // expected-error@+1 {{expected the hops of fusco-plan-dedup; run that pass first}}
   %0 = fusco.combine %y by %plan hops [] : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>
+#back = #fusco.hop<scope = scale_out, unique = node, mode = push, wire = f32, bytes_per_token = 32>
+func.func @hops_between_nodes_of_one(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected the hop scale_up on 1 nodes, got [#fusco.hop<scope = scale_up, }}
+  %0 = fusco.combine %y by %plan hops [#up, #back]
+    : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 2>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>
+#out = #fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 32>
+func.func @hops_of_dispatch_reversed(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> !rows {
+  // expected-error@+1 {{expected the hops scale_out, scale_up on 2 nodes, got [#fusco.hop<scope = scale_up, }}
+  %r:3 = fusco.dispatch %x by %plan hops [#up, #out]
+    : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0 : !rows
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 2>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>
+func.func @hops_of_dispatch_missing(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> !rows {
+  // expected-error@+1 {{expected the hops scale_out, scale_up on 2 nodes, got [#fusco.hop<scope = scale_up, }}
+  %r:3 = fusco.dispatch %x by %plan hops [#up]
+    : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0 : !rows
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 2>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#back = #fusco.hop<scope = scale_out, unique = node, mode = push, wire = f32, bytes_per_token = 32>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>
+func.func @hops_of_combine_reversed(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected the hops scale_up, scale_out on 2 nodes, got [#fusco.hop<scope = scale_out, }}
+  %0 = fusco.combine %y by %plan hops [#back, #up]
+    : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 2>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>
+#back = #fusco.hop<scope = scale_out, unique = rank, mode = push, wire = f32, bytes_per_token = 32>
+func.func @sums_of_ranks_between_nodes(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected a combine's scale_out hop to be unique per node, got }}
+  %0 = fusco.combine %y by %plan hops [#up, #back]
+    : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 32>
+func.func @weighted_per_rank(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> !rows {
+  // expected-error@+1 {{expected a weighted dispatch's scale_up hop to be unique per assignment, since each has its weight, got }}
+  %r:3 = fusco.dispatch %x by %plan weighted hops [#up]
+    : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0 : !rows
 }
 
 // -----
@@ -66,9 +148,26 @@ func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
   return %0 : tensor<?x16xbf16>
 }
 func.func @two_alignments(%y: !other, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{expected the experts' rows to have one type in the module, 'tensor<?x16xbf16, #fusco.expert_major<align = 8>>', got 'tensor<?x16xbf16, #fusco.expert_major<align = 16>>'}}
+  // expected-error@+1 {{expected the experts' rows to have one hidden size and layout in the module, as in 'tensor<?x16xbf16, #fusco.expert_major<align = 8>>', got 'tensor<?x16xbf16, #fusco.expert_major<align = 16>>'}}
   %0 = fusco.combine %y by %plan : !other, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!other = tensor<?x17xbf16, #fusco.expert_major<align = 8>>
+func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-note@+1 {{the first one is here}}
+  %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+func.func @two_hidden_sizes(%y: !other, %plan: !fusco.plan<@ep>) -> tensor<?x17xbf16> {
+  // expected-error@+1 {{expected the experts' rows to have one hidden size and layout in the module}}
+  %0 = fusco.combine %y by %plan : !other, !fusco.plan<@ep> -> tensor<?x17xbf16>
+  return %0 : tensor<?x17xbf16>
 }
 
 // -----
@@ -270,10 +369,51 @@ func.func @identity_experts(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> ten
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
-func.func @foreign_plan(%x: tensor<?x16xbf16>, %p: !fusco.plan<@ep>) -> (!rows, tensor<2xi32>, tensor<3xi32>) {
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @foreign_plan(%x: tensor<?x16xbf16>, %p: !fusco.plan<@ep>) -> !rows {
+  // expected-error@+1 {{'fusco.permute' op expected the plan to be made in the same function}}
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  return %2 : !rows
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @own_plan_and_foreign(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %q: !fusco.plan<@ep>)
+    -> (!rows, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
   // expected-error@+1 {{'fusco.dispatch' op expected the plan to be made in the same function}}
+  %r:3 = fusco.dispatch %x by %q : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %p : !rows, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected no plan as argument, got 1}}
+func.func @plan_not_used(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %q: !fusco.plan<@ep>)
+    -> (!rows, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
   %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
-  return %r#0, %r#1, %r#2 : !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %p : !rows, !fusco.plan<@ep>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+// expected-error@+1 {{expected one plan as argument, got 2}}
+func.func @two_plans(%x: tensor<?x16xbf16>, %p: !fusco.plan<@ep>, %q: !fusco.plan<@ep>) -> !rows {
+  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0 : !rows
 }
 
 // -----
@@ -296,8 +436,8 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @plan_with_combine(%y: !rows, %ids: tensor<?x2xi32>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{'fusco.plan' op expected in the function of its dispatch}}
   %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
-  // expected-error@+1 {{'fusco.combine' op expected the plan to be an argument of the function}}
   %0 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
 }
@@ -557,21 +697,80 @@ func.func @stray_sum(%send: !send, %ids: tensor<?x2xi32>)
 
 // -----
 
-//===----------------------------------------------------------------------===//
-// Functions: what they take and return
-//===----------------------------------------------------------------------===//
+// What fusco-fuse-shuffle leaves: a cast of the sum, which is in bf16 already.
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @stray_cast(%y: !rows, %p: !fusco.plan<@ep>) -> tensor<?x16xf32> {
+  %0 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  // expected-error@+1 {{'fusco.cast' op expected a cast of the tokens, before an unfused dispatch; what fusco-fuse-shuffle takes in is compiled too, and its option 'remarks' says why this one was not}}
+  %1 = fusco.cast %0 : tensor<?x16xbf16> -> tensor<?x16xf32>
+  return %1 : tensor<?x16xf32>
+}
+
+// -----
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
-func.func @counts_dropped(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!rows, tensor<3xi32>, !fusco.plan<@ep>) {
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+func.func @cast_of_rows(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>)
+    -> (tensor<?x16xf32, #fusco.expert_major<align = 8>>, !fusco.plan<@ep>) {
   %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
-  // expected-error@+1 {{expected 'counts' to be returned by the function}}
-  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
-  return %r#0, %r#2, %p : !rows, tensor<3xi32>, !fusco.plan<@ep>
+  %0 = fusco.permute %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !send
+  %1 = fusco.all_to_all %0 by %p : !send, !fusco.plan<@ep> -> !recv
+  %2 = fusco.permute %1 by %p : !recv, !fusco.plan<@ep> -> !rows
+  // expected-error@+1 {{'fusco.cast' op expected a cast of the tokens, before an unfused dispatch}}
+  %3 = fusco.cast %2 : !rows -> tensor<?x16xf32, #fusco.expert_major<align = 8>>
+  return %3, %p : tensor<?x16xf32, #fusco.expert_major<align = 8>>, !fusco.plan<@ep>
 }
 
 // -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @gradient_beside_combine(%dout: tensor<?x16xbf16>, %y: !rows, %p: !fusco.plan<@ep>)
+    -> (tensor<?x16xbf16>, tensor<?x2xf32>) {
+  %0 = fusco.combine %y by %p : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  // expected-error@+1 {{'fusco.weight_gradient' op expected beside the dispatch of 'dout' by the same plan}}
+  %1 = fusco.weight_gradient %dout, %y by %p : tensor<?x16xbf16>, !rows, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return %0, %1 : tensor<?x16xbf16>, tensor<?x2xf32>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @gradient_of_other_tokens(%x: tensor<?x16xbf16>, %dout: tensor<?x16xbf16>, %y: !rows, %p: !fusco.plan<@ep>)
+    -> (!rows, tensor<?x2xf32>) {
+  %r:3 = fusco.dispatch %x by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  // expected-error@+1 {{expected beside the dispatch of 'dout' by the same plan}}
+  %1 = fusco.weight_gradient %dout, %y by %p : tensor<?x16xbf16>, !rows, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return %r#0, %1 : !rows, tensor<?x2xf32>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!wide = tensor<?x16xf32, #fusco.expert_major<align = 8>>
+func.func @gradient_of_other_type(%dout: tensor<?x16xbf16>, %y: !wide, %p: !fusco.plan<@ep>)
+    -> (!rows, tensor<?x2xf32>) {
+  %r:3 = fusco.dispatch %dout by %p : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  // expected-error@+1 {{expected 'y' to have the type of the dispatched rows, 'tensor<?x16xbf16, #fusco.expert_major<align = 8>>', got 'tensor<?x16xf32, #fusco.expert_major<align = 8>>'}}
+  %1 = fusco.weight_gradient %dout, %y by %p : tensor<?x16xbf16>, !wide, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return %r#0, %1 : !rows, tensor<?x2xf32>
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Functions: what they take and return
+//===----------------------------------------------------------------------===//
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}

@@ -1,4 +1,4 @@
-# ===- check-memory.py - Do buffers or counters overlap? -----*- Python -*-=== #
+# ===- check-memory.py - Do buffers or channels overlap? -----*- Python -*-=== #
 #
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
@@ -8,7 +8,7 @@
 # Usage: check-memory.py FILE
 #
 # Reads modules of the pipe dialect with assigned memory, in MLIR's text, and
-# counts bytes anew: every buffer and counter starts at a multiple of 64, none
+# counts bytes anew: every buffer and channel starts at a multiple of 64, none
 # overlaps another of its memory, and pipe.symmetric_bytes and pipe.plan_bytes
 # are the least multiples of 64 that hold them. Exits with 1 and says why if not.
 #
@@ -20,8 +20,8 @@ import re
 import sys
 
 LINE = 64
-BYTES = {"i32": 4, "f32": 4, "i64": 8}
-COUNTER = re.compile(r"pipe\.counter @(\w+) phase \w+ peers (\d+) at (\d+)")
+BYTES = {"i8": 1, "i32": 4, "f32": 4, "i64": 8}
+CHANNEL = re.compile(r"pipe\.channel @(\w+) .* lanes (\d+) depth (\d+) .* at (\d+)")
 BUFFER = re.compile(r"pipe\.buffer @(\w+) : memref<([\dx]+)x(\w+)> (\w+) at (\d+)")
 TOTAL = re.compile(r"pipe\.(symmetric|plan)_bytes = (\d+)")
 
@@ -35,14 +35,15 @@ for module in modules:
         sys.exit("expected pipe.symmetric_bytes and pipe.plan_bytes")
     # (first byte, end, name) of all that lies in a memory
     places = {memory: [] for memory in totals}
-    for name, peers, at in COUNTER.findall(module):
-        # A line that the peer writes and a line of the owner's, for each peer.
-        places["symmetric"].append((int(at), int(at) + 2 * LINE * int(peers), name))
+    for name, lanes, depth, at in CHANNEL.findall(module):
+        # On each lane a line for each slot, one for credits, one of the owner's.
+        size = int(lanes) * (int(depth) + 2) * LINE
+        places["symmetric"].append((int(at), int(at) + size, name))
     for name, shape, element, memory, at in BUFFER.findall(module):
         size = math.prod(map(int, shape.split("x"))) * BYTES[element]
         places[memory].append((int(at), int(at) + size, name))
-    if sum(map(len, places.values())) != len(re.findall(r"pipe\.(?:buffer|counter) @", module)):
-        sys.exit("a buffer or counter without an offset, or of an unknown type")
+    if sum(map(len, places.values())) != len(re.findall(r"pipe\.(?:buffer|channel) @", module)):
+        sys.exit("a buffer or channel without an offset, or of an unknown type")
     for memory, occupied in places.items():
         end = 0
         for at, nextEnd, name in sorted(occupied):

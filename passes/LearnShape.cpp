@@ -1,0 +1,234 @@
+//===- LearnShape.cpp - The one shape of a module -------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// Walks the shuffles of a module once: what they have in common becomes the
+/// shape, what is not compiled a diagnostic. See Lowering.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/Lowering.h"
+#include "passes/Passes.h"
+
+using namespace mlir;
+using namespace fusco;
+
+bool fusco::isToExperts(Operation *op) {
+  auto permute = dyn_cast<PermuteOp>(op);
+  return permute &&
+         isa<ExpertMajorLayoutAttr>(getLayout(permute.getOutput().getType()));
+}
+
+bool fusco::isFromExperts(Operation *op) {
+  auto unpermute = dyn_cast<UnpermuteOp>(op);
+  return unpermute &&
+         isa<ExpertMajorLayoutAttr>(getLayout(unpermute.getInput().getType()));
+}
+
+namespace {
+/// The rows on the experts' side of a shuffle.
+struct Shuffle {
+  Operation *op;
+  RankedTensorType expertRows;
+  bool isFused;
+  ArrayAttr hops; ///< of the fused form
+};
+} // namespace
+
+static std::optional<Shuffle> getShuffle(Operation *op) {
+  if (auto dispatch = dyn_cast<DispatchOp>(op))
+    return Shuffle{op, dispatch.getRows().getType(), true,
+                   dispatch.getHopsAttr()};
+  if (auto combine = dyn_cast<CombineOp>(op))
+    return Shuffle{op, combine.getY().getType(), true, combine.getHopsAttr()};
+  if (isToExperts(op))
+    return Shuffle{op, cast<PermuteOp>(op).getOutput().getType(), false, {}};
+  if (isFromExperts(op))
+    return Shuffle{op, cast<UnpermuteOp>(op).getInput().getType(), false, {}};
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Hops
+//===----------------------------------------------------------------------===//
+
+Route fusco::getRoute(ArrayAttr hops) {
+  Route route;
+  for (HopAttr hop : hops.getAsRange<HopAttr>()) {
+    // The enumerators are the same.
+    auto unit = static_cast<pipe::Unit>(hop.getUnique());
+    if (hop.getScope() == HopScope::ScaleUp) {
+      route.scaleUp = unit;
+    } else {
+      route.scaleOut = unit;
+      route.scaleOutWire = hop.getWire();
+    }
+  }
+  return route;
+}
+
+/// The hops of \p shuffle are such as programs are built of: a scale_up hop,
+/// and on several nodes a scale_out hop before (dispatch) or after it
+/// (combine).
+static LogicalResult checkHops(const Shuffle &shuffle, int64_t numNodes) {
+  ArrayAttr hops = shuffle.hops;
+  if (!hops || hops.empty())
+    return shuffle.op->emitOpError("expected the hops of fusco-plan-dedup; "
+                                   "run that pass first");
+  auto dispatch = dyn_cast<DispatchOp>(shuffle.op);
+  SmallVector<HopScope> expected{HopScope::ScaleUp};
+  if (numNodes > 1)
+    expected.insert(dispatch ? expected.begin() : expected.end(),
+                    HopScope::ScaleOut);
+  auto scopes = llvm::map_to_vector(hops.getAsRange<HopAttr>(),
+                                    [](HopAttr hop) { return hop.getScope(); });
+  if (scopes != expected)
+    return shuffle.op->emitOpError("expected ")
+           << (numNodes == 1 ? "the hop scale_up"
+               : dispatch    ? "the hops scale_out, scale_up"
+                             : "the hops scale_up, scale_out")
+           << " on " << numNodes << " nodes, got " << hops;
+  Route route = getRoute(hops);
+  if (!dispatch && numNodes > 1 && route.scaleOut != pipe::Unit::Node)
+    return shuffle.op->emitOpError("expected a combine's scale_out hop to be "
+                                   "unique per node, got ")
+           << hops;
+  if (dispatch && dispatch.getWeighted() &&
+      route.scaleUp != pipe::Unit::Assignment)
+    return shuffle.op->emitOpError(
+               "expected a weighted dispatch's scale_up hop "
+               "to be unique per assignment, since each has "
+               "its weight, got ")
+           << hops;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// What programs need
+//===----------------------------------------------------------------------===//
+
+/// What this pass can lower of \p shuffle, or a diagnostic.
+static LogicalResult checkShuffle(const Shuffle &shuffle, int64_t numNodes) {
+  if (!isa<ExpertMajorLayoutAttr>(getLayout(shuffle.expertRows)))
+    return shuffle.op->emitOpError(
+               "expected the layout expert_major, the one that is compiled, "
+               "got '")
+           << getLayout(shuffle.expertRows) << "'";
+  return shuffle.isFused ? checkHops(shuffle, numNodes) : success();
+}
+
+/// Whether \p op stands in a function of fusco-add-baseline.
+static bool isInBaseline(Operation *op) {
+  auto function = op->getParentOfType<func::FuncOp>();
+  return function && function.getSymName().ends_with(unfusedSuffix);
+}
+
+static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
+  ProgramNeeds &needs = shape.needs;
+  if (!shuffle.isFused) {
+    needs.hasUnfused = true;
+    return;
+  }
+  Route route = getRoute(shuffle.hops);
+  bool isByRank = route.scaleUp == pipe::Unit::Rank;
+  if (isa<CombineOp>(shuffle.op)) {
+    needs.combines = true;
+    needs.combinesByRank |= isByRank;
+    return;
+  }
+  needs.dispatches = true;
+  needs.dispatchesByRank |= isByRank;
+  if (!route.scaleOutWire)
+    return;
+  int64_t wireBytes = route.scaleOutWire.getIntOrFloatBitWidth() / 8;
+  shape.wireBytesPerRow = std::max(
+      shape.wireBytesPerRow, shuffle.expertRows.getDimSize(1) * wireBytes);
+  if (route.scaleOut != pipe::Unit::Node)
+    shape.unitsPerToken = shape.topk;
+}
+
+static FailureOr<GroupOp> findGroup(ModuleOp module) {
+  GroupOp group;
+  for (auto other : module.getOps<GroupOp>()) {
+    if (group) {
+      InFlightDiagnostic diagnostic =
+          other.emitOpError("expected one group in a module");
+      diagnostic.attachNote(group.getLoc()) << "the first one is here";
+      return diagnostic;
+    }
+    group = other;
+  }
+  if (!group)
+    return module.emitError("expected a module with a 'fusco.group'");
+
+  return group;
+}
+
+/// Rows of both shuffles are of one size and lie alike.
+static bool haveOneShape(RankedTensorType a, RankedTensorType b) {
+  return a.getShape() == b.getShape() && a.getEncoding() == b.getEncoding();
+}
+
+FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
+  FailureOr<GroupOp> found = findGroup(module);
+  if (failed(found))
+    return failure();
+  GroupOp group = *found;
+  ShuffleShape shape{.loc = group.getLoc()};
+  shape.nodes = group.getTopology().getNodes();
+  shape.ranksPerNode = group.getTopology().getRanksPerNode();
+  shape.experts = group.getExperts();
+  shape.topk = group.getTopk();
+  shape.maxTokens = group.getMaxTokens();
+
+  std::optional<Shuffle> first;
+  WalkResult result = module.walk([&](Operation *op) {
+    shape.needs.hasWeightGradient |= isa<WeightGradientOp>(op);
+    std::optional<Shuffle> shuffle = getShuffle(op);
+    if (!shuffle)
+      return WalkResult::advance();
+    if (failed(checkShuffle(*shuffle, shape.nodes)))
+      return WalkResult::interrupt();
+    if (first && !haveOneShape(first->expertRows, shuffle->expertRows)) {
+      InFlightDiagnostic diagnostic =
+          op->emitOpError("expected the experts' rows to have one hidden size "
+                          "and layout in the module, as in ")
+          << first->expertRows << ", got " << shuffle->expertRows;
+      diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
+      return WalkResult::interrupt();
+    }
+    // Each form reads from a plan what only the same form has put there. A
+    // baseline brings functions of its own for both directions.
+    if (first && first->isFused != shuffle->isFused && !isInBaseline(op)) {
+      InFlightDiagnostic diagnostic = op->emitOpError(
+          "expected only fused or only unfused shuffles in the module");
+      diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
+      return WalkResult::interrupt();
+    }
+    if (!first)
+      first = shuffle;
+    addNeeds(shape, *shuffle);
+    return WalkResult::advance();
+  });
+  if (result.wasInterrupted())
+    return failure();
+  if (!first)
+    return module.emitError(
+        "expected a 'fusco.dispatch', a 'fusco.combine' or their unfused forms "
+        "in the module, got none");
+
+  shape.loc = first->op->getLoc();
+  shape.hidden = first->expertRows.getDimSize(1);
+  shape.align =
+      cast<ExpertMajorLayoutAttr>(getLayout(first->expertRows)).getAlign();
+  int64_t rows = maxExpertMajorRows(shape.placement(), shape.maxTokens,
+                                    shape.topk, shape.align);
+  if (rows > std::numeric_limits<int32_t>::max())
+    return first->op->emitOpError("expected at most 2147483647 rows on a rank "
+                                  "with pads, got ")
+           << rows << "; take a smaller 'align' or 'max_tokens'";
+  return shape;
+}

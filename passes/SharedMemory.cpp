@@ -1,0 +1,241 @@
+//===- SharedMemory.cpp - Buffers and channels of programs ----------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See SharedMemory.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "passes/SharedMemory.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+//===----------------------------------------------------------------------===//
+// Slots
+//===----------------------------------------------------------------------===//
+
+SlotLayout fusco::getRowsLayout(const ShuffleShape &shape) {
+  return {shape.chunking.chunkTokens * shape.unitsPerToken, shape.topk,
+          shape.wireBytesPerRow};
+}
+
+SlotLayout fusco::getAsksLayout(const ShuffleShape &shape) {
+  return {shape.chunking.chunkTokens, shape.topk, /*bytesPerRow=*/0};
+}
+
+int64_t fusco::getSumsBytes(const ShuffleShape &shape) {
+  return alignUp(shape.chunking.chunkTokens * shape.hidden * 4,
+                 SlotLayout::alignment);
+}
+
+int64_t fusco::getCopyListWords(const ShuffleShape &shape) {
+  return 1 + 2 * shape.chunking.chunkTokens * (shape.topk - 1);
+}
+
+//===----------------------------------------------------------------------===//
+// Names
+//===----------------------------------------------------------------------===//
+
+bool fusco::isSharedName(StringRef name) {
+  using namespace shared;
+  return llvm::is_contained(
+      {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
+       dispatchHeaders, combineHeaders,  rowsOut,       rowsSent,
+       rowsForwarded,   copies,          copyLists,     asks,
+       asksSent,        asksTaken,       sums,          sumsSent,
+       sumsTaken,       requests,        requestsTaken, partials,
+       partialsTaken,   gradientRowsOut, gradients,     gradientsSent,
+       gradientsTaken,  histogram,       chunks,        nodeSlots,
+       nodeCounts,      rankSlots,       rankCounts,    summands,
+       rankSummands,    ownSum,          stats,         totals,
+       starts,          bases,           rankRows,      addresses,
+       outputAddresses, fanout,          ranks,         slots,
+       weights,         order,           unfusedRows,   unfusedOutputs,
+       unfusedCounts,   sendBases},
+      name);
+}
+
+//===----------------------------------------------------------------------===//
+// Declarations
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Declares, at one place of a module.
+class Declarer {
+public:
+  Declarer(ImplicitLocOpBuilder &builder, const ShuffleShape &shape)
+      : b(builder), shape(shape) {}
+
+  void declareMeetings();
+  void declareDispatch();
+  void declareCombine();
+  void declareTables();
+  void declarePlan();
+  void declareUnfused();
+
+private:
+  void channel(StringRef name, Phase phase, Link link, int64_t lanes,
+               int64_t depth, Freeing freedBy, StringRef answer = "",
+               int64_t chunks = 0) {
+    b.create<ChannelOp>(
+        name, phase, link, lanes, depth, freedBy,
+        answer.empty() ? FlatSymbolRefAttr()
+                       : FlatSymbolRefAttr::get(b.getContext(), answer),
+        chunks == 0 ? IntegerAttr() : b.getI64IntegerAttr(chunks),
+        IntegerAttr());
+  }
+  /// A channel whose slots carry chunks one way.
+  void stream(StringRef name, Phase phase, Link link, int64_t lanes) {
+    bool isExact = depth >= shape.maxChunks();
+    channel(name, phase, link, lanes, depth,
+            isExact ? Freeing::Start : Freeing::Credit, "",
+            isExact ? shape.maxChunks() : 0);
+  }
+  /// Two channels, of questions and of answers, a slot for each chunk.
+  void conversation(StringRef question, StringRef answer, Phase phase,
+                    Link link, int64_t lanes) {
+    channel(question, phase, link, lanes, depth, Freeing::Answer, answer);
+    channel(answer, phase, link, lanes, depth, Freeing::Question);
+  }
+  void buffer(StringRef name, ArrayRef<int64_t> dims, Type element,
+              Scope scope = Scope::Symmetric) {
+    b.create<BufferOp>(name, MemRefType::get(dims, element), scope,
+                       IntegerAttr());
+  }
+  /// A slot of \p bytes bytes for each slot of \p lanes lanes.
+  void ring(StringRef name, int64_t lanes, int64_t bytes) {
+    buffer(name, {lanes, depth, bytes}, b.getI8Type());
+  }
+  /// What is put from: one slot for each of \p lanes that are filled at a time,
+  /// since a put leaves it free.
+  void staging(StringRef name, int64_t lanes, int64_t bytes) {
+    buffer(name, {lanes, 1, bytes}, b.getI8Type());
+  }
+
+  ImplicitLocOpBuilder &b;
+  const ShuffleShape &shape;
+  const ProgramNeeds &needs = shape.needs;
+  int64_t ranks = shape.numRanks(), otherNodes = shape.nodes - 1;
+  int64_t depth = shape.chunking.ringChunks;
+  Type i32 = b.getI32Type(), i64 = b.getI64Type(), f32 = b.getF32Type();
+};
+} // namespace
+
+void Declarer::declareMeetings() {
+  constexpr int64_t twice = 2;
+  auto exchange = [&](StringRef name, Phase phase) {
+    channel(name, phase, Link::ScaleOut, ranks, twice, Freeing::Rounds);
+  };
+  auto meeting = [&](StringRef name, Phase phase) {
+    channel(name, phase, Link::ScaleUp, shape.ranksPerNode, 1, Freeing::Rounds);
+  };
+  exchange(shared::countsExchanged, Phase::Plan);
+  meeting(shared::rowsDone, Phase::Rows);
+  exchange(shared::outputsReady, Phase::Ready);
+  meeting(shared::outputsTaken, Phase::Combine);
+  buffer(shared::dispatchHeaders, {twice, ranks, headerWords + shape.experts},
+         i32);
+  buffer(shared::combineHeaders, {twice, ranks, headerWords}, i32);
+}
+
+void Declarer::declareDispatch() {
+  if (needs.dispatches && otherNodes > 0) {
+    stream(shared::rowsOut, Phase::Rows, Link::ScaleOut, otherNodes);
+    if (needs.hasWeightGradient) {
+      conversation(shared::gradientRowsOut, shared::gradients, Phase::Rows,
+                   Link::ScaleOut, otherNodes);
+      int64_t bytes = alignUp(getRowsLayout(shape).units * shape.topk * 4,
+                              SlotLayout::alignment);
+      staging(shared::gradientsSent, 1, bytes);
+      ring(shared::gradientsTaken, otherNodes, bytes);
+    }
+    int64_t bytes = getRowsLayout(shape).bytes();
+    staging(shared::rowsSent, otherNodes, bytes);
+    ring(shared::rowsForwarded, otherNodes, bytes);
+  }
+  if (needs.dispatchesByRank) {
+    stream(shared::copies, Phase::Rows, Link::ScaleUp, ranks);
+    buffer(shared::copyLists, {ranks, depth, getCopyListWords(shape)}, i32);
+  }
+}
+
+void Declarer::declareCombine() {
+  int64_t asksBytes = getAsksLayout(shape).bytes();
+  int64_t sumsBytes = getSumsBytes(shape);
+  if (needs.combines && otherNodes > 0) {
+    conversation(shared::asks, shared::sums, Phase::Combine, Link::ScaleOut,
+                 otherNodes);
+    staging(shared::asksSent, otherNodes, asksBytes);
+    ring(shared::asksTaken, otherNodes, asksBytes);
+    staging(shared::sumsSent, 1, sumsBytes);
+    ring(shared::sumsTaken, otherNodes, sumsBytes);
+    buffer(shared::ownSum, {1, 4 * shape.hidden}, b.getI8Type());
+    buffer(shared::summands, {shape.nodes}, i64);
+  }
+  if (needs.combinesByRank) {
+    conversation(shared::requests, shared::partials, Phase::Combine,
+                 Link::ScaleUp, ranks);
+    ring(shared::requestsTaken, ranks, asksBytes);
+    ring(shared::partialsTaken, ranks, sumsBytes);
+    buffer(shared::rankSummands, {shape.ranksPerNode}, i64);
+  }
+}
+
+void Declarer::declareTables() {
+  // One entry more: what is not an expert. Not in the plan, which a refused
+  // rank must not touch.
+  buffer(shared::histogram, {shape.experts + 1}, i32);
+  buffer(shared::chunks, {ranks}, i32);
+  if (otherNodes > 0) {
+    buffer(shared::nodeSlots, {otherNodes}, i32);
+    buffer(shared::nodeCounts, {otherNodes}, i32);
+  }
+  if (needs.dispatchesByRank || needs.combinesByRank) {
+    buffer(shared::rankSlots, {shape.ranksPerNode}, i32);
+    buffer(shared::rankCounts, {shape.ranksPerNode}, i32);
+  }
+}
+
+void Declarer::declarePlan() {
+  // fusco_plan_stats
+  buffer(shared::stats, {8}, i64, Scope::Plan);
+  for (StringRef table : {shared::totals, shared::starts, shared::bases})
+    buffer(table, {shape.experts}, i32, Scope::Plan);
+  buffer(shared::rankRows, {ranks}, i32, Scope::Plan);
+  buffer(shared::addresses, {ranks}, i64, Scope::Plan);
+  buffer(shared::fanout, {shape.maxTokens}, i32, Scope::Plan);
+  for (StringRef table : {shared::ranks, shared::slots})
+    buffer(table, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
+  buffer(shared::weights, {shape.maxTokens, shape.topk}, f32, Scope::Plan);
+  if (needs.hasWeightGradient) {
+    buffer(shared::order, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
+    buffer(shared::outputAddresses, {ranks}, i64, Scope::Plan);
+  }
+}
+
+void Declarer::declareUnfused() {
+  auto exchange = [&](StringRef name, Phase phase) {
+    channel(name, phase, Link::ScaleOut, ranks, 1, Freeing::Rounds);
+  };
+  exchange(shared::unfusedRows, Phase::Rows);
+  exchange(shared::unfusedOutputs, Phase::Combine);
+  buffer(shared::unfusedCounts, {ranks, shape.experts}, i32, Scope::Plan);
+  buffer(shared::sendBases, {shape.experts}, i32, Scope::Plan);
+}
+
+void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
+                                const ShuffleShape &shape) {
+  Declarer declarer(builder, shape);
+  declarer.declareMeetings();
+  declarer.declareDispatch();
+  declarer.declareCombine();
+  declarer.declareTables();
+  declarer.declarePlan();
+  if (shape.needs.hasUnfused)
+    declarer.declareUnfused();
+}

@@ -1,0 +1,151 @@
+//===- SharedMemory.h - Buffers and channels of programs --------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The shape that programs are built for, the memory that they share, and how a
+/// slot of a ring is laid out.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_PASSES_SHAREDMEMORY_H
+#define FUSCO_PASSES_SHAREDMEMORY_H
+
+#include "dialect/Layout.h"
+#include "dialect/PipeDialect.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace fusco {
+
+/// How the rows of a shuffle travel: the hops of its operation.
+struct Route {
+  pipe::Unit scaleOut = pipe::Unit::Node, scaleUp = pipe::Unit::Assignment;
+  mlir::Type scaleOutWire; ///< element of rows between nodes; null on one node
+
+  bool operator==(const Route &other) const {
+    return scaleOut == other.scaleOut && scaleUp == other.scaleUp &&
+           scaleOutWire == other.scaleOutWire;
+  }
+};
+
+/// What a module's programs do together: which memory there must be.
+struct ProgramNeeds {
+  bool hasUnfused = false;
+  bool dispatchesByRank = false; ///< some dispatch writes once per rank
+  bool dispatches = false, combines = false;
+  bool combinesByRank = false; ///< some combine sums at the ranks
+  bool hasWeightGradient = false;
+};
+
+/// How tokens are cut for a pipeline, and how far it runs ahead.
+struct Chunking {
+  int64_t chunkTokens = 1; ///< tokens of a chunk
+  int64_t ringChunks = 1;  ///< slots of a lane
+  int64_t stageLag = 1;    ///< chunks that a stage is behind the one before it
+};
+
+/// Everything that programs are specialised for.
+struct ShuffleShape {
+  int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
+  int64_t hidden = 0, align = 0;
+  int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
+  int64_t unitsPerToken = 1; ///< rows of a token that travel to a node at most
+  Chunking chunking;
+  ProgramNeeds needs;
+  mlir::Location loc; ///< of the first shuffle: where it was learnt
+
+  int64_t numRanks() const { return nodes * ranksPerNode; }
+  int64_t maxChunks() const {
+    return std::max<int64_t>(1, alignUp(maxTokens, chunking.chunkTokens) /
+                                    chunking.chunkTokens);
+  }
+  BlockPlacement placement() const { return {experts, numRanks()}; }
+};
+
+/// How a slot of a ring is laid out: a count, descriptors of that many units,
+/// then their rows, so that what is used is one contiguous piece. A unit is
+/// what a row stands for.
+struct SlotLayout {
+  int64_t units, topk;
+  int64_t bytesPerRow; ///< 0: descriptors only
+
+  static constexpr int64_t alignment = 64; // bytes: a cache line
+  int64_t fanoutOffset() const { return alignment; }
+  int64_t ranksOffset() const {
+    return fanoutOffset() + alignUp(4 * units, alignment);
+  }
+  int64_t slotsOffset() const { return ranksOffset() + bytesOfTable(); }
+  int64_t weightsOffset() const { return slotsOffset() + bytesOfTable(); }
+  int64_t rowsOffset() const { return weightsOffset() + bytesOfTable(); }
+  int64_t bytes() const {
+    return rowsOffset() + alignUp(units * bytesPerRow, alignment);
+  }
+
+private:
+  int64_t bytesOfTable() const { return alignUp(4 * units * topk, alignment); }
+};
+
+/// The slots of the rings.
+SlotLayout getRowsLayout(const ShuffleShape &shape);
+SlotLayout getAsksLayout(const ShuffleShape &shape);
+/// Bytes of the float32 sums of a chunk.
+int64_t getSumsBytes(const ShuffleShape &shape);
+
+/// Words (i32) of a header in an exchange, of a list of copies.
+constexpr int64_t headerWords = 16;
+int64_t getCopyListWords(const ShuffleShape &shape);
+
+/// Names of the buffers and channels of a module.
+namespace shared {
+// What all ranks tell each other at the start of a program, and their meeting
+// at its end. What is exchanged stands twice, since a peer may be a round
+// ahead.
+constexpr llvm::StringLiteral countsExchanged{"counts_exchanged"},
+    outputsReady{"outputs_ready"}, rowsDone{"rows_done"},
+    outputsTaken{"outputs_taken"};
+constexpr llvm::StringLiteral dispatchHeaders{"dispatch_headers"},
+    combineHeaders{"combine_headers"};
+// Rows to forwarders, and the copies that a rank is to make itself.
+constexpr llvm::StringLiteral rowsOut{"rows_out"}, rowsSent{"rows_sent"},
+    rowsForwarded{"rows_forwarded"};
+constexpr llvm::StringLiteral copies{"copies"}, copyLists{"copy_lists"};
+// Combine: asking forwarders for sums, and ranks for partial sums.
+constexpr llvm::StringLiteral asks{"asks"}, asksSent{"asks_sent"},
+    asksTaken{"asks_taken"}, sums{"sums"}, sumsSent{"sums_sent"},
+    sumsTaken{"sums_taken"};
+constexpr llvm::StringLiteral requests{"requests"},
+    requestsTaken{"requests_taken"}, partials{"partials"},
+    partialsTaken{"partials_taken"};
+// Gradients of weights: rows to forwarders again, answered by dot products.
+constexpr llvm::StringLiteral gradientRowsOut{"gradient_rows_out"},
+    gradients{"gradients"}, gradientsSent{"gradients_sent"},
+    gradientsTaken{"gradients_taken"};
+// Tables of a rank while a program runs.
+constexpr llvm::StringLiteral histogram{"histogram"}, chunks{"chunks"},
+    nodeSlots{"node_slots"}, nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
+    rankCounts{"rank_counts"}, summands{"summands"},
+    rankSummands{"rank_summands"}, ownSum{"own_sum"};
+// The plan.
+constexpr llvm::StringLiteral stats{"stats"}, totals{"totals"},
+    starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
+    addresses{"addresses"}, outputAddresses{"output_addresses"},
+    fanout{"fanout"}, ranks{"ranks"}, slots{"slots"}, weights{"weights"},
+    order{"order"};
+// The unfused form.
+constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
+    unfusedOutputs{"unfused_outputs"}, unfusedCounts{"unfused_counts"},
+    sendBases{"send_bases"};
+} // namespace shared
+
+/// Whether \p name is one of them.
+bool isSharedName(llvm::StringRef name);
+
+/// Declares at the builder's place what the programs of \p shape need.
+void declareSharedMemory(mlir::ImplicitLocOpBuilder &builder,
+                         const ShuffleShape &shape);
+
+} // namespace fusco
+
+#endif // FUSCO_PASSES_SHAREDMEMORY_H
