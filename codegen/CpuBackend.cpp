@@ -19,6 +19,8 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/Transforms/Instrumentation/ThreadSanitizer.h"
+#include "llvm/Transforms/Scalar/Scalarizer.h"
 
 #include "fusco/library.h"
 
@@ -71,9 +73,37 @@ llvm::Expected<CpuTarget> fusco::createCpuTarget(llvm::StringRef name) {
   return result;
 }
 
+/// Adds the passes that instrument for ThreadSanitizer. It skips accesses of
+/// more than 16 bytes, so vectors are cut into pieces of that size first.
+static void addThreadSanitizer(llvm::ModulePassManager &passes) {
+  llvm::ScalarizerPassOptions pieces;
+  pieces.ScalarizeLoadStore = true;
+  pieces.ScalarizeMinBits = 128;
+  llvm::FunctionPassManager functions;
+  functions.addPass(llvm::ScalarizerPass(pieces));
+  functions.addPass(llvm::ThreadSanitizerPass());
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(functions)));
+  passes.addPass(llvm::ModuleThreadSanitizerPass());
+}
+
+/// Has libc's functions called, which every runtime of ThreadSanitizer
+/// intercepts; GCC 12's lacks those that LLVM calls in their place.
+static void callInterceptedFunctions(llvm::Module &module) {
+  for (llvm::StringRef name : {"memcpy", "memmove", "memset"}) {
+    llvm::Function *callee = module.getFunction(("__tsan_" + name).str());
+    if (!callee)
+      continue;
+    callee->replaceAllUsesWith(
+        module.getOrInsertFunction(name, callee->getFunctionType())
+            .getCallee());
+    callee->eraseFromParent();
+  }
+}
+
 std::unique_ptr<llvm::Module> fusco::translateToLlvm(mlir::ModuleOp module,
                                                      llvm::LLVMContext &context,
-                                                     const CpuTarget &target) {
+                                                     const CpuTarget &target,
+                                                     bool sanitizeThread) {
   mlir::DialectRegistry registry;
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
@@ -90,20 +120,30 @@ std::unique_ptr<llvm::Module> fusco::translateToLlvm(mlir::ModuleOp module,
     // Tables of a few rows are often shorter than a 512-bit vector, but rows of
     // tokens are not.
     function.addFnAttr("prefer-vector-width", "512");
+    if (sanitizeThread)
+      function.addFnAttr(llvm::Attribute::SanitizeThread);
   }
 
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
+  llvm::PipelineTuningOptions tuning;
+  // ThreadSanitizer skips masked and gathered accesses, too.
+  tuning.LoopVectorization = tuning.SLPVectorization = !sanitizeThread;
+  llvm::PassBuilder builder(&machine, tuning);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
-      .run(*result, modules);
+  llvm::ModulePassManager passes =
+      builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2);
+  if (sanitizeThread)
+    addThreadSanitizer(passes);
+  passes.run(*result, modules);
+  if (sanitizeThread)
+    callInterceptedFunctions(*result);
   return result;
 }
 

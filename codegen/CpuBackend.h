@@ -33,11 +33,13 @@ struct CpuTarget {
 /// without AVX2, FMA and F16C, which the generated code needs.
 llvm::Expected<CpuTarget> createCpuTarget(llvm::StringRef name);
 
-/// Translates \p module, all LLVM dialect, and optimises it for \p target.
-/// Null after a diagnostic.
+/// Translates \p module, all LLVM dialect, and optimises it for \p target. With
+/// \p sanitizeThread, every access to memory is reported to ThreadSanitizer's
+/// runtime, which the process must bring. Null after a diagnostic.
 std::unique_ptr<llvm::Module> translateToLlvm(mlir::ModuleOp module,
                                               llvm::LLVMContext &context,
-                                              const CpuTarget &target);
+                                              const CpuTarget &target,
+                                              bool sanitizeThread);
 
 /// Writes \p module as position-independent object code to \p out.
 llvm::Error emitObject(llvm::Module &module, const CpuTarget &target,

@@ -20,8 +20,14 @@ namespace fusco {
 /// PlanTablesToCpu.cpp: pipe.histogram, pipe.place, pipe.assign.
 void populatePlanTablesToCpuPatterns(mlir::RewritePatternSet &patterns);
 
-/// RowsToCpu.cpp: pipe.copy_row, pipe.reduce_row, pipe.zero_rows.
+/// PipelinesToCpu.cpp: pipe.pipeline.
+void populatePipelinesToCpuPatterns(mlir::RewritePatternSet &patterns);
+
+/// RowsToCpu.cpp: what copies rows, and pipe.row_address.
 void populateRowsToCpuPatterns(mlir::RewritePatternSet &patterns);
+
+/// RowSumsToCpu.cpp: pipe.reduce_row, pipe.merge_row, pipe.dot_row.
+void populateRowSumsToCpuPatterns(mlir::RewritePatternSet &patterns);
 
 } // namespace fusco
 

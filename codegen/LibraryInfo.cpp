@@ -74,8 +74,11 @@ static void describeRows(fusco_library_info &info,
   StringRef name = spec.name;
   if (spec.rowsKind == FUSCO_ROWS_EXPERT) {
     info.hidden = spec.shape[1];
-    info.dtypeCode = spec.dtypeCode;
-    info.dtypeBits = spec.dtypeBits;
+    // Experts' outputs may be of another type than what they are sent.
+    if (name == "rows" || info.dtypeBits == 0) {
+      info.dtypeCode = spec.dtypeCode;
+      info.dtypeBits = spec.dtypeBits;
+    }
   } else if (name == "ids") {
     info.idBits = spec.dtypeBits;
   }
@@ -107,6 +110,8 @@ FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
   info.numExperts = group.getExperts();
   info.maxTokens = group.getMaxTokens();
   info.alignRows = memory(alignRowsAttrName).getInt();
+  if (IntegerAttr bytes = memory(scaleOutBytesAttrName))
+    info.scaleOutBytesPerRow = bytes.getInt();
   info.symmetricBytes = memory(symmetricBytesAttrName).getInt();
   info.planBytes = memory(planBytesAttrName).getInt();
   if (auto stats = module.lookupSymbol<BufferOp>(shared::stats))

@@ -12,11 +12,11 @@ include "mlir/Pass/PassBase.td"
 def PipeOpsToCpuPass : Pass<"pipe-ops-to-cpu", "::mlir::ModuleOp"> {
   let summary = "planning and row operations to loops of a CPU";
   let description = [{
-    A worker is a thread. pipe.histogram, place and assign become scalar loops;
-    pipe.copy_row, reduce_row and zero_rows vector loops over the bytes or
-    columns of a row, whose size is known. A row's loads and stores have the
-    alignment that its size leaves; `streaming` stores are non-temporal where
-    that is 64 bytes.
+    A worker is a thread, and takes all stages of a pipeline in turn.
+    pipe.histogram, place and assign become scalar loops; the operations of rows
+    vector loops over the bytes or columns of a row, whose size is known. A row's
+    loads and stores have the alignment that its size leaves; `streaming` stores
+    are non-temporal where that is 64 bytes.
 
     Example: test/codegen/cpu-ops.mlir.
   }];
@@ -31,9 +31,10 @@ def PipeProgramsToCpuPass : Pass<"pipe-programs-to-cpu", "::mlir::ModuleOp"> {
   let description = [{
     Each pipe.program becomes a function that takes a pointer to
     fusco_program_args (runtime/include/fusco/library.h) and returns a
-    fusco_status. Tensors, buffers, peers and counters become addresses, signals
-    atomic additions. A pipe.wait looks at the counter and calls
-    fusco_program_wait where that does not suffice; a pipe.fail_if calls
+    fusco_status. Tensors, buffers, peers and channels become addresses, signals
+    within a node atomic additions, and what goes further calls of
+    fusco_program_put. A wait looks at the counter and calls fusco_program_wait
+    where that does not suffice; a pipe.fail_if calls
     fusco_program_fail; where either has a status to report, the function returns
     it.
 

@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// pipe-ops-to-cpu: the patterns are in PlanTablesToCpu.cpp and RowsToCpu.cpp.
+/// pipe-ops-to-cpu: the patterns are in PipelinesToCpu.cpp,
+/// PlanTablesToCpu.cpp, RowsToCpu.cpp and RowSumsToCpu.cpp.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -33,13 +34,17 @@ namespace {
 struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    populatePipelinesToCpuPatterns(patterns);
     populatePlanTablesToCpuPatterns(patterns);
     populateRowsToCpuPatterns(patterns);
+    populateRowSumsToCpuPatterns(patterns);
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    target.addIllegalOp<pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
-                        pipe::CopyRowOp, pipe::CopyRowsOp, pipe::ReduceRowOp,
-                        pipe::ZeroRowsOp>();
+    target.addIllegalOp<pipe::PipelineOp, pipe::StageOp, pipe::HistogramOp,
+                        pipe::PlaceOp, pipe::AssignOp, pipe::CopyRowOp,
+                        pipe::StoreRowOp, pipe::CopyRowsOp, pipe::ZeroRowsOp,
+                        pipe::RowAddressOp, pipe::ReduceRowOp, pipe::MergeRowOp,
+                        pipe::DotRowOp>();
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -67,12 +67,42 @@ private:
   Value peerBase(Value rank);
   /// A memref of \p type at \p data; \p rows (i64) for a dynamic first extent.
   Value buildMemRef(MemRefType type, Value data, Value rows);
-  /// The counter that \p heap's rank keeps of rank \p of (index).
-  Value counterAddress(Value heap, FlatSymbolRefAttr counter, Value of);
+  /// The lane \p lane (index) of \p channel in the heap at \p base.
+  Value laneAddress(Value base, ChannelOp channel, Value lane);
+  /// A number of slots (i64) that this rank keeps of one of its lanes.
+  Value loadCount(ChannelOp channel, Value lane, int64_t offset);
+  void storeCount(Value count, ChannelOp channel, Value lane, int64_t offset);
+  /// The number of the slot, after \p count (i64) others, as index.
+  Value slotAfter(ChannelOp channel, Value count);
+  /// The bytes from a heap's base to the row of \p buffer at \p indices.
+  Value rowOffset(BufferOp buffer, ValueRange indices);
   /// The value that replaces \p op; null for an operation without results.
   Value lower(Operation *op);
-  void lowerWait(WaitOp op);
+  Value lowerClaim(ClaimOp op);
+  Value lowerReceive(ReceiveOp op);
+  void lowerSignal(SignalOp op);
+  void lowerRelease(ReleaseOp op);
+  void lowerPut(PutOp op);
+  void lowerPutRows(PutRowsOp op);
   void lowerFailIf(FailIfOp op);
+  /// Waits until the counter at \p counter is at least \p expected (i64), which
+  /// rank \p peer makes it.
+  void buildWait(Operation *op, ChannelOp channel, Value counter,
+                 Value expected, Value peer);
+  /// Adds one to the counter \p offset bytes into lane \p lane of rank \p peer,
+  /// after what was written before.
+  void buildCount(Operation *op, ChannelOp channel, Value peer, Value lane,
+                  Value offset);
+  /// Writes \p bytes (i64) at \p from to \p to in the heap of \p peer, then
+  /// counts the claimed slot there.
+  void buildPut(Operation *op, ChannelOp channel, Value lane, Value peer,
+                Value theirLane, Value to, Value from, Value bytes);
+  /// Likewise, with the counter \p offset bytes into the peer's lane.
+  void buildTransfer(Operation *op, ChannelOp channel, Value peer, Value lane,
+                     Value offset, Value to, Value from, Value bytes);
+  ChannelOp lookupChannel(FlatSymbolRefAttr symbol) {
+    return symbols.lookup<ChannelOp>(symbol.getValue());
+  }
   /// Ends the block before \p op: if \p isBad, `buildStatus` runs and the
   /// function returns its value (i32) unless that is FUSCO_OK.
   void leaveIf(Operation *op, Value isBad, function_ref<Value()> buildStatus);
@@ -126,12 +156,46 @@ Value ProgramLowering::buildMemRef(MemRefType type, Value data, Value rows) {
       .getResult(0);
 }
 
-Value ProgramLowering::counterAddress(Value base, FlatSymbolRefAttr counter,
-                                      Value of) {
-  auto declared = symbols.lookup<CounterOp>(counter.getValue());
+Value ProgramLowering::laneAddress(Value base, ChannelOp channel, Value lane) {
   Value offset =
-      b.create<arith::MulIOp>(toI64(of), constant(CounterOp::bytesPerPeer));
-  return advance(advance(base, *declared.getAt()), offset);
+      b.create<arith::MulIOp>(toI64(lane), constant(channel.getBytesPerLane()));
+  return advance(advance(base, *channel.getAt()), offset);
+}
+
+Value ProgramLowering::loadCount(ChannelOp channel, Value lane,
+                                 int64_t offset) {
+  return loadField(laneAddress(heap, channel, lane), offset, b.getI64Type());
+}
+
+void ProgramLowering::storeCount(Value count, ChannelOp channel, Value lane,
+                                 int64_t offset) {
+  b.create<LLVM::StoreOp>(count,
+                          advance(laneAddress(heap, channel, lane), offset));
+}
+
+Value ProgramLowering::slotAfter(ChannelOp channel, Value count) {
+  return toIndex(b.create<arith::RemUIOp>(count, constant(channel.getDepth())));
+}
+
+/// The flat index of \p indices in the leading dimensions of \p shape, all but
+/// the last.
+static Value linearize(ImplicitLocOpBuilder &b, ArrayRef<int64_t> shape,
+                       ValueRange indices) {
+  Value flat = b.create<arith::ConstantIndexOp>(0);
+  for (auto [extent, index] : llvm::zip(shape, indices)) {
+    flat =
+        b.create<arith::MulIOp>(flat, b.create<arith::ConstantIndexOp>(extent));
+    flat = b.create<arith::AddIOp>(flat, index);
+  }
+  return flat;
+}
+
+Value ProgramLowering::rowOffset(BufferOp buffer, ValueRange indices) {
+  MemRefType type = buffer.getMemRefType();
+  int64_t bytes = type.getShape().back() * type.getElementTypeBitWidth() / 8;
+  Value row = toI64(linearize(b, type.getShape(), indices));
+  return b.create<arith::AddIOp>(b.create<arith::MulIOp>(row, constant(bytes)),
+                                 constant(*buffer.getAt()));
 }
 
 /// 2.
@@ -174,11 +238,18 @@ Value ProgramLowering::lower(Operation *op) {
             b.create<LLVM::PtrToIntOp>(b.getI64Type(), peerBase(o.getRank()));
         return b.create<arith::AddIOp>(base, o.getWindow());
       })
-      .Case([&](TurnOp o) {
-        Value own = counterAddress(heap, o.getCounterAttr(), rank);
-        Value taken = b.create<LLVM::LoadOp>(
-            b.getI64Type(), advance(own, CounterOp::takenOffset));
-        return toIndex(b.create<arith::AndIOp>(taken, constant(1)));
+      .Case([&](pipe::ViewOp o) {
+        MemRefType buffer = o.getBuffer().getType();
+        Value row = linearize(b, buffer.getShape(), o.getIndices());
+        Value offset = b.create<arith::MulIOp>(
+            row, b.create<arith::ConstantIndexOp>(buffer.getShape().back()));
+        Value base =
+            b.create<memref::ExtractAlignedPointerAsIndexOp>(o.getBuffer());
+        Value address = toI64(b.create<arith::AddIOp>(base, offset));
+        Value pointer =
+            b.create<LLVM::IntToPtrOp>(arguments.getType(), address);
+        return buildMemRef(cast<MemRefType>(o.getView().getType()),
+                           advance(pointer, o.getOffset()), Value());
       })
       .Case([&](FenceOp) {
         // Streaming stores are not ordered by anything weaker.
@@ -186,15 +257,27 @@ Value ProgramLowering::lower(Operation *op) {
             TypeRange(), b.getStringAttr("llvm.x86.sse.sfence"), ValueRange());
         return Value();
       })
+      .Case([&](ClaimOp o) { return lowerClaim(o); })
+      .Case([&](ReceiveOp o) { return lowerReceive(o); })
+      .Case([&](HeldOp o) {
+        ChannelOp channel = lookupChannel(o.getChannelAttr());
+        return slotAfter(channel, loadCount(channel, o.getLane(),
+                                            channel.getReleasedOffset()));
+      })
       .Case([&](SignalOp o) {
-        Value counter =
-            counterAddress(peerBase(o.getRank()), o.getCounterAttr(), rank);
-        b.create<LLVM::AtomicRMWOp>(LLVM::AtomicBinOp::add, counter,
-                                    constant(1), LLVM::AtomicOrdering::release);
+        lowerSignal(o);
         return Value();
       })
-      .Case([&](WaitOp o) {
-        lowerWait(o);
+      .Case([&](ReleaseOp o) {
+        lowerRelease(o);
+        return Value();
+      })
+      .Case([&](PutOp o) {
+        lowerPut(o);
+        return Value();
+      })
+      .Case([&](PutRowsOp o) {
+        lowerPutRows(o);
         return Value();
       })
       .Case([&](FailIfOp o) {
@@ -225,25 +308,141 @@ void ProgramLowering::leaveIf(Operation *op, Value isBad,
   b.setInsertionPoint(op);
 }
 
-void ProgramLowering::lowerWait(WaitOp op) {
-  auto declared = symbols.lookup<CounterOp>(op.getCounter());
-  Type i64 = b.getI64Type();
-  Value counter = counterAddress(heap, op.getCounterAttr(), op.getRank());
-  Value taken = advance(counter, CounterOp::takenOffset);
-  Value expected =
-      b.create<arith::AddIOp>(b.create<LLVM::LoadOp>(i64, taken), constant(1));
-  auto actual = b.create<LLVM::LoadOp>(i64, counter, /*alignment=*/8);
+void ProgramLowering::buildWait(Operation *op, ChannelOp channel, Value counter,
+                                Value expected, Value peer) {
+  auto actual =
+      b.create<LLVM::LoadOp>(b.getI64Type(), counter, /*alignment=*/8);
   actual.setOrdering(LLVM::AtomicOrdering::acquire);
+  // Signed: a slot that was never sent is expected before any credit.
   Value isEarly =
-      b.create<arith::CmpIOp>(arith::CmpIPredicate::ult, actual, expected);
+      b.create<arith::CmpIOp>(arith::CmpIPredicate::slt, actual, expected);
   leaveIf(op, isEarly, [&] {
-    Value peer = b.create<arith::IndexCastOp>(b.getI32Type(), op.getRank());
+    Value rank = b.create<arith::IndexCastOp>(b.getI32Type(), peer);
     Value phase = b.create<arith::ConstantIntOp>(
-        static_cast<int64_t>(declared.getPhase()), 32);
+        static_cast<int64_t>(channel.getPhase()), 32);
     return callRuntime(b, RuntimeCall::ProgramWait,
-                       {arguments, counter, expected, peer, phase});
+                       {arguments, counter, expected, rank, phase});
   });
-  b.create<LLVM::StoreOp>(expected, taken);
+}
+
+Value ProgramLowering::lowerClaim(ClaimOp op) {
+  ChannelOp channel = lookupChannel(op.getChannelAttr());
+  Value sent = loadCount(channel, op.getLane(), channel.getSentOffset());
+  if (channel.getFreedBy() == Freeing::Credit) {
+    Value credits = advance(laneAddress(heap, channel, op.getLane()),
+                            channel.getCreditOffset());
+    Value expected = b.create<arith::SubIOp>(
+        sent, constant(static_cast<int64_t>(channel.getDepth()) - 1));
+    buildWait(op, channel, credits, expected, op.getPeer());
+  }
+  return slotAfter(channel, sent);
+}
+
+Value ProgramLowering::lowerReceive(ReceiveOp op) {
+  ChannelOp channel = lookupChannel(op.getChannelAttr());
+  Value received =
+      loadCount(channel, op.getLane(), channel.getReceivedOffset());
+  Value slot = slotAfter(channel, received);
+  Value offset =
+      b.create<arith::MulIOp>(toI64(slot), constant(ChannelOp::bytesPerLine));
+  Value arrivals = advance(laneAddress(heap, channel, op.getLane()), offset);
+  Value expected = b.create<arith::AddIOp>(
+      b.create<arith::DivUIOp>(received, constant(channel.getDepth())),
+      constant(1));
+  buildWait(op, channel, arrivals, expected, op.getPeer());
+  storeCount(b.create<arith::AddIOp>(received, constant(1)), channel,
+             op.getLane(), channel.getReceivedOffset());
+  return slot;
+}
+
+void ProgramLowering::buildPut(Operation *op, ChannelOp channel, Value lane,
+                               Value peer, Value theirLane, Value to,
+                               Value from, Value bytes) {
+  Value sent = loadCount(channel, lane, channel.getSentOffset());
+  Value offset = b.create<arith::MulIOp>(toI64(slotAfter(channel, sent)),
+                                         constant(ChannelOp::bytesPerLine));
+  storeCount(b.create<arith::AddIOp>(sent, constant(1)), channel, lane,
+             channel.getSentOffset());
+  buildTransfer(op, channel, peer, theirLane, offset, to, from, bytes);
+}
+
+void ProgramLowering::buildTransfer(Operation *op, ChannelOp channel,
+                                    Value peer, Value lane, Value offset,
+                                    Value to, Value from, Value bytes) {
+  Value laneOffset =
+      b.create<arith::MulIOp>(toI64(lane), constant(channel.getBytesPerLane()));
+  Value counter = b.create<arith::AddIOp>(
+      b.create<arith::AddIOp>(laneOffset, constant(*channel.getAt())), offset);
+  Value rank = b.create<arith::IndexCastOp>(b.getI32Type(), peer);
+  Value result = callRuntime(b, RuntimeCall::ProgramPut,
+                             {arguments, rank, to, from, bytes, counter});
+  Value isBad =
+      b.create<arith::CmpIOp>(arith::CmpIPredicate::ne, result,
+                              b.create<arith::ConstantIntOp>(FUSCO_OK, 32));
+  leaveIf(op, isBad, [&] { return result; });
+}
+
+void ProgramLowering::buildCount(Operation *op, ChannelOp channel, Value peer,
+                                 Value lane, Value offset) {
+  if (channel.getLink() == Link::ScaleUp) {
+    Value counter = advance(laneAddress(peerBase(peer), channel, lane), offset);
+    b.create<LLVM::AtomicRMWOp>(LLVM::AtomicBinOp::add, counter, constant(1),
+                                LLVM::AtomicOrdering::release);
+    return;
+  }
+  // A put of nothing: what was written before it went to this node only.
+  buildTransfer(op, channel, peer, lane, offset, constant(0),
+                b.create<LLVM::ZeroOp>(arguments.getType()), constant(0));
+}
+
+void ProgramLowering::lowerSignal(SignalOp op) {
+  ChannelOp channel = lookupChannel(op.getChannelAttr());
+  Value sent = loadCount(channel, op.getLane(), channel.getSentOffset());
+  Value offset = b.create<arith::MulIOp>(toI64(slotAfter(channel, sent)),
+                                         constant(ChannelOp::bytesPerLine));
+  storeCount(b.create<arith::AddIOp>(sent, constant(1)), channel, op.getLane(),
+             channel.getSentOffset());
+  buildCount(op, channel, op.getPeer(), op.getTheirLane(), offset);
+}
+
+void ProgramLowering::lowerRelease(ReleaseOp op) {
+  ChannelOp channel = lookupChannel(op.getChannelAttr());
+  Value released =
+      loadCount(channel, op.getLane(), channel.getReleasedOffset());
+  storeCount(b.create<arith::AddIOp>(released, constant(1)), channel,
+             op.getLane(), channel.getReleasedOffset());
+  if (channel.getFreedBy() == Freeing::Credit)
+    buildCount(op, channel, op.getPeer(), op.getTheirLane(),
+               constant(channel.getCreditOffset()));
+}
+
+void ProgramLowering::lowerPut(PutOp op) {
+  auto source = symbols.lookup<BufferOp>(op.getSource());
+  auto destination = symbols.lookup<BufferOp>(op.getDestination());
+  Value bytes = b.create<arith::AddIOp>(
+      b.create<arith::MulIOp>(toI64(op.getCount()),
+                              constant(op.getBytesPerUnit())),
+      constant(op.getHeadBytes()));
+  buildPut(op, lookupChannel(op.getChannelAttr()), op.getLane(), op.getPeer(),
+           op.getTheirLane(),
+           rowOffset(destination, op.getDestinationIndices()),
+           advance(heap, rowOffset(source, op.getSourceIndices())), bytes);
+}
+
+void ProgramLowering::lowerPutRows(PutRowsOp op) {
+  MemRefType type = op.getSource().getType();
+  Value bytesPerRow =
+      constant(type.getDimSize(1) * type.getElementTypeBitWidth() / 8);
+  auto bytesOf = [&](Value rows) -> Value {
+    return b.create<arith::MulIOp>(toI64(rows), bytesPerRow);
+  };
+  Value base = b.create<LLVM::IntToPtrOp>(
+      arguments.getType(),
+      toI64(b.create<memref::ExtractAlignedPointerAsIndexOp>(op.getSource())));
+  buildPut(op, lookupChannel(op.getChannelAttr()), op.getLane(), op.getPeer(),
+           op.getTheirLane(),
+           b.create<arith::AddIOp>(op.getWindow(), bytesOf(op.getTo())),
+           advance(base, bytesOf(op.getFrom())), bytesOf(op.getCount()));
 }
 
 void ProgramLowering::lowerFailIf(FailIfOp op) {
@@ -315,8 +514,8 @@ struct PipeProgramsToCpuPass
       std::optional<uint64_t> at;
       if (auto buffer = dyn_cast<BufferOp>(op))
         at = buffer.getAt();
-      else if (auto counter = dyn_cast<CounterOp>(op))
-        at = counter.getAt();
+      else if (auto channel = dyn_cast<ChannelOp>(op))
+        at = channel.getAt();
       else
         continue;
       if (!at) {

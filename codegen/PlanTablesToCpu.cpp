@@ -160,8 +160,13 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
 
   /// Puts a descriptor into the first n of token t's, behind those of the same
   /// and of lower ranks: insertion sort, since topk is small.
-  static void insert(ScalarBuilder &b, AssignOp op, Value t, Value n,
+  static void insert(ScalarBuilder &b, AssignOp op, Value t, Value k, Value n,
                      Value rank, Value slot, Value weight) {
+    SmallVector<std::pair<Value, Value>> entries{{op.getRanks(), rank},
+                                                 {op.getSlots(), slot},
+                                                 {op.getWeights(), weight}};
+    if (op.getOrder())
+      entries.push_back({op.getOrder(), b.toI32(k)});
     Value one = b.index(1), zero = b.index(0);
     auto place = b.create<scf::WhileOp>(
         TypeRange(b.getIndexType()), ValueRange(n),
@@ -174,14 +179,13 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
         },
         [&](OpBuilder &, Location, ValueRange at) {
           Value before = b.sub(at[0], one);
-          for (Value table : {op.getRanks(), op.getSlots(), op.getWeights()})
+          for (auto [table, value] : entries)
             b.store(b.load(table, {t, before}), table, {t, at[0]});
           b.create<scf::YieldOp>(before);
         });
     Value at = place.getResult(0);
-    b.store(rank, op.getRanks(), {t, at});
-    b.store(slot, op.getSlots(), {t, at});
-    b.store(weight, op.getWeights(), {t, at});
+    for (auto [table, value] : entries)
+      b.store(value, table, {t, at});
   }
 
   LogicalResult matchAndRewrite(AssignOp op,
@@ -205,11 +209,10 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
                 [&](OpBuilder &, Location) {
                   Value slot = b.load(op.getBases(), {id});
                   b.store(b.add(slot, b.i32(1)), op.getBases(), {id});
-                  Value weight =
-                      op.getRouterWeights()
-                          ? b.load(op.getRouterWeights(), {t, k})
-                          : b.create<arith::ConstantOp>(b.getF32FloatAttr(1));
-                  insert(b, op, t, n[0],
+                  Value weight = op.getRouterWeights()
+                                     ? b.load(op.getRouterWeights(), {t, k})
+                                     : b.f32(1);
+                  insert(b, op, t, k, n[0],
                          b.toI32(rankOfExpert(b, placement, id)), slot, weight);
                   b.create<scf::YieldOp>(b.add(n[0], b.index(1)));
                 },
@@ -222,6 +225,7 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
 
     // rowsUniqueRank, rowsUniqueNode, rowsScaleUp, rowsScaleOut: descriptors
     // are sorted by rank, so that a new rank or node is a change.
+    Value always = b.create<arith::ConstantIntOp>(1, 1);
     auto countToken = [&](Value t, Value n,
                           ValueRange sums) -> SmallVector<Value> {
       SmallVector<Value> carried(sums);
@@ -233,12 +237,20 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
             Value isNewRank = b.compare(Cmp::ne, rank, c[4]);
             Value isNewNode = b.compare(Cmp::ne, node, c[5]);
             Value isFar = b.compare(Cmp::ne, node, ownNode);
-            Value isOwnNode = b.compare(Cmp::eq, node, ownNode);
-            Value isOther = b.compare(Cmp::ne, rank, self);
+            // A row comes to a node at the rank of the same local index.
+            Value isOther =
+                b.compare(Cmp::ne, b.rem(rank, perNode), b.rem(self, perNode));
+            auto startsUnit = [&](Unit unit) {
+              return unit == Unit::Node   ? isNewNode
+                     : unit == Unit::Rank ? isNewRank
+                                          : always;
+            };
+            Value goesUp = b.both(isOther, startsUnit(op.getScaleUp()));
+            Value goesOut = b.both(isFar, startsUnit(op.getScaleOut()));
             return {b.add(c[0], b.count(isNewRank)),
                     b.add(c[1], b.count(b.both(isNewNode, isFar))),
-                    b.add(c[2], b.count(b.both(isOwnNode, isOther))),
-                    b.add(c[3], b.count(isFar)),
+                    b.add(c[2], b.count(goesUp)),
+                    b.add(c[3], b.count(goesOut)),
                     rank,
                     node};
           });

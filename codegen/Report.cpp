@@ -39,11 +39,11 @@ static json::Object reportShape(const fusco_library_info &info) {
 static json::Object reportMemory(ModuleOp module,
                                  const fusco_library_info &info) {
   json::Array buffers;
-  for (auto counter : module.getOps<CounterOp>())
-    buffers.push_back(json::Object{{"name", counter.getSymName()},
-                                   {"kind", "counter"},
+  for (auto channel : module.getOps<ChannelOp>())
+    buffers.push_back(json::Object{{"name", channel.getSymName()},
+                                   {"kind", "channel"},
                                    {"scope", "symmetric"},
-                                   {"bytes", counter.getBytes()}});
+                                   {"bytes", channel.getBytes()}});
   for (auto buffer : module.getOps<BufferOp>())
     buffers.push_back(json::Object{{"name", buffer.getSymName()},
                                    {"kind", toString(buffer.getMemRefType())},
@@ -63,16 +63,49 @@ static json::Object reportProgram(ModuleOp module, ProgramOp program) {
         {"output", !!program.getArgAttr(index, ProgramOp::outputAttrName)}});
   // In the order of time, each once.
   llvm::SetVector<StringRef> phases;
-  program.walk([&](WaitOp wait) {
-    auto counter = module.lookupSymbol<CounterOp>(wait.getCounter());
-    phases.insert(stringifyPhase(counter.getPhase()));
+  program.walk([&](ReceiveOp receive) {
+    auto channel = module.lookupSymbol<ChannelOp>(receive.getChannel());
+    phases.insert(stringifyPhase(channel.getPhase()));
+  });
+  json::Array stages;
+  program.walk([&](StageOp stage) {
+    stages.push_back(
+        json::Object{{"name", stage.getName()},
+                     {"lag_chunks", static_cast<int64_t>(stage.getLag())}});
   });
   // On a CPU a rank's calling thread does everything.
   json::Object role{{"name", "rank"}, {"workers", 1}};
   return json::Object{{"name", program.getSymName()},
                       {"tensors", std::move(tensors)},
                       {"phases", json::Array(phases)},
+                      {"stages", std::move(stages)},
                       {"roles", json::Array{std::move(role)}}};
+}
+
+/// What pipe-verify-progress has proven.
+static json::Array reportProgress(ModuleOp module) {
+  json::Array proofs;
+  auto all = module->getAttrOfType<ArrayAttr>(progressAttrName);
+  if (!all)
+    return proofs;
+  for (auto proof : all.getAsRange<DictionaryAttr>()) {
+    json::Array channels;
+    for (auto name :
+         proof.getAs<ArrayAttr>("channels").getAsRange<FlatSymbolRefAttr>()) {
+      auto channel = module.lookupSymbol<ChannelOp>(name);
+      channels.push_back(
+          json::Object{{"name", channel.getSymName()},
+                       {"depth", static_cast<int64_t>(channel.getDepth())},
+                       {"freed_by", stringifyFreeing(channel.getFreedBy())},
+                       {"bytes", channel.getBytes()}});
+    }
+    proofs.push_back(json::Object{
+        {"program", proof.getAs<StringAttr>("program").getValue()},
+        {"workers", proof.getAs<StringAttr>("workers").getValue()},
+        {"waits_proven", proof.getAs<IntegerAttr>("waits").getInt()},
+        {"channels", std::move(channels)}});
+  }
+  return proofs;
 }
 
 static json::Array reportDecisions(ModuleOp module) {
@@ -101,5 +134,6 @@ json::Value fusco::buildReport(ModuleOp module, const fusco_library_info &info,
                       {"shape", reportShape(info)},
                       {"memory", reportMemory(module, info)},
                       {"programs", std::move(programs)},
+                      {"progress", reportProgress(module)},
                       {"decisions", reportDecisions(module)}};
 }

@@ -21,6 +21,8 @@ static StringRef getSymbol(RuntimeCall call) {
     return "fusco_program_run";
   case RuntimeCall::ProgramWait:
     return "fusco_program_wait";
+  case RuntimeCall::ProgramPut:
+    return "fusco_program_put";
   case RuntimeCall::ProgramFail:
     return "fusco_program_fail";
   }
@@ -35,6 +37,8 @@ static SmallVector<Type> getParameters(RuntimeCall call, Builder &b) {
     return {ptr, i32, ptr, ptr, ptr, ptr};
   case RuntimeCall::ProgramWait:
     return {ptr, ptr, i64, i32, i32};
+  case RuntimeCall::ProgramPut:
+    return {ptr, i32, i64, ptr, i64, i64};
   case RuntimeCall::ProgramFail:
     return {ptr, i32, i64, i64, i64};
   }

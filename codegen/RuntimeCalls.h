@@ -22,6 +22,7 @@ namespace fusco {
 enum class RuntimeCall {
   ProgramRun,  ///< fusco_program_run
   ProgramWait, ///< fusco_program_wait
+  ProgramPut,  ///< fusco_program_put
   ProgramFail  ///< fusco_program_fail
 };
 

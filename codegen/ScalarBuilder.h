@@ -33,6 +33,9 @@ struct ScalarBuilder : mlir::ImplicitLocOpBuilder {
   mlir::Value i64(int64_t value) {
     return create<mlir::arith::ConstantIntOp>(value, 64);
   }
+  mlir::Value f32(float value) {
+    return create<mlir::arith::ConstantOp>(getF32FloatAttr(value));
+  }
   mlir::Value toIndex(mlir::Value value) {
     return create<mlir::arith::IndexCastOp>(getIndexType(), value);
   }
@@ -56,6 +59,9 @@ struct ScalarBuilder : mlir::ImplicitLocOpBuilder {
   }
   mlir::Value div(mlir::Value a, mlir::Value b) {
     return create<mlir::arith::DivUIOp>(a, b);
+  }
+  mlir::Value rem(mlir::Value a, mlir::Value b) {
+    return create<mlir::arith::RemUIOp>(a, b);
   }
   mlir::Value both(mlir::Value a, mlir::Value b) {
     return create<mlir::arith::AndIOp>(a, b);

@@ -9,22 +9,25 @@
 // RUN: FileCheck %s --check-prefix=ODD --input-file=%t.odd.ll --implicit-check-not="!nontemporal"
 
 // CHECK-LABEL: define internal i32 @dispatch.program(ptr
-// The exchange of counts: signal, then look, then ask the runtime.
-// CHECK: atomicrmw add ptr %{{.*}}, i64 1 release, align 8
+// The exchange of counts, with all nodes: put, then look, then ask the runtime.
+// CHECK: call i32 @fusco_program_put(ptr %0,
 // CHECK: load atomic i64, ptr %{{.*}} acquire, align 8
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 0)
 // CHECK: call i32 @fusco_program_fail(ptr %0, i32 2,
 // Rows go out as integers, past the caches, line by line.
 // CHECK-COUNT-4: store <16 x i32> %{{.*}}, ptr %{{.*}}, align 64, !nontemporal
+// What goes to another node is put.
+// CHECK: call i32 @fusco_program_put(ptr %0,
 // Streaming stores are ordered by nothing weaker than this, and signalled after.
 // CHECK: call void @llvm.x86.sse.sfence()
-// CHECK-NOT: store
+// CHECK-NOT: !nontemporal
 // CHECK: atomicrmw add ptr %{{.*}}, i64 1 release, align 8
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 1)
 
 // CHECK-LABEL: define internal i32 @combine.program(ptr
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 2)
 // CHECK-COUNT-4: call <16 x float> @llvm.fma.v16f32(
+// CHECK-COUNT-4: fadd <16 x float>
 // CHECK-COUNT-4: store <16 x i16> %{{.*}}, ptr %{{.*}}, align 32, !nontemporal
 // CHECK: call void @llvm.x86.sse.sfence()
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 3)

@@ -1,23 +1,64 @@
 // RUN: fusco-opt %s --pipe-ops-to-cpu --canonicalize --cse -split-input-file | FileCheck %s
 
 //===----------------------------------------------------------------------===//
+// Pipelines: one worker takes all stages in turn
+//===----------------------------------------------------------------------===//
+
+// In step s a stage does chunk s - lag, if there is one; the last is as many steps
+// behind as its lag.
+// CHECK-LABEL: pipe.program @pipeline
+pipe.program @pipeline(%sent: memref<8xindex> {pipe.name = "a"}, %forwarded: memref<8xindex> {pipe.name = "b"}) {
+  // CHECK: %[[CHUNKS:.*]] = pipe.rank
+  %chunks = pipe.rank
+  // CHECK: %[[STEPS:.*]] = arith.addi %[[CHUNKS]], %c3
+  // CHECK: scf.for %[[STEP:.*]] = %c0 to %[[STEPS]] step %c1 {
+  // CHECK: %[[BEFORE_END:.*]] = arith.cmpi slt, %[[STEP]], %[[CHUNKS]]
+  // CHECK: %[[IS_CHUNK:.*]] = arith.andi %{{.*}}, %[[BEFORE_END]]
+  // CHECK: scf.if %[[IS_CHUNK]] {
+  // CHECK-NEXT: memref.store %[[STEP]], %{{.*}}[%[[STEP]]]
+  // CHECK-NEXT: }
+  // CHECK: %[[CHUNK:.*]] = arith.subi %[[STEP]], %c3
+  // CHECK-DAG: %[[FROM_START:.*]] = arith.cmpi sge, %[[CHUNK]], %c0
+  // CHECK-DAG: %[[BEFORE_END:.*]] = arith.cmpi slt, %[[CHUNK]], %[[CHUNKS]]
+  // CHECK: %[[IS_CHUNK:.*]] = arith.andi %[[FROM_START]], %[[BEFORE_END]]
+  // CHECK: scf.if %[[IS_CHUNK]] {
+  // CHECK-NEXT: memref.store %[[CHUNK]], %{{.*}}[%[[CHUNK]]]
+  pipe.pipeline chunks %chunks {
+    pipe.stage "send" lag 0 {
+    ^bb0(%chunk: index):
+      memref.store %chunk, %sent[%chunk] : memref<8xindex>
+    }
+    pipe.stage "forward" lag 3 {
+    ^bb0(%chunk: index):
+      memref.store %chunk, %forwarded[%chunk] : memref<8xindex>
+    }
+  }
+  pipe.return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
 // Copies of rows: loads and stores have the alignment that the row's size leaves
 //===----------------------------------------------------------------------===//
 
 // CHECK-LABEL: pipe.program @copy_2048
 pipe.program @copy_2048(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                        %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                        %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x2048xbf16>
   // 4096 bytes, 256 at a time; each destination is one sequential stream.
-  // CHECK: scf.for %{{.*}} = %c0 to %[[FANOUT:.*]] step %c1 {
-  // CHECK: scf.for %{{.*}} = %c0 to %[[FANOUT]] step %c1 {
+  // CHECK: %[[END:.*]] = memref.dim
+  // CHECK: scf.for %[[I:.*]] = %c0 to %[[END]] step %c1 {
+  // CHECK-NEXT: memref.load %{{.*}}[%{{.*}}, %[[I]]] : memref<8x2xi32>
   // CHECK: scf.for %{{.*}} = %c0 to %c4096 step %c256
   // CHECK-COUNT-4: llvm.load %{{.*}} {alignment = 64 : i64} : !llvm.ptr -> vector<16xi32>
   // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64} : vector<16xi32>
   // CHECK-NOT: llvm.store
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table)
-    : memref<?x2048xbf16> to memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2048xbf16>
+    : memref<?x2048xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
 
@@ -25,13 +66,15 @@ pipe.program @copy_2048(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: m
 
 // CHECK-LABEL: pipe.program @copy_2048_streaming
 pipe.program @copy_2048_streaming(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                        %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                        %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x2048xbf16>
   // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table) streaming
-    : memref<?x2048xbf16> to memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2048xbf16> streaming
+    : memref<?x2048xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
 
@@ -40,16 +83,18 @@ pipe.program @copy_2048_streaming(%x: memref<?x2048xbf16> {pipe.name = "x"}, %ad
 // 5760 bytes: 22 steps of 256, then two lines.
 // CHECK-LABEL: pipe.program @copy_2880_streaming
 pipe.program @copy_2880_streaming(%x: memref<?x2880xf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                        %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                        %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x2880xf16>
   // CHECK: scf.for %{{.*}} = %c0 to %c5632 step %c256
   // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK: getelementptr %{{.*}}[5632]
   // CHECK-COUNT-2: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table) streaming
-    : memref<?x2880xf16> to memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2880xf16> streaming
+    : memref<?x2880xf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
 
@@ -58,8 +103,10 @@ pipe.program @copy_2880_streaming(%x: memref<?x2880xf16> {pipe.name = "x"}, %add
 // 14 bytes: rows start anywhere, and so none is streamed.
 // CHECK-LABEL: pipe.program @copy_7_streaming
 pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                        %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                        %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x7xbf16>
   // CHECK-NOT: nontemporal
   // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : vector<2xi32>
   // CHECK-NOT: nontemporal
@@ -68,8 +115,8 @@ pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresse
   // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : i16
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table) streaming
-    : memref<?x7xbf16> to memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x7xbf16> streaming
+    : memref<?x7xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
 
@@ -77,13 +124,87 @@ pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresse
 
 // CHECK-LABEL: pipe.program @copy_1
 pipe.program @copy_1(%x: memref<?x1xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                     %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                     %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x1xf32>
   // CHECK: llvm.store %{{.*}} {alignment = 4 : i64} : vector<1xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%fanout, %table, %table) streaming
-    : memref<?x1xf32> to memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x1xf32> streaming
+    : memref<?x1xf32> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
+  pipe.return
+}
+
+// -----
+
+// Another type on the way, and a weight: in float32, rounded once, with the one NaN.
+// CHECK-LABEL: pipe.program @copy_converting
+// CHECK-SAME: %[[WEIGHTS:[^:]*]]: memref<8x2xf32>
+pipe.program @copy_converting(%x: memref<?x32xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
+                              %table: memref<8x2xi32> {pipe.name = "c"}, %weights: memref<8x2xf32> {pipe.name = "d"}) {
+  %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x32xf32>
+  // Rows of 128 bytes become rows of 64.
+  // CHECK: %[[NAN:.*]] = arith.constant dense<32767> : vector<16xi16>
+  // CHECK: arith.muli %{{.*}}, %c128_i64
+  // CHECK: scf.for
+  // CHECK: arith.muli %{{.*}}, %c64_i64
+  // CHECK: %[[SCALAR:.*]] = memref.load %[[WEIGHTS]]
+  // CHECK: %[[VALUE:.*]] = llvm.load %{{.*}} {alignment = 64 : i64} : !llvm.ptr -> vector<16xf32>
+  // CHECK: %[[WEIGHT:.*]] = vector.broadcast %[[SCALAR]]
+  // CHECK: %[[PRODUCT:.*]] = arith.mulf %[[WEIGHT]], %[[VALUE]]
+  // CHECK: %[[IS_NAN:.*]] = arith.cmpf uno, %[[PRODUCT]], %[[PRODUCT]]
+  // CHECK: %[[ROUNDED:.*]] = arith.trunci
+  // CHECK: %[[BITS:.*]] = arith.select %[[IS_NAN]], %[[NAN]], %[[ROUNDED]]
+  // CHECK: llvm.store %[[BITS]], %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
+  pipe.copy_row %x[%token] to %addresses at (%table, %table) weights %weights[%token, %begin to %end]
+    as memref<?x32xbf16> streaming
+    : memref<?x32xf32> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) weights memref<8x2xf32>
+  pipe.return
+}
+
+// -----
+
+// Without a weight rows of one type keep all their bits; a wider type is exact but
+// for the one NaN.
+// CHECK-LABEL: pipe.program @store_row
+pipe.program @store_row(%x: memref<?x7xbf16> {pipe.name = "x"}, %wide: memref<?x7xf32> {pipe.name = "y"}) {
+  %i = pipe.rank
+  // CHECK-DAG: %[[SIXTEEN:.*]] = arith.constant dense<16> : vector<4xi32>
+  // CHECK-DAG: %[[NAN:.*]] = arith.constant dense<2147483647> : vector<4xi32>
+  // CHECK: %[[HALF:.*]] = llvm.load %{{.*}} {alignment = 2 : i64} : !llvm.ptr -> vector<4xi16>
+  // CHECK: %[[LOW:.*]] = arith.extui %[[HALF]]
+  // CHECK: %[[WIDE:.*]] = arith.shli %[[LOW]], %[[SIXTEEN]]
+  // CHECK: %[[BITS:.*]] = arith.select %{{.*}}, %[[NAN]], %[[WIDE]]
+  // CHECK: llvm.store %[[BITS]], %{{.*}} {alignment = 4 : i64} : vector<4xi32>
+  // CHECK: llvm.store %{{.*}} {alignment = 4 : i64} : vector<2xi32>
+  // CHECK: llvm.store %{{.*}} {alignment = 4 : i64} : vector<1xi32>
+  pipe.store_row %x[%i] to %wide[%i] : memref<?x7xbf16> to memref<?x7xf32>
+  // CHECK-NOT: arith.select
+  // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : vector<2xi32>
+  // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : vector<1xi32>
+  // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : i16
+  // CHECK-NOT: llvm.store
+  // CHECK: pipe.return
+  pipe.store_row %x[%i] to %x[%i] : memref<?x7xbf16> to memref<?x7xbf16>
+  pipe.return
+}
+
+// -----
+
+// CHECK-LABEL: pipe.program @row_address
+pipe.program @row_address(%x: memref<?x7xbf16> {pipe.name = "x"}, %out: memref<2xi64> {pipe.name = "b"}) {
+  // CHECK: %[[I:.*]] = pipe.rank
+  %i = pipe.rank
+  // CHECK: %[[I64:.*]] = arith.index_cast %[[I]]
+  // CHECK: %[[OFFSET:.*]] = arith.muli %[[I64]], %c14_i64
+  // CHECK: %[[BASE:.*]] = arith.index_cast
+  // CHECK: %[[ADDRESS:.*]] = arith.addi %[[BASE]], %[[OFFSET]]
+  // CHECK: memref.store %[[ADDRESS]]
+  %address = pipe.row_address %x[%i] : memref<?x7xbf16>
+  memref.store %address, %out[%i] : memref<2xi64>
   pipe.return
 }
 
@@ -140,9 +261,11 @@ pipe.program @copy_rows(%x: memref<?x2048xbf16> {pipe.name = "x"}, %odd: memref<
 // One rank: a plain chain of fma from +0, in the order of the descriptors.
 // CHECK-LABEL: pipe.program @reduce_one_rank
 pipe.program @reduce_one_rank(%out: memref<?x64xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
-                              %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"},
+                              %table: memref<8x2xi32> {pipe.name = "c"},
                               %weights: memref<8x2xf32> {pipe.name = "d"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x64xf32>
   // CHECK: %[[START:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
   // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[START]], %{{.*}} = %[[START]], %{{.*}} = %[[START]], %{{.*}} = %[[START]])
   // CHECK: %[[SCALAR:.*]] = memref.load %{{.*}} : memref<8x2xf32>
@@ -151,8 +274,9 @@ pipe.program @reduce_one_rank(%out: memref<?x64xf32> {pipe.name = "x"}, %address
   // CHECK-NOT: scf.if
   // CHECK-NOT: arith.addf
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) weights %weights into %out[%token] ranks 1 per_node 1
-    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>)
+  pipe.reduce_row %addresses at (%table, %table) weights %weights[%token, %begin to %end]
+    as memref<?x64xf32> into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>)
     weights memref<8x2xf32> into memref<?x64xf32>
   pipe.return
 }
@@ -163,8 +287,10 @@ pipe.program @reduce_one_rank(%out: memref<?x64xf32> {pipe.name = "x"}, %address
 // the next starts from +0. Without weights they are 1.
 // CHECK-LABEL: pipe.program @reduce_one_node
 pipe.program @reduce_one_node(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                              %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                              %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x16xf32>
   // CHECK-DAG: %[[ONE:.*]] = arith.constant dense<1.000000e+00> : vector<16xf32>
   // CHECK-DAG: %[[PLUS:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
   // CHECK-DAG: %[[PLUS_SCALAR:.*]] = arith.constant 0.000000e+00 : f32
@@ -181,8 +307,9 @@ pipe.program @reduce_one_node(%out: memref<?x16xf32> {pipe.name = "x"}, %address
   // CHECK-NOT: arith.addf
   // CHECK: scf.yield %[[NEXT]],
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 4
-    : memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x16xf32> into %out[%token] ranks 4 per_node 4
+    : memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
   pipe.return
 }
 
@@ -191,8 +318,10 @@ pipe.program @reduce_one_node(%out: memref<?x16xf32> {pipe.name = "x"}, %address
 // Two nodes: the third level, which alone decides what an empty sum is.
 // CHECK-LABEL: pipe.program @reduce_two_nodes
 pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
-                               %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                               %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x16xf32>
   // CHECK-DAG: %[[PLUS:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
   // CHECK-DAG: %[[MINUS:.*]] = arith.constant dense<-0.000000e+00> : vector<16xf32>
   // CHECK: %[[NEUTRAL:.*]] = arith.select %{{.*}} : f32
@@ -204,8 +333,9 @@ pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addres
   // CHECK: scf.if
   // CHECK-NEXT: arith.addf %[[ALL]], %[[NODE_SUM]]
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 4 per_node 2
-    : memref<4xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x16xf32> into %out[%token] ranks 4 per_node 2
+    : memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
   pipe.return
 }
 
@@ -216,9 +346,11 @@ pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addres
 // CHECK-LABEL: pipe.program @reduce_prefetch
 // CHECK-SAME: %[[TABLE:[^:]*]]: memref<8x2xi32>
 pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
-                              %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                              %table: memref<8x2xi32> {pipe.name = "c"}) {
   // CHECK: %[[TOKEN:.*]] = pipe.rank
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x64xbf16>
   // CHECK: memref.load %[[TABLE]][%[[TOKEN]],
   // CHECK: %[[AFTER:.*]] = arith.addi %[[TOKEN]], %c1
   // After the last token there is no next.
@@ -229,8 +361,9 @@ pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addres
   // CHECK: math.fma
   // CHECK-NOT: prefetch
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 1 per_node 1
-    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x64xbf16>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x64xbf16> into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x64xbf16>
   pipe.return
 }
 
@@ -243,15 +376,18 @@ pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addres
 // f32 keeps its bits, but for the one NaN.
 // CHECK-LABEL: pipe.program @reduce_f32
 pipe.program @reduce_f32(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
-                         %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                         %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x16xf32>
   // CHECK: %[[NAN:.*]] = arith.constant dense<2147483647> : vector<16xi32>
   // CHECK: %[[IS_NAN:.*]] = arith.cmpf uno, %[[SUM:.*]], %[[SUM]]
   // CHECK: %[[BITS:.*]] = arith.bitcast %[[SUM]] : vector<16xf32> to vector<16xi32>
   // CHECK: %[[OUT:.*]] = arith.select %[[IS_NAN]], %[[NAN]], %[[BITS]]
   // CHECK: llvm.store %[[OUT]], %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 1 per_node 1 streaming
-    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x16xf32> into %out[%token] ranks 1 per_node 1 streaming
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
   pipe.return
 }
 
@@ -261,8 +397,10 @@ pipe.program @reduce_f32(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: m
 // denormals, and its row is stored as integers, since no other type streams.
 // CHECK-LABEL: pipe.program @reduce_bf16
 pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
-                          %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                          %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x2880xbf16>
   // CHECK-NOT: arith.truncf
   // CHECK: %[[NAN:.*]] = arith.constant dense<32767> : vector<16xi16>
   // 2880 columns are 45 steps of 64, with no rest.
@@ -276,8 +414,9 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
   // CHECK: llvm.store %[[OUT]], %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
   // CHECK-NOT: arith.truncf
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 1 per_node 1 streaming
-    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x2880xbf16>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x2880xbf16> into %out[%token] ranks 1 per_node 1 streaming
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x2880xbf16>
   pipe.return
 }
 
@@ -287,8 +426,10 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
 // at its end, and not streamed. It is shorter than a line: nothing is fetched.
 // CHECK-LABEL: pipe.program @reduce_f16
 pipe.program @reduce_f16(%out: memref<?x7xf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
-                         %fanout: memref<8xi32> {pipe.name = "b"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+                         %table: memref<8x2xi32> {pipe.name = "c"}) {
   %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x7xf16>
   // CHECK-NOT: nontemporal
   // CHECK-NOT: prefetch
   // CHECK: arith.extf %{{.*}} : vector<4xf16> to vector<4xf32>
@@ -300,8 +441,93 @@ pipe.program @reduce_f16(%out: memref<?x7xf16> {pipe.name = "x"}, %addresses: me
   // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : vector<1xi16>
   // CHECK-NOT: nontemporal
   // CHECK: pipe.return
-  pipe.reduce_row %addresses at (%fanout, %table, %table) into %out[%token] ranks 1 per_node 1 streaming
-    : memref<1xi64> at (memref<8xi32>, memref<8x2xi32>, memref<8x2xi32>) into memref<?x7xf16>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x7xf16> into %out[%token] ranks 1 per_node 1 streaming
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x7xf16>
+  pipe.return
+}
+
+// -----
+
+// A partial sum is of its own type, whatever the rows are.
+// CHECK-LABEL: pipe.program @reduce_partial
+pipe.program @reduce_partial(%rows: memref<?x16xbf16> {pipe.name = "x"}, %sums: memref<?x16xf32> {pipe.name = "y"},
+                             %addresses: memref<1xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %token = pipe.rank
+  %c0 = arith.constant 0 : index
+  // CHECK: %[[BEGIN:.*]] = memref.dim %{{.*}} : memref<?x16xbf16>
+  // CHECK: %[[END:.*]] = memref.dim %{{.*}} : memref<?x16xf32>
+  // CHECK: %[[COUNT:.*]] = arith.subi %[[END]], %[[BEGIN]]
+  %begin = memref.dim %rows, %c0 : memref<?x16xbf16>
+  %end = memref.dim %sums, %c0 : memref<?x16xf32>
+  // CHECK: scf.for %[[I:.*]] = %c0 to %[[COUNT]] step %c1
+  // CHECK: %[[AT:.*]] = arith.addi %[[BEGIN]], %[[I]]
+  // CHECK: memref.load %{{.*}}[%{{.*}}, %[[AT]]] : memref<8x2xi32>
+  // CHECK: llvm.load %{{.*}} : !llvm.ptr -> vector<16xi16>
+  // CHECK: math.fma
+  // CHECK: llvm.store %{{.*}} {alignment = 64 : i64} : vector<16xi32>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end] as memref<?x16xbf16>
+    into %sums[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+  pipe.return
+}
+
+// -----
+
+// Partial sums are added from -0, the neutral element, or give +0 if there are none,
+// and are rounded once.
+// CHECK-LABEL: pipe.program @merge_row
+// CHECK-SAME: %[[ADDRESSES:[^:]*]]: memref<4xi64>
+pipe.program @merge_row(%out: memref<?x32xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"}) {
+  // CHECK-DAG: %[[PLUS:.*]] = arith.constant 0.000000e+00 : f32
+  // CHECK-DAG: %[[MINUS:.*]] = arith.constant -0.000000e+00 : f32
+  // CHECK: %[[COUNT:.*]] = pipe.rank
+  %count = pipe.rank
+  // CHECK: %[[IS_EMPTY:.*]] = arith.cmpi eq, %[[COUNT]], %c0
+  // CHECK: %[[SCALAR:.*]] = arith.select %[[IS_EMPTY]], %[[PLUS]], %[[MINUS]]
+  // CHECK: %[[START:.*]] = vector.broadcast %[[SCALAR]]
+  // CHECK: %[[SUMS:.*]]:2 = scf.for %[[I:.*]] = %c0 to %[[COUNT]] step %c1 iter_args(%[[SUM:.*]] = %[[START]], %{{.*}} = %[[START]])
+  // CHECK: memref.load %[[ADDRESSES]][%[[I]]]
+  // CHECK: %[[VALUE:.*]] = llvm.load %{{.*}} {alignment = 64 : i64} : !llvm.ptr -> vector<16xf32>
+  // CHECK: arith.addf %[[SUM]], %[[VALUE]]
+  // CHECK: arith.cmpf uno, %[[SUMS]]#0, %[[SUMS]]#0
+  // CHECK: llvm.store %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
+  // CHECK: arith.cmpf uno, %[[SUMS]]#1, %[[SUMS]]#1
+  // CHECK: llvm.store %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
+  pipe.merge_row %addresses count %count into %out[%count] streaming : memref<4xi64> into memref<?x32xbf16>
+  pipe.return
+}
+
+// -----
+
+// 32 lanes, whatever the target has. The last 7 of 71 columns stand in lanes 0 to 6;
+// the lanes behind them add a product of +0 and -0, which changes no sum.
+// CHECK-LABEL: pipe.program @dot_row
+pipe.program @dot_row(%x: memref<?x71xbf16> {pipe.name = "x"}, %out: memref<2xf32> {pipe.name = "b"},
+                      %addresses: memref<2xi64> {pipe.name = "c"}) {
+  // CHECK-DAG: %[[NAN:.*]] = arith.constant 0x7FFFFFFF : f32
+  // CHECK-DAG: %[[PLUS:.*]] = arith.constant dense<0.000000e+00> : vector<32xf32>
+  // CHECK-DAG: %[[MINUS:.*]] = arith.constant dense<-0.000000e+00> : vector<32xf32>
+  %i = pipe.rank
+  %address = memref.load %addresses[%i] : memref<2xi64>
+  // CHECK: %[[WHOLE:.*]] = scf.for %{{.*}} = %c0 to %c64 step %c32 iter_args(%[[SUM:.*]] = %[[PLUS]])
+  // CHECK: math.fma %{{.*}}, %{{.*}}, %[[SUM]] : vector<32xf32>
+  // CHECK: vector.insert_strided_slice %{{.*}}, %[[MINUS]] {offsets = [0], strides = [1]} : vector<4xf32> into vector<32xf32>
+  // CHECK: vector.insert_strided_slice {{.*}} {offsets = [4], strides = [1]} : vector<2xf32>
+  // CHECK: %[[Y:.*]] = vector.insert_strided_slice {{.*}} {offsets = [6], strides = [1]} : vector<1xf32>
+  // CHECK: vector.insert_strided_slice %{{.*}}, %[[PLUS]] {offsets = [0], strides = [1]} : vector<4xf32>
+  // CHECK: %[[X:.*]] = vector.insert_strided_slice {{.*}} {offsets = [6], strides = [1]} : vector<1xf32>
+  // CHECK: math.fma %[[X]], %[[Y]], %[[WHOLE]]
+  // CHECK: arith.addf %{{.*}} : vector<16xf32>
+  // CHECK: arith.addf %{{.*}} : vector<8xf32>
+  // CHECK: arith.addf %{{.*}} : vector<4xf32>
+  // CHECK: arith.addf %{{.*}} : vector<2xf32>
+  // CHECK: arith.addf %{{.*}} : vector<1xf32>
+  // CHECK: %[[DOT:.*]] = vector.extract
+  // CHECK: %[[IS_NAN:.*]] = arith.cmpf uno, %[[DOT]], %[[DOT]]
+  // CHECK: arith.select %[[IS_NAN]], %[[NAN]], %[[DOT]]
+  %dot = pipe.dot_row %x[%i] with %address as memref<?x71xf32> : memref<?x71xbf16>
+  memref.store %dot, %out[%i] : memref<2xf32>
   pipe.return
 }
 
@@ -410,6 +636,7 @@ pipe.program @assign_even(%ids: memref<?x2xi32> {pipe.name = "ids"}, %bases: mem
   // CHECK: memref.store %[[SLOT]]
   // CHECK: memref.store %[[ONE]]
   pipe.assign %ids of %rank at %bases into (%fanout, %ranks, %slots, %weights, %stats) ranks 4 per_node 2
+    scale_out node scale_up assignment
     : memref<?x2xi32> at memref<8xi32>
     into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>)
   pipe.return
@@ -432,6 +659,7 @@ pipe.program @assign_uneven(%ids: memref<?x2xi32> {pipe.name = "ids"}, %bases: m
   // CHECK: memref.store %[[WEIGHT]]
   pipe.assign %ids weights %router of %rank at %bases into (%fanout, %ranks, %slots, %weights, %stats)
     ranks 4 per_node 2
+    scale_out node scale_up assignment
     : memref<?x2xi32> weights memref<?x2xf32> at memref<10xi32>
     into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>)
   pipe.return
@@ -451,7 +679,47 @@ pipe.program @assign_few(%ids: memref<?x1xi32> {pipe.name = "ids"}, %bases: memr
   // CHECK: %[[ID:.*]] = memref.load %[[IDS]]
   // CHECK: memref.store %[[ID]], %[[RANKS]]
   pipe.assign %ids of %rank at %bases into (%fanout, %ranks, %slots, %weights, %stats) ranks 8 per_node 8
+    scale_out node scale_up assignment
     : memref<?x1xi32> at memref<3xi32>
     into (memref<4xi32>, memref<4x1xi32>, memref<4x1xi32>, memref<4x1xf32>, memref<8xi64>)
+  pipe.return
+}
+
+// -----
+
+// Which k a descriptor is of travels with it. Rows are counted in the hops' units: to
+// other nodes once per rank here, and within a node once per rank that is not of the
+// sender's local index.
+// CHECK-LABEL: pipe.program @assign_order
+// CHECK-SAME: %[[RANKS:[^:]*]]: memref<4x2xi32> {pipe.name = "c"}
+// CHECK-SAME: %[[STATS:[^:]*]]: memref<8xi64> {pipe.name = "f"}
+// CHECK-SAME: %[[ORDER:[^:]*]]: memref<4x2xi32> {pipe.name = "g"}
+pipe.program @assign_order(%ids: memref<?x2xi32> {pipe.name = "ids"}, %bases: memref<8xi32> {pipe.name = "a"},
+                           %fanout: memref<4xi32> {pipe.name = "b"}, %ranks: memref<4x2xi32> {pipe.name = "c"},
+                           %slots: memref<4x2xi32> {pipe.name = "d"}, %weights: memref<4x2xf32> {pipe.name = "e"},
+                           %stats: memref<8xi64> {pipe.name = "f"}, %order: memref<4x2xi32> {pipe.name = "g"}) {
+  // CHECK: %[[SELF:.*]] = pipe.rank
+  // CHECK: %[[OWN_NODE:.*]] = arith.divui %[[SELF]], %c2
+  %rank = pipe.rank
+  // CHECK: %[[SUMS:.*]]:5 = scf.for
+  // CHECK: scf.for %[[LOOP:[^ ]*]] = %c0 to %c2
+  // CHECK: %[[K:.*]] = arith.index_cast %[[LOOP]] : index to i32
+  // CHECK: memref.store %[[K]], %[[ORDER]]
+  // CHECK: scf.for {{.*}} iter_args({{.*}} = %c-1, {{.*}} = %c-1)
+  // CHECK: %[[RANK32:.*]] = memref.load %[[RANKS]]
+  // CHECK: %[[RANK:.*]] = arith.index_cast %[[RANK32]]
+  // CHECK: %[[NODE:.*]] = arith.divui %[[RANK]], %c2
+  // CHECK: %[[IS_NEW_RANK:.*]] = arith.cmpi ne, %[[RANK]],
+  // CHECK: %[[IS_NEW_NODE:.*]] = arith.cmpi ne, %[[NODE]],
+  // CHECK: %[[IS_FAR:.*]] = arith.cmpi ne, %[[NODE]], %[[OWN_NODE]]
+  // CHECK: %[[IS_OTHER:.*]] = arith.cmpi ne
+  // CHECK-DAG: arith.andi %[[IS_OTHER]], %[[IS_NEW_RANK]]
+  // CHECK-DAG: arith.andi %[[IS_FAR]], %[[IS_NEW_RANK]]
+  // CHECK: memref.store %[[SUMS]]#3, %[[STATS]][%c4]
+  // CHECK: memref.store %[[SUMS]]#4, %[[STATS]][%c5]
+  pipe.assign %ids of %rank at %bases into (%fanout, %ranks, %slots, %weights, %stats) order %order
+    ranks 4 per_node 2 scale_out rank scale_up rank
+    : memref<?x2xi32> at memref<8xi32>
+    into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>) order memref<4x2xi32>
   pipe.return
 }

@@ -3,8 +3,8 @@
 // RUN:   | %python %S/Inputs/library-info.py | FileCheck %s --check-prefix=INFO
 // RUN: fusco-opt %s --fusco-cpu-pipeline | FileCheck %s
 
-// INFO:      library magic=340431951174 abiVersion=1 size=9248 model=tiny target=cpu cpuLevel=1
-// INFO-SAME: numNodes=2 ranksPerNode=3 topk=2 numExperts=10 maxTokens=32 hidden=7 alignRows=8
+// INFO:      library magic=340431951174 abiVersion=1 size=9256 model=tiny target=cpu cpuLevel=1
+// INFO-SAME: numNodes=2 ranksPerNode=3 topk=2 numExperts=10 maxTokens=32 hidden=7 alignRows=8 scaleOutBytesPerRow=14
 // INFO-SAME: dtypeCode=4 dtypeBits=16 idBits=64 isWeighted=1 numPrograms=2
 // INFO-SAME: symmetricBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0
 // INFO-NEXT: program name=dispatch writesPlan=1 numTensors=6
@@ -20,7 +20,7 @@
 
 // What has been lowered is gone.
 // CHECK-NOT: fusco.group
-// CHECK-NOT: pipe.{{buffer|counter|program}}
+// CHECK-NOT: pipe.{{buffer|channel|program}}
 // CHECK-DAG: llvm.mlir.global internal constant @fusco_library_info(
 // CHECK-DAG: llvm.func internal @dispatch.program(%{{.*}}: !llvm.ptr) -> i32
 // CHECK-DAG: llvm.func internal @combine.program(%{{.*}}: !llvm.ptr) -> i32

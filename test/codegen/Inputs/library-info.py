@@ -53,6 +53,7 @@ Library = structure(
     ("maxTokens", ctypes.c_int64),
     ("hidden", ctypes.c_int64),
     ("alignRows", ctypes.c_int64),
+    ("scaleOutBytesPerRow", ctypes.c_int64),
     ("dtypeCode", ctypes.c_uint8),
     ("dtypeBits", ctypes.c_uint8),
     ("idBits", ctypes.c_uint8),

@@ -1,0 +1,89 @@
+//===- RowBuilder.h - Short forms for code over rows ------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// What the patterns of rows share: addresses, how a row is covered by vectors,
+/// and the exact conversions of elements.
+///
+//===----------------------------------------------------------------------===//
+
+#ifndef FUSCO_CODEGEN_ROWBUILDER_H
+#define FUSCO_CODEGEN_ROWBUILDER_H
+
+#include "codegen/ScalarBuilder.h"
+#include "dialect/PipeDialect.h"
+
+namespace fusco {
+
+/// A cache line, and the alignment of every tensor.
+constexpr int64_t lineBytes = 64;
+
+/// What is known of the rows of a tensor [?, hidden].
+struct RowType {
+  explicit RowType(mlir::MemRefType type);
+
+  int64_t hidden;
+  mlir::Type element;
+  int64_t bytes;
+  int64_t alignment; ///< of the start of any row, in bytes
+  int64_t elementBytes() const { return bytes / hidden; }
+};
+
+/// Short forms for rows, beside those for scalars. Addresses are i64, pointers
+/// !llvm.ptr. Vectors have `width` lanes, a power of two.
+struct RowBuilder : ScalarBuilder {
+  using ScalarBuilder::ScalarBuilder;
+
+  //===--- Addresses ------------------------------------------------------===//
+
+  mlir::Type ptrType();
+  /// The address of a memref's first element.
+  mlir::Value addressOf(mlir::Value memref);
+  mlir::Value toPointer(mlir::Value address);
+  /// The pointer to row \p row of a tensor at \p address.
+  mlir::Value rowPointer(mlir::Value address, mlir::Value row,
+                         const RowType &type);
+  /// pointer + bytes
+  mlir::Value advance(mlir::Value pointer, mlir::Value bytes);
+  mlir::Value advance(mlir::Value pointer, int64_t bytes);
+  /// An array of the program's frame: it stands at the program's entry, since
+  /// an alloca in a loop would grow the stack.
+  mlir::Value frameArray(pipe::ProgramOp program, mlir::Type element,
+                         int64_t size);
+  mlir::Value element(mlir::Value array, mlir::Type type, mlir::Value i);
+
+  //===--- Loops ----------------------------------------------------------===//
+
+  /// for (i = from; i < to; i += step) body(i)
+  void forEvery(mlir::Value from, mlir::Value to, int64_t step,
+                llvm::function_ref<void(mlir::Value)> body);
+  /// Covers \p total units by a loop of steps of \p unroll pieces of \p width,
+  /// and what remains by pieces of width, then of its halves. `body(offset,
+  /// width, pieces)`: pieces of width units from offset (index) on.
+  void coverRow(int64_t total, int64_t width, int64_t unroll,
+                llvm::function_ref<void(mlir::Value, int64_t, int64_t)> body);
+
+  //===--- Vectors --------------------------------------------------------===//
+
+  mlir::Type lanes(mlir::Type type, int64_t width);
+  mlir::Value splatF32(float value, int64_t width);
+  mlir::Value splatInt(int64_t value, mlir::Type type, int64_t width);
+  mlir::Value broadcastF32(mlir::Value scalar, int64_t width);
+  /// \p width elements at \p pointer, widened exactly to float32.
+  mlir::Value loadWidened(mlir::Value pointer, const RowType &row,
+                          int64_t width);
+  /// float32 \p value rounded to the row's element, as its bits: to nearest
+  /// even, denormals kept, one NaN.
+  mlir::Value narrowToBits(mlir::Value value, const RowType &row,
+                           int64_t width);
+  /// Stores bits that narrowToBits made; past the caches if \p isStreaming.
+  void storeBits(mlir::Value bits, mlir::Value pointer, const RowType &row,
+                 int64_t width, bool isStreaming);
+};
+
+} // namespace fusco
+
+#endif // FUSCO_CODEGEN_ROWBUILDER_H

@@ -1,0 +1,349 @@
+//===- RowSumsToCpu.cpp - Sums of rows to vector loops --------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// The operations that sum rows, on a CPU. Where the bytes of a combine go. The
+/// order of every addition is fixed, so that the bits are the same on every
+/// target.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/CpuPatterns.h"
+#include "codegen/RowBuilder.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+using Cmp = arith::CmpIPredicate;
+
+namespace {
+
+/// Rounds \p sums, pieces of \p width columns from column \p offset (index) on,
+/// into the row at \p out.
+void storeSums(RowBuilder &b, ValueRange sums, Value out, const RowType &row,
+               Value offset, int64_t width, bool isStreaming) {
+  int64_t pieceBytes = width * row.elementBytes();
+  Value to = b.advance(out, b.mul(b.toI64(offset), b.i64(row.elementBytes())));
+  bool isNonTemporal =
+      isStreaming &&
+      pieceBytes * static_cast<int64_t>(sums.size()) >= lineBytes;
+  for (auto [piece, sum] : llvm::enumerate(sums))
+    b.storeBits(b.narrowToBits(sum, row, width),
+                b.advance(to, piece * pieceBytes), row, width, isNonTemporal);
+}
+
+//===----------------------------------------------------------------------===//
+// pipe.reduce_row
+//===----------------------------------------------------------------------===//
+
+/// The pointers to the rows of the descriptors [begin, begin + count) of \p
+/// token.
+Value buildRowPointers(RowBuilder &b, ReduceRowOp op, Value token, Value count,
+                       const RowType &row) {
+  int64_t topk = op.getRanks().getType().getDimSize(1);
+  Value pointers =
+      b.frameArray(op->getParentOfType<ProgramOp>(), b.ptrType(), topk);
+  b.forRange(b.index(0), count, [&](Value i) {
+    Value at = b.add(op.getBegin(), i);
+    Value rank = b.toIndex(b.load(op.getRanks(), {token, at}));
+    Value pointer = b.rowPointer(b.load(op.getAddresses(), {rank}),
+                                 b.load(op.getSlots(), {token, at}), row);
+    b.create<LLVM::StoreOp>(pointer, b.element(pointers, b.ptrType(), i));
+  });
+  return pointers;
+}
+
+/// Where a descriptor ends a branch of the tree of the sum.
+enum TreeEnd { endsNothing = 0, endsRank = 1, endsNode = 2 };
+
+struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  /// The levels of the tree that can differ: with one rank there is only the
+  /// sum within it, with one node no sum of nodes.
+  struct Tree {
+    bool hasRanks, hasNodes;
+    unsigned levels() const { return 1 + hasRanks + hasNodes; }
+  };
+
+  /// For each descriptor its TreeEnd, as bytes.
+  static Value buildEnds(RowBuilder &b, ReduceRowOp op, Value count) {
+    int64_t topk = op.getRanks().getType().getDimSize(1);
+    Value ends =
+        b.frameArray(op->getParentOfType<ProgramOp>(), b.getI8Type(), topk);
+    Value last = b.sub(count, b.index(1));
+    Value perNode = b.index(op.getRanksPerNode());
+    auto rankOf = [&](Value i) {
+      return b.toIndex(
+          b.load(op.getRanks(), {op.getToken(), b.add(op.getBegin(), i)}));
+    };
+    b.forRange(b.index(0), count, [&](Value i) {
+      Value isLast = b.compare(Cmp::eq, i, last);
+      Value next = b.select(isLast, i, b.add(i, b.index(1)));
+      Value rank = rankOf(i), nextRank = rankOf(next);
+      auto ending = [&](Value a, Value c, TreeEnd end) -> Value {
+        Value isEnd = b.create<arith::OrIOp>(isLast, b.compare(Cmp::ne, a, c));
+        return b.select(isEnd, b.create<arith::ConstantIntOp>(end, 8),
+                        b.create<arith::ConstantIntOp>(endsNothing, 8));
+      };
+      Value flags = b.create<arith::OrIOp>(
+          ending(rank, nextRank, endsRank),
+          ending(b.div(rank, perNode), b.div(nextRank, perNode), endsNode));
+      b.create<LLVM::StoreOp>(flags, b.element(ends, b.getI8Type(), i));
+    });
+    return ends;
+  }
+
+  /// One step of the tree after a descriptor has been added to the rank's sum.
+  /// `sums`: the pieces of the rank's sum, of the node's, of all nodes'. -0 is
+  /// the neutral element of an addition, +0 where a rank's sum starts.
+  static SmallVector<Value> closeBranches(RowBuilder &b, Tree tree, Value flags,
+                                          ArrayRef<Value> sums, int64_t pieces,
+                                          int64_t width) {
+    if (!tree.hasRanks)
+      return llvm::to_vector(sums);
+    auto isSet = [&](TreeEnd end) {
+      Value bit = b.create<arith::AndIOp>(
+          flags, b.create<arith::ConstantIntOp>(end, 8));
+      return b.create<arith::CmpIOp>(Cmp::ne, bit,
+                                     b.create<arith::ConstantIntOp>(0, 8));
+    };
+    // Adds level `from` to the next one and restarts it.
+    auto fold = [&](ArrayRef<Value> values, unsigned from, float start) {
+      SmallVector<Value> next(values);
+      for (int64_t piece = 0; piece < pieces; ++piece) {
+        Value &lower = next[from * pieces + piece];
+        Value &upper = next[(from + 1) * pieces + piece];
+        upper = b.create<arith::AddFOp>(upper, lower);
+        lower = b.splatF32(start, width);
+      }
+      return next;
+    };
+    auto when = [&](Value condition, ArrayRef<Value> values,
+                    function_ref<SmallVector<Value>(ArrayRef<Value>)> then) {
+      auto branch = b.create<scf::IfOp>(
+          condition,
+          [&](OpBuilder &, Location) { b.create<scf::YieldOp>(then(values)); },
+          [&](OpBuilder &, Location) { b.create<scf::YieldOp>(values); });
+      return llvm::to_vector_of<Value>(branch.getResults());
+    };
+    return when(isSet(endsRank), sums, [&](ArrayRef<Value> values) {
+      SmallVector<Value> folded = fold(values, 0, 0.0f);
+      if (!tree.hasNodes)
+        return folded;
+      return when(isSet(endsNode), folded,
+                  [&](ArrayRef<Value> inner) { return fold(inner, 1, -0.0f); });
+    });
+  }
+
+  /// Pointers to the rows of the next token, \p count of them, to prefetch.
+  /// Where that token has fewer, what its further descriptors still hold is
+  /// read: ranks of an older plan or chunk, or 0, since memory starts as zeros.
+  /// To prefetch a row that is not needed costs less than to find out.
+  static Value buildNextPointers(RowBuilder &b, ReduceRowOp op, Value count,
+                                 const RowType &row) {
+    Value last = b.index(op.getRanks().getType().getDimSize(0) - 1);
+    Value next = b.add(op.getToken(), b.index(1));
+    return buildRowPointers(b, op, b.create<arith::MinSIOp>(next, last), count,
+                            row);
+  }
+
+  /// Rows of one token are as far apart as experts are, and no longer than a
+  /// page or two: hardware has hardly seen a stream when it ends. Into the
+  /// second cache: the first has fewer reads under way.
+  static void prefetch(RowBuilder &b, Value pointer, int64_t bytes) {
+    for (int64_t at = 0; at < bytes; at += lineBytes)
+      b.create<LLVM::Prefetch>(b.advance(pointer, at), /*rw=*/0u, /*hint=*/2u,
+                               /*cache=*/1u);
+  }
+
+  LogicalResult matchAndRewrite(ReduceRowOp op,
+                                PatternRewriter &rewriter) const override {
+    RowBuilder b(op.getLoc(), rewriter);
+    RowType row(cast<MemRefType>(op.getRowType())),
+        outRow(op.getOut().getType());
+    int64_t numRanks = op.getNumRanks(), perNode = op.getRanksPerNode();
+    Tree tree{numRanks > 1, numRanks > perNode};
+    Value count = b.sub(op.getEnd(), op.getBegin());
+    Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
+    Value pointers = buildRowPointers(b, op, op.getToken(), count, row);
+    Value ends = tree.hasRanks ? buildEnds(b, op, count) : Value();
+    bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
+    // Where the last level starts: a token without assignments stays there, and
+    // shall be +0.
+    Value neutral = b.select(b.compare(Cmp::eq, count, b.index(0)), b.f32(0.0f),
+                             b.f32(-0.0f));
+    Value nextPointers = buildNextPointers(b, op, count, row);
+
+    /// Columns [offset, offset + width * pieces) of the result.
+    auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
+      int64_t pieceBytes = width * row.elementBytes();
+      Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
+      SmallVector<Value> initial(pieces, b.splatF32(0.0f, width));
+      if (tree.hasNodes)
+        initial.append(pieces, b.splatF32(-0.0f, width));
+      if (tree.hasRanks)
+        initial.append(pieces, b.broadcastF32(neutral, width));
+      auto loop = b.create<scf::ForOp>(
+          b.index(0), count, b.index(1), initial,
+          [&](OpBuilder &, Location, Value i, ValueRange carried) {
+            auto pointerOf = [&](Value array) {
+              Value start = b.create<LLVM::LoadOp>(
+                  b.ptrType(), b.element(array, b.ptrType(), i));
+              return b.advance(start, byteOffset);
+            };
+            Value pointer = pointerOf(pointers);
+            if (pieceBytes * pieces >= lineBytes)
+              prefetch(b, pointerOf(nextPointers), pieceBytes * pieces);
+            Value weight = b.splatF32(1.0f, width);
+            if (op.getWeights())
+              weight = b.broadcastF32(
+                  b.load(op.getWeights(),
+                         {op.getToken(), b.add(op.getBegin(), i)}),
+                  width);
+            SmallVector<Value> sums(carried);
+            for (int64_t piece = 0; piece < pieces; ++piece) {
+              Value value = b.loadWidened(
+                  b.advance(pointer, piece * pieceBytes), row, width);
+              sums[piece] = b.create<math::FmaOp>(weight, value, sums[piece]);
+            }
+            Value flags;
+            if (tree.hasRanks)
+              flags = b.create<LLVM::LoadOp>(b.getI8Type(),
+                                             b.element(ends, b.getI8Type(), i));
+            b.create<scf::YieldOp>(
+                closeBranches(b, tree, flags, sums, pieces, width));
+          });
+      storeSums(b, loop.getResults().take_back(pieces), out, outRow, offset,
+                width, isStreaming);
+    };
+    // 64 columns at a time: three levels of four vectors stay in registers.
+    b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, reduceColumns);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// pipe.merge_row
+//===----------------------------------------------------------------------===//
+
+struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(MergeRowOp op,
+                                PatternRewriter &rewriter) const override {
+    RowBuilder b(op.getLoc(), rewriter);
+    RowType outRow(op.getOut().getType());
+    RowType row(
+        MemRefType::get({ShapedType::kDynamic, outRow.hidden}, b.getF32Type()));
+    Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
+    bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
+    // -0 is the neutral element of an addition; nothing at all gives +0.
+    Value start = b.select(b.compare(Cmp::eq, op.getCount(), b.index(0)),
+                           b.f32(0.0f), b.f32(-0.0f));
+    auto mergeColumns = [&](Value offset, int64_t width, int64_t pieces) {
+      Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
+      SmallVector<Value> initial(pieces, b.broadcastF32(start, width));
+      ValueRange sums = b.forRange(
+          b.index(0), op.getCount(), initial,
+          [&](Value i, ValueRange carried) -> SmallVector<Value> {
+            Value pointer = b.advance(
+                b.toPointer(b.load(op.getAddresses(), {i})), byteOffset);
+            SmallVector<Value> next;
+            for (auto [piece, sum] : llvm::enumerate(carried)) {
+              Value value = b.loadWidened(
+                  b.advance(pointer, piece * width * row.elementBytes()), row,
+                  width);
+              next.push_back(b.create<arith::AddFOp>(sum, value));
+            }
+            return next;
+          });
+      storeSums(b, sums, out, outRow, offset, width, isStreaming);
+    };
+    b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, mergeColumns);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+//===----------------------------------------------------------------------===//
+// pipe.dot_row
+//===----------------------------------------------------------------------===//
+
+struct LowerDotRow : OpRewritePattern<DotRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  static constexpr int64_t numLanes = 32;
+
+  /// \p count elements (at most numLanes) from column \p column (index) on,
+  /// widened; \p fill in the lanes behind them.
+  static Value loadLanes(RowBuilder &b, Value row, const RowType &type,
+                         Value column, int64_t count, float fill) {
+    row = b.advance(row, b.mul(b.toI64(column), b.i64(type.elementBytes())));
+    if (count == numLanes)
+      return b.loadWidened(row, type, numLanes);
+    Value result = b.splatF32(fill, numLanes);
+    int64_t done = 0;
+    for (int64_t width = numLanes / 2; width > 0; width /= 2) {
+      if (count - done < width)
+        continue;
+      Value piece = b.loadWidened(b.advance(row, done * type.elementBytes()),
+                                  type, width);
+      result = b.create<vector::InsertStridedSliceOp>(piece, result, done,
+                                                      /*strides=*/1);
+      done += width;
+    }
+    return result;
+  }
+
+  LogicalResult matchAndRewrite(DotRowOp op,
+                                PatternRewriter &rewriter) const override {
+    RowBuilder b(op.getLoc(), rewriter);
+    RowType type(op.getRows().getType());
+    RowType otherType(cast<MemRefType>(op.getRowType()));
+    Value row = b.rowPointer(b.addressOf(op.getRows()), op.getRow(), type);
+    Value other = b.toPointer(op.getAddress());
+    int64_t whole = type.hidden / numLanes * numLanes;
+    // A product of +0 and -0 leaves every sum as it is.
+    auto accumulate = [&](Value column, int64_t count, Value sum) -> Value {
+      return b.create<math::FmaOp>(
+          loadLanes(b, row, type, column, count, 0.0f),
+          loadLanes(b, other, otherType, column, count, -0.0f), sum);
+    };
+    auto loop = b.create<scf::ForOp>(
+        b.index(0), b.index(whole), b.index(numLanes),
+        ValueRange(b.splatF32(0.0f, numLanes)),
+        [&](OpBuilder &, Location, Value column, ValueRange sum) {
+          b.create<scf::YieldOp>(accumulate(column, numLanes, sum[0]));
+        });
+    Value sum = loop.getResult(0);
+    if (whole != type.hidden)
+      sum = accumulate(b.index(whole), type.hidden - whole, sum);
+    for (int64_t half = numLanes / 2; half > 0; half /= 2) {
+      auto part = [&](int64_t from) {
+        return b.create<vector::ExtractStridedSliceOp>(sum, from, half, 1);
+      };
+      sum = b.create<arith::AddFOp>(part(0), part(half));
+    }
+    Value dot = b.create<vector::ExtractOp>(sum, int64_t(0));
+    Value isNan = b.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, dot, dot);
+    Value nan = b.create<arith::BitcastOp>(b.getF32Type(), b.i32(0x7FFFFFFF));
+    rewriter.replaceOp(op, b.select(isNan, nan, dot));
+    return success();
+  }
+};
+
+} // namespace
+
+void fusco::populateRowSumsToCpuPatterns(RewritePatternSet &patterns) {
+  patterns.add<LowerReduceRow, LowerMergeRow, LowerDotRow>(
+      patterns.getContext());
+}
