@@ -13,6 +13,7 @@
 #   multi-gpu    two or more of them
 #   nccl         libnccl
 #   rdma         an RDMA device
+#   tsan         the build of the preset runtime-tsan, and a kernel on which it runs
 #   traces       measured routing, a folder of .npy files: the environment
 #                variable FUSCO_TRACES, or shared/traces beside the repository
 #
@@ -74,6 +75,33 @@ if ctypes.util.find_library("nccl"):
     config.available_features.add("nccl")
 if glob.glob("/sys/class/infiniband/*"):
     config.available_features.add("rdma")
+
+
+
+def findSanitizedRun():
+    """The command of a fusco-run with ThreadSanitizer; None where none works."""
+    program = os.path.join(config.fusco_tsan_build, "bin", "fusco-run")
+    # GCC's ThreadSanitizer ends where addresses are more random than it expects.
+    for prefix in [[], ["setarch", "-R"]]:
+        command = prefix + [program]
+        try:
+            subprocess.run(command + ["--version"], check=True, capture_output=True)
+            return " ".join(command)
+        except (OSError, subprocess.CalledProcessError):
+            pass
+    return None
+
+
+sanitizedRun = findSanitizedRun()
+if sanitizedRun:
+    config.available_features.add("tsan")
+    config.substitutions.append(("%tsan_run", sanitizedRun))
+config.substitutions.append(
+    (
+        "%tsan_archive",
+        os.path.join(config.fusco_tsan_build, "lib", "libfusco_runtime_tsan.a"),
+    )
+)
 
 traces = os.environ.get("FUSCO_TRACES") or os.path.normpath(
     os.path.join(config.fusco_src_root, "..", "shared", "traces")

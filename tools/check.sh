@@ -5,11 +5,11 @@
 #
 #===-----------------------------------------------------------------------===//
 #
-# On a fresh Debian 12: installs what is missing, builds with every core, checks
-# formatting, runs the unit tests (ctest) and the compiler's tests (lit). The
-# last line is `N passed, N failed, N skipped`; a step that fails as a whole,
-# such as the build, counts as one failed. Exits 0 only if tests ran and nothing
-# failed.
+# On a fresh Debian 12: installs what is missing, builds with every core, and
+# fusco-run with ThreadSanitizer too, checks formatting, runs the unit tests
+# (ctest) and the compiler's tests (lit). The last line is `N passed, N failed, N
+# skipped`; a step that fails as a whole, such as the build, counts as one failed.
+# Exits 0 only if tests ran and nothing failed.
 #
 #===-----------------------------------------------------------------------===//
 set -euo pipefail
@@ -42,6 +42,13 @@ sourceFiles() {
 
 checkFormat() {
   sourceFiles | xargs -r -d '\n' clang-format-14 --dry-run -Werror
+}
+
+# The runtime and fusco-run, for libraries of `fusco-compile --sanitize thread`.
+buildSanitized() {
+  cmake --preset runtime-tsan &&
+    cmake --build build-tsan --parallel "$(buildJobs)" \
+      --target fusco_runtime fusco-run
 }
 
 # addResults REPORT: adds the counts of a JUnit report, or one failure when the
@@ -84,6 +91,7 @@ if ! prepare all; then
   failed=1
   finish
 fi
+step "build with ThreadSanitizer" buildSanitized || failed=$((failed + 1))
 step "check formatting" checkFormat || failed=$((failed + 1))
 
 echo "unit tests"

@@ -8,7 +8,7 @@
 /// Each rule of the semantics on a case small enough to compute by hand.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/reference/Reference.h"
+#include "test/reference/TestShapes.h"
 
 #include <gtest/gtest.h>
 
@@ -22,36 +22,7 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-Bytes rowsOf(const Shape &shape, const std::vector<uint32_t> &encodings) {
-  Bytes bytes(encodings.size() * size_t(bytesPerElement(shape.type)));
-  for (size_t i = 0; i != encodings.size(); ++i)
-    storeElement(shape.type, bytes.data(), int64_t(i), encodings[i]);
-  return bytes;
-}
-
-std::vector<uint32_t> encodingsOf(const Shape &shape, const Bytes &bytes) {
-  std::vector<uint32_t> encodings;
-  for (size_t i = 0; i != bytes.size() / size_t(bytesPerElement(shape.type));
-       ++i)
-    encodings.push_back(loadElement(shape.type, bytes.data(), int64_t(i)));
-  return encodings;
-}
-
-using Encodings = std::vector<uint32_t>;
 using Counts = std::vector<int64_t>;
-
-/// An input whose rows (hidden 1) have the encodings \p x.
-RankInput inputOf(const Shape &shape, std::vector<int64_t> ids,
-                  const Encodings &x, std::vector<float> weights = {}) {
-  RankInput input;
-  input.tokens = int64_t(x.size());
-  input.ids = std::move(ids);
-  input.x = rowsOf(shape, x);
-  if (shape.weighted && weights.empty())
-    weights.assign(input.ids.size(), 1.0f);
-  input.weights = std::move(weights);
-  return input;
-}
 
 /// Combines one token of rank 0 whose assignments are to \p ids, with the float
 /// \p values as outputs of its assignments in the order of k.
@@ -62,31 +33,18 @@ uint32_t combineOne(const Shape &shape, const std::vector<int64_t> &ids,
   inputs[0] = inputOf(shape, ids, {0}, weights);
   auto dispatched = dispatch(shape, inputs);
   std::vector<Bytes> y;
-  std::vector<const uint8_t *> pointers;
   for (const RankDispatch &rank : dispatched)
-    y.push_back(rank.rows);
+    y.emplace_back(
+        size_t(rank.offsets.back() * shape.bytesPerRow(shape.outputType)));
   for (size_t k = 0; k != ids.size(); ++k) {
     Slot slot = dispatched[0].slots[k];
     if (slot.rank >= 0)
-      storeElement(shape.type, y[size_t(slot.rank)].data(), slot.row,
-                   narrow(shape.type, values[k]));
+      storeElement(shape.outputType, y[size_t(slot.rank)].data(), slot.row,
+                   narrow(shape.outputType, values[k]));
   }
-  for (const Bytes &bytes : y)
-    pointers.push_back(bytes.data());
-  return encodingsOf(shape, combine(shape, inputs, dispatched, pointers)[0])[0];
+  return encodingsOf(shape.tokenType,
+                     combine(shape, inputs, dispatched, pointersTo(y))[0])[0];
 }
-
-Shape f32Shape(int nodes, int ranksPerNode, int64_t experts, int topk) {
-  Shape shape;
-  shape.nodes = nodes;
-  shape.ranksPerNode = ranksPerNode;
-  shape.experts = experts;
-  shape.topk = topk;
-  shape.type = ElementType::F32;
-  return shape;
-}
-
-uint32_t f32(float value) { return narrow(ElementType::F32, value); }
 
 TEST(Placement, FirstRanksHoldOneExpertMoreIfTheyDoNotDivide) {
   Shape shape = f32Shape(1, 4, 10, 1);
@@ -119,10 +77,11 @@ TEST(Dispatch, OrderIsSourceRankThenTokenThenK) {
                               inputOf(shape, {3, 1}, {20})});
   EXPECT_EQ(out[0].counts, (Counts{1, 1}));
   EXPECT_EQ(out[0].offsets, (Counts{0, 1, 2}));
-  EXPECT_EQ(encodingsOf(shape, out[0].rows), (Encodings{10, 20}));
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows), (Encodings{10, 20}));
   EXPECT_EQ(out[1].counts, (Counts{1, 3}));
   EXPECT_EQ(out[1].offsets, (Counts{0, 1, 4}));
-  EXPECT_EQ(encodingsOf(shape, out[1].rows), (Encodings{11, 10, 11, 20}));
+  EXPECT_EQ(encodingsOf(shape.rowType, out[1].rows),
+            (Encodings{11, 10, 11, 20}));
   EXPECT_EQ(out[0].slots[1].rank, 1);
   EXPECT_EQ(out[0].slots[1].row, 1);
   EXPECT_EQ(out[1].slots[0].rank, 1);
@@ -136,7 +95,7 @@ TEST(Dispatch, SegmentsAreAlignedAndPadsAreZero) {
       dispatch(shape, {inputOf(shape, {2, 0, 2, 2, 2}, {1, 2, 3, 4, 5})});
   EXPECT_EQ(out[0].counts, (Counts{1, 0, 4}));
   EXPECT_EQ(out[0].offsets, (Counts{0, 3, 3, 9}));
-  EXPECT_EQ(encodingsOf(shape, out[0].rows),
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows),
             (Encodings{2, 0, 0, 1, 3, 4, 5, 0, 0}));
 }
 
@@ -147,7 +106,7 @@ TEST(Dispatch, TrailingEntriesOfARankWithFewerExperts) {
       shape, {inputOf(shape, {2, 0, 2}, {1, 2, 3}), inputOf(shape, {2}, {4})});
   EXPECT_EQ(out[1].counts, (Counts{3, 0}));
   EXPECT_EQ(out[1].offsets, (Counts{0, 4, 4}));
-  EXPECT_EQ(encodingsOf(shape, out[1].rows), (Encodings{1, 3, 4, 0}));
+  EXPECT_EQ(encodingsOf(shape.rowType, out[1].rows), (Encodings{1, 3, 4, 0}));
 }
 
 TEST(Dispatch, RankWithoutExpertsHasNoRows) {
@@ -159,14 +118,14 @@ TEST(Dispatch, RankWithoutExpertsHasNoRows) {
   EXPECT_EQ(out[2].offsets, (Counts{0, 0}));
   EXPECT_TRUE(out[2].rows.empty());
   EXPECT_EQ(out[0].offsets, (Counts{0, 16}));
-  EXPECT_EQ(encodingsOf(shape, out[0].rows)[0], 8u);
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows)[0], 8u);
 }
 
 TEST(Dispatch, UnroutedAndRepeatedExperts) {
   Shape shape = f32Shape(1, 1, 2, 3);
   auto out = dispatch(shape, {inputOf(shape, {1, -1, 1, -1, -1, -1}, {5, 6})});
   EXPECT_EQ(out[0].counts, (Counts{0, 2}));
-  EXPECT_EQ(encodingsOf(shape, out[0].rows), (Encodings{5, 5}));
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows), (Encodings{5, 5}));
   EXPECT_EQ(out[0].slots[0].row, 0);
   EXPECT_EQ(out[0].slots[1].rank, -1);
   EXPECT_EQ(out[0].slots[2].row, 1);
@@ -174,16 +133,35 @@ TEST(Dispatch, UnroutedAndRepeatedExperts) {
 
 TEST(Dispatch, MovedRowsKeepTheirBits) {
   Shape shape = f32Shape(1, 1, 1, 1);
-  shape.type = ElementType::BF16;
+  setTypes(shape, ElementType::BF16);
   shape.hidden = 3;
   RankInput input;
   input.tokens = 1;
   input.ids = {0};
   input.weights = {1.0f};
-  input.x = rowsOf(shape, {0xFF81, 0x8000, 0x0001}); // signalling NaN, -0
+  input.x =
+      bytesOf(shape.tokenType, {0xFF81, 0x8000, 0x0001}); // signalling NaN, -0
   auto out = dispatch(shape, {input});
-  EXPECT_EQ(encodingsOf(shape, out[0].rows),
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows),
             (Encodings{0xFF81, 0x8000, 0x0001}));
+}
+
+TEST(Dispatch, CastsOnTheWay) {
+  Shape shape = f32Shape(1, 1, 1, 1);
+  shape.rowType = ElementType::BF16;
+  shape.alignRows = 4;
+  // A tie to even, a denormal, an overflow and a NaN with a payload.
+  auto out = dispatch(shape, {inputOf(shape, {0, 0, 0, 0, 0},
+                                      {0x3F808000, 0x00010000, 0xFF7FFFFF,
+                                       0xFFC00001, f32(-0.0f)})});
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows),
+            (Encodings{0x3F80, 0x0001, 0xFF80, 0x7FFF, 0x8000, 0, 0, 0}));
+  EXPECT_EQ(out[0].offsets, (Counts{0, 8}));
+  // Widening changes no value, but a NaN is a result of the conversion.
+  std::swap(shape.tokenType, shape.rowType);
+  out = dispatch(shape, {inputOf(shape, {0, 0}, {0x8001, 0x7F81})});
+  EXPECT_EQ(encodingsOf(shape.rowType, out[0].rows),
+            (Encodings{0x80010000, 0x7FFFFFFF, 0, 0}));
 }
 
 TEST(Dispatch, TrafficCountsEachRankAndEachOtherNodeOnce) {
@@ -256,7 +234,7 @@ TEST(Combine, ZerosAndTokensWithoutAssignment) {
   // +0 starts the chain: fma(1, -0, +0) is +0.
   EXPECT_EQ(combineOne(shape, {0, -1}, {1, 1}, {-0.0f, 0}), 0u);
   // An underflow of the final rounding keeps the sign.
-  shape.type = ElementType::BF16;
+  setTypes(shape, ElementType::BF16);
   EXPECT_EQ(combineOne(shape, {3, -1}, {-0x1p-100f, 1}, {0x1p-60f, 0}),
             0x8000u);
 }
@@ -274,19 +252,28 @@ TEST(Combine, WeightsOfUnroutedAssignmentsDoNotMatter) {
 
 TEST(Combine, OneRoundingAtTheEnd) {
   Shape shape = f32Shape(1, 2, 2, 2);
-  shape.type = ElementType::BF16;
+  setTypes(shape, ElementType::BF16);
   // Each addend is half a unit of 1.0; rounded one by one they would vanish.
   EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-8f}), 0x3F80u);
   EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x3p-8f}), 0x3F82u);
   Shape three = f32Shape(1, 1, 1, 3);
-  three.type = ElementType::BF16;
+  setTypes(three, ElementType::BF16);
   EXPECT_EQ(combineOne(three, {0, 0, 0}, {1, 1, 1}, {1.0f, 0x1p-8f, 0x1p-8f}),
             0x3F81u);
 }
 
+TEST(Combine, TypesOfOutputsAndResultMayDiffer) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  shape.outputType = ElementType::F16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-10f}),
+            f32(1.0f + 0x1p-10f));
+  shape.tokenType = ElementType::BF16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-10f}), 0x3F80u);
+}
+
 TEST(Combine, OverflowOnlyAtTheEnd) {
   Shape shape = f32Shape(1, 1, 1, 2);
-  shape.type = ElementType::F16;
+  setTypes(shape, ElementType::F16);
   EXPECT_EQ(combineOne(shape, {0, 0}, {2.0f, -1.0f}, {60000.0f, 60000.0f}),
             narrow(ElementType::F16, 60000.0f));
   EXPECT_EQ(combineOne(shape, {0, 0}, {1.0f, 1.0f}, {60000.0f, 60000.0f}),
@@ -296,7 +283,7 @@ TEST(Combine, OverflowOnlyAtTheEnd) {
 TEST(Combine, DenormalsAreKept) {
   Shape shape = f32Shape(1, 2, 2, 2);
   EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {0x1p-149f, 0x1p-149f}), 2u);
-  shape.type = ElementType::BF16;
+  setTypes(shape, ElementType::BF16);
   EXPECT_EQ(combineOne(shape, {0, 1}, {0.5f, 0.5f}, {0x1p-132f, 0x1p-132f}),
             2u);
 }
@@ -306,9 +293,9 @@ TEST(Combine, EveryNaNHasOneEncoding) {
   EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {infinity, -infinity}),
             0x7FFFFFFFu);
   EXPECT_EQ(combineOne(shape, {0, 0}, {0.0f, 1}, {infinity, 0}), 0x7FFFFFFFu);
-  shape.type = ElementType::F16;
+  setTypes(shape, ElementType::F16);
   EXPECT_EQ(combineOne(shape, {0, 1}, {std::nanf(""), 1}, {1, 1}), 0x7FFFu);
-  shape.type = ElementType::BF16;
+  setTypes(shape, ElementType::BF16);
   EXPECT_EQ(combineOne(shape, {0, 1}, {-std::nanf(""), 1}, {1, 1}), 0x7FFFu);
 }
 

@@ -81,7 +81,7 @@ static llvm::Expected<bool> emit(OutputFiles &files, const Options &options,
   }
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> llvmModule =
-      translateToLlvm(module, context, target);
+      translateToLlvm(module, context, target, options.sanitizeThread);
   if (!llvmModule)
     return false;
   if (options.emit == Emit::Llvm) {
@@ -104,9 +104,9 @@ static llvm::Expected<bool> emit(OutputFiles &files, const Options &options,
   if (objectOut.has_error())
     return llvm::createStringError("cannot write '" + *object +
                                    "': " + objectOut.error().message());
-  if (llvm::Error error =
-          linkLibrary(files, options.linker, getModelName(module), *object,
-                      files.temporaryName(options.output)))
+  if (llvm::Error error = linkLibrary(
+          files, options.linker, getModelName(module), *object,
+          files.temporaryName(options.output), options.sanitizeThread))
     return std::move(error);
   return true;
 }
@@ -156,7 +156,13 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
 
   OutputFiles files;
   PipePipelineOptions programs;
+  programs.fuse = options.fuse;
   programs.hasBaseline = options.hasBaseline;
+  programs.unique = options.unique;
+  programs.chunkTokens = options.chunkTokens;
+  programs.ringChunks = options.ringChunks;
+  programs.stageLag = options.stageLag;
+  programs.hasBackward = options.hasBackward;
   if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
         buildPipePipeline(manager, programs);
       }))

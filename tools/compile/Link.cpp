@@ -16,21 +16,35 @@
 
 using namespace fusco::compile;
 
-/// The runtime's archive: beside this program in an installed or moved tree,
+namespace {
+/// An archive of the runtime.
+struct Archive {
+  llvm::StringRef name;
+  llvm::StringRef built; ///< where it was built
+  llvm::StringRef hint;  ///< how to build it
+};
+} // namespace
+
+static constexpr Archive plainArchive{
+    "libfusco_runtime.a", FUSCO_RUNTIME_ARCHIVE, "ninja fusco_runtime"};
+static constexpr Archive sanitizedArchive{
+    "libfusco_runtime_tsan.a", FUSCO_TSAN_RUNTIME_ARCHIVE,
+    "cmake --preset runtime-tsan && cmake --build build-tsan"};
+
+/// The path of \p archive: beside this program in an installed or moved tree,
 /// else where it was built.
-static llvm::Expected<std::string> findRuntime() {
+static llvm::Expected<std::string> findRuntime(const Archive &archive) {
   static int anchor;
   std::string program =
       llvm::sys::fs::getMainExecutable("fusco-compile", &anchor);
   llvm::SmallString<128> beside(llvm::sys::path::parent_path(program));
-  llvm::sys::path::append(beside, "..", "lib", "libfusco_runtime.a");
-  for (llvm::StringRef path :
-       {beside.str(), llvm::StringRef(FUSCO_RUNTIME_ARCHIVE)})
+  llvm::sys::path::append(beside, "..", "lib", archive.name);
+  for (llvm::StringRef path : {beside.str(), archive.built})
     if (llvm::sys::fs::exists(path))
       return path.str();
-  return llvm::createStringError(
-      "cannot find the runtime, libfusco_runtime.a, in '" + beside.str() +
-      "' or '" FUSCO_RUNTIME_ARCHIVE "'; build it with: ninja fusco_runtime");
+  return llvm::createStringError("cannot find the runtime, " + archive.name +
+                                 ", in '" + beside + "' or '" + archive.built +
+                                 "'; build it with: " + archive.hint);
 }
 
 /// What the library exports: see runtime/runtime.map.
@@ -58,17 +72,17 @@ static std::string firstErrorLine(llvm::StringRef path) {
   return lines.empty() ? "" : lines.front().str();
 }
 
-llvm::Error fusco::compile::linkLibrary(OutputFiles &files,
-                                        llvm::StringRef linker,
-                                        llvm::StringRef model,
-                                        llvm::StringRef object,
-                                        llvm::StringRef library) {
+llvm::Error
+fusco::compile::linkLibrary(OutputFiles &files, llvm::StringRef linker,
+                            llvm::StringRef model, llvm::StringRef object,
+                            llvm::StringRef library, bool sanitizeThread) {
   llvm::ErrorOr<std::string> program = llvm::sys::findProgramByName(linker);
   if (!program)
     return llvm::createStringError("cannot find the linker '" + linker +
                                    "'; install g++ or name another with "
                                    "--linker");
-  llvm::Expected<std::string> runtime = findRuntime();
+  llvm::Expected<std::string> runtime =
+      findRuntime(sanitizeThread ? sanitizedArchive : plainArchive);
   if (!runtime)
     return runtime.takeError();
   llvm::Expected<std::string> script = writeVersionScript(files, model);
@@ -79,14 +93,16 @@ llvm::Error fusco::compile::linkLibrary(OutputFiles &files,
     return log.takeError();
 
   std::string versionScript = "-Wl,--version-script=" + *script;
-  llvm::StringRef arguments[] = {
+  llvm::SmallVector<llvm::StringRef> arguments{
       *program, "-shared", "-o", library, object,
       // The host calls what generated code does not.
       "-Wl,--whole-archive", *runtime, "-Wl,--no-whole-archive",
       // Calls inside the library stay inside, whatever else is loaded.
-      "-Wl,-Bsymbolic", versionScript, "-Wl,--no-undefined",
-      "-Wl,--gc-sections", "-Wl,-s", "-static-libstdc++", "-static-libgcc",
-      "-pthread"};
+      "-Wl,-Bsymbolic", versionScript, "-Wl,--gc-sections", "-static-libstdc++",
+      "-static-libgcc", "-pthread"};
+  // ThreadSanitizer is the process's, and its reports name functions.
+  if (!sanitizeThread)
+    arguments.append({"-Wl,--no-undefined", "-Wl,-s"});
   std::optional<llvm::StringRef> redirects[] = {
       std::nullopt, llvm::StringRef(*log), llvm::StringRef(*log)};
   std::string message;

@@ -18,10 +18,12 @@ namespace fusco::compile {
 
 /// Links \p object and the runtime into the shared library \p library, which
 /// exports `fusco_*` and `MODEL_*` and needs nothing but libc. \p linker is the
-/// C++ compiler driver to call.
+/// C++ compiler driver to call. With \p sanitizeThread the library has the
+/// runtime that is built with ThreadSanitizer, and needs the process to be,
+/// too.
 llvm::Error linkLibrary(OutputFiles &files, llvm::StringRef linker,
                         llvm::StringRef model, llvm::StringRef object,
-                        llvm::StringRef library);
+                        llvm::StringRef library, bool sanitizeThread);
 
 } // namespace fusco::compile
 

@@ -13,10 +13,13 @@
 #include <boost/program_options.hpp>
 #include <iostream>
 
+using namespace fusco;
 using namespace fusco::compile;
 namespace po = boost::program_options;
 
 static constexpr int usageError = 2;
+/// More of anything that chunks are counted in makes no sense.
+static constexpr int64_t mostChunks = 1 << 20;
 
 static ParsedOptions fail(const std::string &message) {
   std::cerr << "fusco-compile: error: " << message
@@ -36,9 +39,21 @@ static std::optional<Emit> parseEmit(const std::string &name) {
   return std::nullopt;
 }
 
+static std::optional<UniqueOption> parseUnique(const std::string &name) {
+  if (name == "auto")
+    return UniqueOption::Auto;
+  if (name == "assignment")
+    return UniqueOption::Assignment;
+  if (name == "rank")
+    return UniqueOption::Rank;
+  if (name == "node")
+    return UniqueOption::Node;
+  return std::nullopt;
+}
+
 ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   Options options;
-  std::string target, emit;
+  std::string target, emit, unique, sanitize;
   po::options_description visible("Options");
   // clang-format off
   visible.add_options()
@@ -53,8 +68,23 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
     ("cpu", po::value(&options.cpu)->default_value("native"),
      "native, x86-64-v3, x86-64-v4 or another CPU that LLVM knows; native is "
      "the highest of the levels that this machine has")
+    ("no-fuse", "compile an unfused program as it stands")
     ("no-baseline", "leave out the unfused programs that fusco-run --baseline "
      "unfused measures against")
+    ("unique", po::value(&unique)->default_value("auto"),
+     "how often a token's row travels on a hop: once per assignment, rank or "
+     "node, or auto, what a cost model of the topology finds cheapest")
+    ("backward", "add the backward of each function")
+    ("chunk-tokens", po::value(&options.chunkTokens)->default_value(0),
+     "tokens of a chunk of a pipeline; 0 is as many as a core's cache holds")
+    ("ring-chunks", po::value(&options.ringChunks)->default_value(0),
+     "chunks that a ring between two ranks has room for; 0 is one more than "
+     "the stages of a pipeline need")
+    ("stage-lag", po::value(&options.stageLag)->default_value(1),
+     "chunks that a stage of a pipeline is behind the one before it")
+    ("sanitize", po::value(&sanitize),
+     "thread: have ThreadSanitizer watch every access to memory; only a process "
+     "built with it, such as build-tsan/bin/fusco-run, loads such a library")
     ("linker", po::value(&options.linker)->default_value("c++"),
      "the C++ compiler driver that links the library")
     ("help,h", "print this")
@@ -87,7 +117,17 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   } catch (const po::error &error) {
     return fail(error.what());
   }
+  options.fuse = !values.count("no-fuse");
   options.hasBaseline = !values.count("no-baseline");
+  options.hasBackward = values.count("backward");
+  for (auto [flag, value, least] :
+       {std::tuple("--chunk-tokens", options.chunkTokens, 0),
+        std::tuple("--ring-chunks", options.ringChunks, 0),
+        std::tuple("--stage-lag", options.stageLag, 1)})
+    if (value < least || value > mostChunks)
+      return fail(std::string("expected ") + flag + " from " +
+                  std::to_string(least) + " to " + std::to_string(mostChunks) +
+                  ", got " + std::to_string(value));
   if (options.input.empty())
     return fail("expected an input, MODEL.mlir or -");
   if (target != "cpu")
@@ -96,6 +136,14 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   if (!parsed)
     return fail("expected --emit mlir, llvm, obj or so, got '" + emit + "'");
   options.emit = *parsed;
+  std::optional<UniqueOption> parsedUnique = parseUnique(unique);
+  if (!parsedUnique)
+    return fail("expected --unique auto, assignment, rank or node, got '" +
+                unique + "'");
+  options.unique = *parsedUnique;
+  if (values.count("sanitize") && sanitize != "thread")
+    return fail("expected --sanitize thread, got '" + sanitize + "'");
+  options.sanitizeThread = values.count("sanitize");
   if (options.output == "-" && options.emit == Emit::So)
     return fail("expected a file for -o, since a library is linked there");
   return {options, 0};

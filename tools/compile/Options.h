@@ -12,6 +12,7 @@
 #ifndef FUSCO_TOOLS_COMPILE_OPTIONS_H
 #define FUSCO_TOOLS_COMPILE_OPTIONS_H
 
+#include "passes/Passes.h"
 #include <optional>
 #include <string>
 
@@ -25,7 +26,13 @@ struct Options {
   std::string output; ///< "-" is standard output, for text
   std::string cpu;
   Emit emit = Emit::So;
-  bool hasBaseline = true;    ///< add the unfused programs for fusco-run
+  bool fuse = true;            ///< make dispatch and combine of unfused steps
+  bool hasBaseline = true;     ///< add the unfused programs for fusco-run
+  bool hasBackward = false;    ///< add the backward of each function
+  bool sanitizeThread = false; ///< instrument for ThreadSanitizer
+  UniqueOption unique = UniqueOption::Auto;
+  int64_t chunkTokens = 0, ringChunks = 0; ///< 0: the compiler's choice
+  int64_t stageLag = 1;
   std::string header, report; ///< empty: not wanted
   std::string linker;         ///< the C++ compiler driver that links
 };

@@ -24,11 +24,15 @@ struct ModelShape {
   int64_t topk = 0;    ///< experts that a token is sent to
   int64_t nodes = 0;
   int64_t ranksPerNode = 0;
-  int64_t maxTokens = 0; ///< of one rank
-  int64_t alignRows = 1; ///< expert segments start at multiples of this
-  std::string dtype;     ///< of a row's elements, as MLIR spells it
-  std::string idType;    ///< of expert ids, likewise
-  bool isFused = true;   ///< dispatch and combine, not their parts
+  int64_t memoryGbps = 0;    ///< of a rank, 1e9 bytes/s; 0: not given
+  int64_t scaleUpGbps = 0;   ///< likewise
+  int64_t scaleOutGbps = 0;  ///< likewise
+  int64_t maxTokens = 0;     ///< of one rank
+  int64_t alignRows = 1;     ///< expert segments start at multiples of this
+  std::string dtype;         ///< of a row's elements, as MLIR spells it
+  std::string dispatchDtype; ///< of a dispatched row's elements, likewise
+  std::string idType;        ///< of expert ids, likewise
+  bool isFused = true;       ///< dispatch and combine, not their parts
 };
 
 } // namespace fusco::importer

@@ -19,7 +19,9 @@ using namespace fusco::importer;
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
 // {3} of weights, {4} of token-major rows, {5} of expert-major rows, {6} of
 // counts, {7} of offsets, {8} of rows by destination rank, {9} of rows by
-// source rank. `{{` stands for a brace.
+// source rank; {10}, {11}, {12} and {13} are {4}, {5}, {8} and {9} as
+// dispatched, {14} the cast to that where it differs, and {15} what it makes of
+// %x. `{{` stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
@@ -28,12 +30,12 @@ module @{0} {{
 
 static constexpr const char *fusedTemplate = R"(
   func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
-      -> ({5}, {6}, {7}, !fusco.plan<@ep>) {{
+      -> ({11}, {6}, {7}, !fusco.plan<@ep>) {{
     %plan = fusco.plan %ids, %weights in @ep
         : {2}, {3} -> !fusco.plan<@ep>
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
-        : {4}, !fusco.plan<@ep> -> {5}, {6}, {7}
-    return %rows, %counts, %offsets, %plan : {5}, {6}, {7}, !fusco.plan<@ep>
+        : {4}, !fusco.plan<@ep> -> {11}, {6}, {7}
+    return %rows, %counts, %offsets, %plan : {11}, {6}, {7}, !fusco.plan<@ep>
   }
   func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
     %z = fusco.combine %y by %plan weighted
@@ -45,13 +47,13 @@ static constexpr const char *fusedTemplate = R"(
 
 static constexpr const char *unfusedTemplate = R"(
   func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
-      -> ({5}, !fusco.plan<@ep>) {{
+      -> ({11}, !fusco.plan<@ep>) {{
     %plan = fusco.plan %ids, %weights in @ep
-        : {2}, {3} -> !fusco.plan<@ep>
-    %send = fusco.permute %x by %plan : {4}, !fusco.plan<@ep> -> {8}
-    %recv = fusco.all_to_all %send by %plan : {8}, !fusco.plan<@ep> -> {9}
-    %rows = fusco.permute %recv by %plan : {9}, !fusco.plan<@ep> -> {5}
-    return %rows, %plan : {5}, !fusco.plan<@ep>
+        : {2}, {3} -> !fusco.plan<@ep>{14}
+    %send = fusco.permute {15} by %plan : {10}, !fusco.plan<@ep> -> {12}
+    %recv = fusco.all_to_all %send by %plan : {12}, !fusco.plan<@ep> -> {13}
+    %rows = fusco.permute %recv by %plan : {13}, !fusco.plan<@ep> -> {11}
+    return %rows, %plan : {11}, !fusco.plan<@ep>
   }
   func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
     %send = fusco.unpermute %y by %plan : {5}, !fusco.plan<@ep> -> {9}
@@ -69,29 +71,39 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   int64_t numRanks = shape.nodes * shape.ranksPerNode;
   int64_t expertsPerRank = (shape.experts + numRanks - 1) / numRanks;
 
-  auto rows = [&](llvm::StringRef layout) -> std::string {
-    return llvm::formatv("tensor<?x{0}x{1}{2}>", shape.hidden, shape.dtype,
-                         layout);
+  auto rows = [&](llvm::StringRef dtype, llvm::StringRef layout) {
+    return llvm::formatv("tensor<?x{0}x{1}{2}>", shape.hidden, dtype, layout)
+        .str();
   };
   std::string group = llvm::formatv(
       "experts = {0}, topk = {1}, max_tokens = {2}, "
-      "topology = <nodes = {3}, ranks_per_node = {4}>, placement = <block>",
+      "topology = <nodes = {3}, ranks_per_node = {4}, memory_gbps = {5}, "
+      "scale_up_gbps = {6}, scale_out_gbps = {7}>, placement = <block>",
       shape.experts, shape.topk, shape.maxTokens, shape.nodes,
-      shape.ranksPerNode);
+      shape.ranksPerNode, shape.memoryGbps, shape.scaleUpGbps,
+      shape.scaleOutGbps);
   std::string ids =
       llvm::formatv("tensor<?x{0}x{1}>", shape.topk, shape.idType);
   std::string weights = llvm::formatv("tensor<?x{0}xf32>", shape.topk);
   std::string expertMajor =
-      rows(llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows)
-               .str());
+      llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows);
+  const char *byDestination = ", #fusco.device_major<destination>";
+  const char *bySource = ", #fusco.device_major<source>";
   std::string counts = llvm::formatv("tensor<{0}xi32>", expertsPerRank);
   std::string offsets = llvm::formatv("tensor<{0}xi32>", expertsPerRank + 1);
+  const std::string &dtype = shape.dtype, &dispatched = shape.dispatchDtype;
+  std::string cast;
+  if (dispatched != dtype)
+    cast = llvm::formatv("\n    %cast = fusco.cast %x : {0} -> {1}",
+                         rows(dtype, ""), rows(dispatched, ""));
 
   return llvm::formatv(groupTemplate, shape.name, group).str() +
-         llvm::formatv(shape.isFused ? fusedTemplate : unfusedTemplate,
-                       shape.name, group, ids, weights, rows(""), expertMajor,
-                       counts, offsets,
-                       rows(", #fusco.device_major<destination>"),
-                       rows(", #fusco.device_major<source>"))
+         llvm::formatv(
+             shape.isFused ? fusedTemplate : unfusedTemplate, shape.name, group,
+             ids, weights, rows(dtype, ""), rows(dtype, expertMajor), counts,
+             offsets, rows(dtype, byDestination), rows(dtype, bySource),
+             rows(dispatched, ""), rows(dispatched, expertMajor),
+             rows(dispatched, byDestination), rows(dispatched, bySource), cast,
+             cast.empty() ? "%x" : "%cast")
              .str();
 }

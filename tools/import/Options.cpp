@@ -25,7 +25,7 @@ namespace po = boost::program_options;
 
 namespace {
 
-/// A flag that takes an integer of at most 2^31 - 1.
+/// A flag that takes an integer. Its default may lie out of its bounds.
 struct IntegerFlag {
   const char *name;
   int64_t ModelShape::*field;
@@ -33,6 +33,7 @@ struct IntegerFlag {
   std::optional<ConfigFact> fact;      ///< where --hf can give it
   std::optional<int64_t> defaultValue; ///< none: required
   const char *help;
+  int64_t max = std::numeric_limits<int32_t>::max();
 };
 
 /// A flag that takes one of some words, the first of them by default.
@@ -51,6 +52,7 @@ struct Sourced {
 } // namespace
 
 static const std::vector<IntegerFlag> &integerFlags() {
+  constexpr int64_t maxGbps = 1'000'000;
   static const std::vector<IntegerFlag> flags = {
       {"hidden", &ModelShape::hidden, 1, ConfigFact::Hidden, std::nullopt,
        "elements of a token's row"},
@@ -62,6 +64,17 @@ static const std::vector<IntegerFlag> &integerFlags() {
        "nodes of the expert-parallel group"},
       {"ranks-per-node", &ModelShape::ranksPerNode, 1, std::nullopt,
        std::nullopt, "ranks of a node"},
+      {"memory-gbps", &ModelShape::memoryGbps, 1, std::nullopt, 0,
+       "GB/s that a rank reads and writes in its memory; default: not known",
+       maxGbps},
+      {"scale-up-gbps", &ModelShape::scaleUpGbps, 1, std::nullopt, 0,
+       "GB/s, per direction, between a rank and others of its node; default: "
+       "as fast as memory",
+       maxGbps},
+      {"scale-out-gbps", &ModelShape::scaleOutGbps, 1, std::nullopt, 0,
+       "GB/s, per direction, between a rank and other nodes; default: as fast "
+       "as memory",
+       maxGbps},
       {"max-tokens", &ModelShape::maxTokens, 0, std::nullopt, std::nullopt,
        "most tokens that a rank holds"},
       {"align", &ModelShape::alignRows, 1, std::nullopt, 1,
@@ -73,9 +86,9 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
   static const std::vector<ChoiceFlag> flags = {
       {"dtype", {"bf16", "f16", "f32"}, "elements of a row"},
       {"dispatch-dtype",
-       {"bf16", "f8E4M3FN"},
-       "elements of a row under way; default: those of --dtype, and no other "
-       "is supported yet"},
+       {"bf16", "f16", "f32", "f8E4M3FN"},
+       "elements of a dispatched row, cast on the way; default: those of "
+       "--dtype; f8E4M3FN is not supported yet"},
       {"layout",
        {"expert_major", "rank_major", "expert_slots"},
        "how dispatch leaves rows; only expert_major is supported yet"},
@@ -251,7 +264,6 @@ static std::string readDtype(const po::variables_map &given,
 /// What the options may say one day and the compiler cannot do yet.
 static void refuseUnsupported(const po::variables_map &given,
                               const std::string &layout,
-                              const std::string &dtype,
                               const std::string &dispatchDtype) {
   if (layout != "expert_major")
     throw Error(Error::BadInput, "--layout " + layout +
@@ -261,11 +273,9 @@ static void refuseUnsupported(const po::variables_map &given,
     throw Error(Error::BadInput,
                 "--capacity is not supported yet: it belongs to --layout "
                 "expert_slots; expected --layout expert_major without it");
-  if (given.count("dispatch-dtype") && dispatchDtype != dtype)
-    throw Error(Error::BadInput, "--dispatch-dtype " + dispatchDtype +
-                                     " is not supported yet with rows of " +
-                                     dtype +
-                                     "; expected the dtype of the rows");
+  if (dispatchDtype == "f8E4M3FN")
+    throw Error(Error::BadInput, "--dispatch-dtype f8E4M3FN is not supported "
+                                 "yet; expected bf16, f16 or f32");
 }
 
 /// Names every required flag that neither the command line nor a config can
@@ -297,13 +307,12 @@ static Sourced readInteger(const po::variables_map &given,
     auto found = config->integer(*flag.fact, name);
     result = {found.value, found.where};
   } else {
-    result.value = *flag.defaultValue;
+    return {*flag.defaultValue, name};
   }
-  constexpr int64_t max = std::numeric_limits<int32_t>::max();
-  if (result.value < flag.min || result.value > max)
+  if (result.value < flag.min || result.value > flag.max)
     throw Error(Error::BadInput, "expected " + result.where + " to be from " +
                                      std::to_string(flag.min) + " to " +
-                                     std::to_string(max) + ", got " +
+                                     std::to_string(flag.max) + ", got " +
                                      std::to_string(result.value));
   return result;
 }
@@ -337,10 +346,11 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
   ModelShape &shape = options.shape;
   shape.name = readName(given, config);
   shape.dtype = readDtype(given, config, chosen["dtype"]);
+  shape.dispatchDtype =
+      given.count("dispatch-dtype") ? chosen["dispatch-dtype"] : shape.dtype;
   shape.idType = chosen["ids"];
   shape.isFused = chosen["form"] == "fused";
-  refuseUnsupported(given, chosen["layout"], shape.dtype,
-                    chosen["dispatch-dtype"]);
+  refuseUnsupported(given, chosen["layout"], shape.dispatchDtype);
 
   std::string topkWhere;
   for (const IntegerFlag &flag : integerFlags()) {

@@ -1,4 +1,4 @@
-//===- Reference.cpp - What dispatch and combine must compute -------------===//
+//===- Reference.cpp - What shuffles must compute -------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -42,7 +42,8 @@ void checkInput(const Shape &shape, const RankInput &input) {
   require(input.weights.size() == (shape.weighted ? pairs : 0),
           "expected weights of shape [tokens, topk], or none if the shape is "
           "not weighted");
-  require(input.x.size() == size_t(input.tokens) * size_t(shape.bytesPerRow()),
+  require(input.x.size() ==
+              size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
   for (int64_t id : input.ids)
     require(id >= -1 && id < shape.experts, "expected an expert id in [-1, " +
@@ -60,6 +61,102 @@ void addTo(std::vector<float> &sum, bool &hasSum,
   }
   for (size_t h = 0; h != sum.size(); ++h)
     sum[h] = sum[h] + addend[h];
+}
+
+/// Rows of one element type.
+struct Rows {
+  ElementType type;
+  const uint8_t *data;
+};
+
+float elementOf(const Shape &shape, const Rows &rows, int64_t row,
+                int64_t column) {
+  return widen(rows.type,
+               loadElement(rows.type, rows.data, row * shape.hidden + column));
+}
+
+/// Writes row \p fromRow of \p from to row \p toRow of \p to, whose elements
+/// have the type \p toType. Bits stay as they are where nothing needs to be
+/// computed.
+void moveRow(const Shape &shape, const Rows &from, int64_t fromRow,
+             ElementType toType, Bytes &to, int64_t toRow,
+             const float *weight = nullptr) {
+  const int64_t bytesPerRow = shape.bytesPerRow(toType);
+  if (!weight && from.type == toType) {
+    std::memcpy(&to[size_t(toRow * bytesPerRow)],
+                from.data + fromRow * bytesPerRow, size_t(bytesPerRow));
+    return;
+  }
+  for (int64_t h = 0; h != shape.hidden; ++h) {
+    const float element = elementOf(shape, from, fromRow, h);
+    storeElement(toType, &to[size_t(toRow * bytesPerRow)], h,
+                 narrow(toType, weight ? *weight * element : element));
+  }
+}
+
+/// The sum that Reference.h describes at combine(), of rows of \p type, for the
+/// tokens of \p input. \p weights may be null.
+Bytes sumRows(const Shape &shape, const RankInput &input,
+              const std::vector<Slot> &slots,
+              const std::vector<const uint8_t *> &rows, ElementType type,
+              const float *weights) {
+  checkShape(shape);
+  checkInput(shape, input);
+  require(slots.size() == input.ids.size(),
+          "expected the slots of the same input");
+  require(rows.size() == size_t(shape.numRanks()),
+          "expected one array of rows per rank");
+  const size_t hidden = size_t(shape.hidden);
+  const int64_t bytesPerToken = shape.bytesPerRow(shape.tokenType);
+  Bytes out(size_t(input.tokens * bytesPerToken));
+  for (int64_t token = 0; token != input.tokens; ++token) {
+    const size_t firstPair = size_t(token * shape.topk);
+    std::vector<float> total(hidden, 0.0f);
+    bool hasTotal = false;
+    for (int node = 0; node != shape.nodes; ++node) {
+      std::vector<float> nodeSum;
+      bool hasNodeSum = false;
+      for (int local = 0; local != shape.ranksPerNode; ++local) {
+        const int rank = node * shape.ranksPerNode + local;
+        std::vector<float> acc;
+        for (size_t k = 0; k != size_t(shape.topk); ++k) {
+          const Slot &slot = slots[firstPair + k];
+          if (slot.rank != rank)
+            continue;
+          acc.resize(hidden, 0.0f);
+          const float w = weights ? weights[firstPair + k] : 1.0f;
+          const Rows z = {type, rows[size_t(rank)]};
+          for (size_t h = 0; h != hidden; ++h)
+            acc[h] =
+                std::fma(w, elementOf(shape, z, slot.row, int64_t(h)), acc[h]);
+        }
+        if (!acc.empty())
+          addTo(nodeSum, hasNodeSum, acc);
+      }
+      if (hasNodeSum)
+        addTo(total, hasTotal, nodeSum);
+    }
+    for (size_t h = 0; h != hidden; ++h)
+      storeElement(shape.tokenType, &out[size_t(token * bytesPerToken)],
+                   int64_t(h), narrow(shape.tokenType, total[h]));
+  }
+  return out;
+}
+
+/// The dot product that Reference.h describes at CombineGradient::dweights.
+float dotRows(const Shape &shape, const Rows &a, int64_t rowOfA, const Rows &b,
+              int64_t rowOfB) {
+  constexpr int64_t numLanes = 32;
+  float lanes[numLanes] = {};
+  for (int64_t h = 0; h != shape.hidden; ++h) {
+    float &acc = lanes[h % numLanes];
+    acc = std::fma(elementOf(shape, a, rowOfA, h),
+                   elementOf(shape, b, rowOfB, h), acc);
+  }
+  for (int64_t n = numLanes / 2; n != 0; n /= 2)
+    for (int64_t j = 0; j != n; ++j)
+      lanes[j] = lanes[j] + lanes[j + n];
+  return widen(ElementType::F32, narrow(ElementType::F32, lanes[0]));
 }
 
 } // namespace
@@ -118,11 +215,10 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
       numRows = roundUp(numRows + count[expert], shape.alignRows);
     }
     out.offsets.push_back(numRows);
-    out.rows.assign(size_t(numRows * shape.bytesPerRow()), 0);
+    out.rows.assign(size_t(numRows * shape.bytesPerRow(shape.rowType)), 0);
   }
 
   // Rows, in the order (source rank, token, k).
-  const int64_t bytesPerRow = shape.bytesPerRow();
   for (int source = 0; source != numRanks; ++source) {
     const RankInput &input = inputs[size_t(source)];
     RankDispatch &own = result[size_t(source)];
@@ -137,8 +233,8 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
         int rank = rankOfExpert[size_t(id)];
         int64_t row = nextRow[size_t(id)]++;
         own.slots[pair] = {rank, row};
-        std::memcpy(&result[size_t(rank)].rows[size_t(row * bytesPerRow)],
-                    &input.x[size_t(token * bytesPerRow)], size_t(bytesPerRow));
+        moveRow(shape, {shape.tokenType, input.x.data()}, token, shape.rowType,
+                result[size_t(rank)].rows, row);
         ranks.insert(rank);
         if (rank / shape.ranksPerNode != source / shape.ranksPerNode)
           otherNodes.insert(rank / shape.ranksPerNode);
@@ -153,47 +249,8 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
 Bytes combineRank(const Shape &shape, const RankInput &input,
                   const std::vector<Slot> &slots,
                   const std::vector<const uint8_t *> &y) {
-  checkShape(shape);
-  checkInput(shape, input);
-  require(slots.size() == input.ids.size(),
-          "expected the slots of the same input");
-  require(y.size() == size_t(shape.numRanks()), "expected one y per rank");
-  const size_t hidden = size_t(shape.hidden);
-  Bytes out(size_t(input.tokens * shape.bytesPerRow()));
-  for (int64_t token = 0; token != input.tokens; ++token) {
-    const size_t firstPair = size_t(token * shape.topk);
-    std::vector<float> total(hidden, 0.0f);
-    bool hasTotal = false;
-    for (int node = 0; node != shape.nodes; ++node) {
-      std::vector<float> nodeSum;
-      bool hasNodeSum = false;
-      for (int local = 0; local != shape.ranksPerNode; ++local) {
-        const int rank = node * shape.ranksPerNode + local;
-        std::vector<float> acc;
-        for (size_t k = 0; k != size_t(shape.topk); ++k) {
-          const Slot &slot = slots[firstPair + k];
-          if (slot.rank != rank)
-            continue;
-          acc.resize(hidden, 0.0f);
-          float w = shape.weighted ? input.weights[firstPair + k] : 1.0f;
-          const uint8_t *row = y[size_t(rank)] + slot.row * shape.bytesPerRow();
-          for (size_t h = 0; h != hidden; ++h) {
-            float z =
-                widen(shape.type, loadElement(shape.type, row, int64_t(h)));
-            acc[h] = std::fma(w, z, acc[h]);
-          }
-        }
-        if (!acc.empty())
-          addTo(nodeSum, hasNodeSum, acc);
-      }
-      if (hasNodeSum)
-        addTo(total, hasTotal, nodeSum);
-    }
-    for (size_t h = 0; h != hidden; ++h)
-      storeElement(shape.type, &out[size_t(token * shape.bytesPerRow())],
-                   int64_t(h), narrow(shape.type, total[h]));
-  }
-  return out;
+  return sumRows(shape, input, slots, y, shape.outputType,
+                 shape.weighted ? input.weights.data() : nullptr);
 }
 
 std::vector<Bytes> combine(const Shape &shape,
@@ -208,6 +265,49 @@ std::vector<Bytes> combine(const Shape &shape,
     result.push_back(
         combineRank(shape, inputs[rank], dispatched[rank].slots, y));
   return result;
+}
+
+Bytes dispatchBackward(const Shape &shape, const RankInput &input,
+                       const std::vector<Slot> &slots,
+                       const std::vector<const uint8_t *> &drows) {
+  return sumRows(shape, input, slots, drows, shape.rowType,
+                 /*weights=*/nullptr);
+}
+
+CombineGradient combineBackward(const Shape &shape, int rank,
+                                const std::vector<RankInput> &inputs,
+                                const std::vector<RankDispatch> &dispatched,
+                                const std::vector<const uint8_t *> &dout,
+                                const std::vector<const uint8_t *> &y) {
+  checkShape(shape);
+  const size_t numRanks = size_t(shape.numRanks());
+  require(inputs.size() == numRanks && dispatched.size() == numRanks &&
+              dout.size() == numRanks,
+          "expected one input, one dispatch result and one dout per rank");
+  require(!shape.weighted || y.size() == numRanks, "expected one y per rank");
+  CombineGradient gradient;
+  const int64_t numRows = dispatched[size_t(rank)].offsets.back();
+  gradient.dy.assign(size_t(numRows * shape.bytesPerRow(shape.outputType)), 0);
+  if (shape.weighted)
+    gradient.dweights.assign(inputs[size_t(rank)].ids.size(), 0.0f);
+  for (size_t source = 0; source != numRanks; ++source) {
+    const std::vector<Slot> &slots = dispatched[source].slots;
+    const Rows from = {shape.tokenType, dout[source]};
+    for (size_t pair = 0; pair != slots.size(); ++pair) {
+      const Slot &slot = slots[pair];
+      if (slot.rank < 0)
+        continue;
+      const int64_t token = int64_t(pair) / shape.topk;
+      if (slot.rank == rank)
+        moveRow(shape, from, token, shape.outputType, gradient.dy, slot.row,
+                shape.weighted ? &inputs[source].weights[pair] : nullptr);
+      if (int(source) == rank && shape.weighted)
+        gradient.dweights[pair] =
+            dotRows(shape, from, token,
+                    {shape.outputType, y[size_t(slot.rank)]}, slot.row);
+    }
+  }
+  return gradient;
 }
 
 } // namespace fusco::reference

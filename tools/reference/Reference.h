@@ -1,14 +1,14 @@
-//===- Reference.h - What dispatch and combine must compute -----*- C++ -*-===//
+//===- Reference.h - What shuffles must compute -----------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// The reference interpreter: dispatch and combine of N ranks in one process,
-/// without threads, in plain scalar code. It follows the text of the semantics
-/// and knows nothing of plans, passes or targets; every target must give the
-/// same bits.
+/// The reference interpreter: dispatch, combine and the backward of both, of N
+/// ranks in one process, without threads, in plain scalar code. It follows the
+/// text of the semantics and knows nothing of plans, passes or targets; every
+/// target must give the same bits.
 ///
 /// Terms: a token is a row of a rank's `x`; an assignment is a (token, k) whose
 /// expert id is not -1; rank r is local rank r mod ranksPerNode of node
@@ -36,11 +36,15 @@ struct Shape {
   int topk = 1;
   int64_t hidden = 1;    ///< elements of a row
   int64_t alignRows = 1; ///< segments start at multiples of this
-  ElementType type = ElementType::BF16;
-  bool weighted = true; ///< false: every weight is 1
+  ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
+  ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
+  ElementType outputType = ElementType::BF16; ///< of what experts return
+  bool weighted = true;                       ///< false: every weight is 1
 
   int numRanks() const { return nodes * ranksPerNode; }
-  int64_t bytesPerRow() const { return hidden * bytesPerElement(type); }
+  int64_t bytesPerRow(ElementType type) const {
+    return hidden * bytesPerElement(type);
+  }
 
   /// Block placement: ranks in order hold ceil(experts / ranks) experts (the
   /// first experts mod ranks of them) or floor(experts / ranks), which is 0 if
@@ -57,7 +61,7 @@ struct RankInput {
   int64_t tokens = 0;
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
   std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
-  Bytes x;                    ///< [tokens, hidden]
+  Bytes x;                    ///< [tokens, hidden] of tokenType
 };
 
 /// Where an assignment's row lies; rank -1 if the id was -1.
@@ -68,10 +72,11 @@ struct Slot {
 
 /// What dispatch gives one rank.
 struct RankDispatch {
-  /// The expert-major rows [offsets.back(), hidden]. Per local expert in
-  /// ascending id a segment that starts at a multiple of alignRows, its rows in
-  /// the order (source rank, token, k), bits as they were; pad rows are zero
-  /// bytes. The last segment is padded like the others.
+  /// The expert-major rows [offsets.back(), hidden] of rowType. Per local
+  /// expert in ascending id a segment that starts at a multiple of alignRows,
+  /// its rows in the order (source rank, token, k); pad rows are zero bytes.
+  /// The last segment is padded like the others. Bits are as they were in x if
+  /// the types are equal, or else narrow(widen()) of them.
   Bytes rows;
   /// [maxLocalExperts()] assignments per local expert; 0 where the rank has
   /// fewer experts.
@@ -94,7 +99,8 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<RankInput> &inputs);
 
 /// Combines the experts' outputs \p y, per rank [at least offsets.back(),
-/// hidden], into one [tokens, hidden] array per rank:
+/// hidden] of outputType, into one [tokens, hidden] array of tokenType per
+/// rank:
 ///
 ///   - within a rank that holds assignments of the token, acc = fma(w, y, acc)
 ///     over them, k ascending, from +0, in float32 (w = 1 if not weighted);
@@ -114,6 +120,38 @@ std::vector<Bytes> combine(const Shape &shape,
 Bytes combineRank(const Shape &shape, const RankInput &input,
                   const std::vector<Slot> &slots,
                   const std::vector<const uint8_t *> &y);
+
+/// The backward of dispatch for the tokens of one rank: the gradient
+/// [tokens, hidden] of x, of tokenType. It is combine() of \p drows, the
+/// gradients of all ranks' rows, of rowType, as if not weighted.
+Bytes dispatchBackward(const Shape &shape, const RankInput &input,
+                       const std::vector<Slot> &slots,
+                       const std::vector<const uint8_t *> &drows);
+
+/// What the backward of combine gives one rank.
+struct CombineGradient {
+  /// The gradient [offsets.back(), hidden] of this rank's y, of outputType. The
+  /// row of an assignment is its weight times the token's row of dout, narrow()
+  /// of the float32 product; if not weighted it is moved as dispatch does. Pad
+  /// rows are zero bytes.
+  Bytes dy;
+  /// The gradient [tokens, topk] of this rank's weights; empty if not weighted.
+  /// That of an assignment is the dot product of its token's row of dout with
+  /// its row of y, and +0 where there is none. 32 lanes start at +0; lane j
+  /// takes acc = fma(dout[h], y[h], acc) for h = j, j + 32, ... ascending; lane
+  /// j += lane j + n for j < n, with n = 16, 8, 4, 2, 1; lane 0 is the result,
+  /// a NaN with the bits 0x7FFFFFFF.
+  std::vector<float> dweights;
+};
+
+/// The backward of combine for \p rank. \p dout are the gradients of all ranks'
+/// results, of tokenType; \p y are all ranks' outputs of the experts, which are
+/// not read if not weighted.
+CombineGradient combineBackward(const Shape &shape, int rank,
+                                const std::vector<RankInput> &inputs,
+                                const std::vector<RankDispatch> &dispatched,
+                                const std::vector<const uint8_t *> &dout,
+                                const std::vector<const uint8_t *> &y);
 
 } // namespace fusco::reference
 

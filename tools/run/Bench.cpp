@@ -15,13 +15,12 @@
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
 #include "tools/run/Output.h"
-#include "tools/run/RowContents.h"
+#include "tools/run/Random.h"
 #include "tools/run/Timing.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace fusco::run {
 namespace {
@@ -38,14 +37,17 @@ struct Step {
   MemoryPass pass = MemoryPass::Memcpy; ///< where there is no program
 };
 
-/// Dispatch and combine of each shuffle, then all passes over memory, then the
-/// program "plan" if there is one.
-std::vector<Step> stepsOf(const Library &library,
-                          const std::vector<Shuffle> &shuffles) {
+/// Dispatch and combine of each shuffle, then the backward if there is one,
+/// then all passes over memory, then the program "plan" if there is one.
+std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
   std::vector<Step> steps;
-  for (size_t i = 0; i != shuffles.size(); ++i) {
-    steps.push_back({shuffles[i].dispatch, i});
-    steps.push_back({shuffles[i].combine, i});
+  for (size_t i = 0; i != programs.shuffles.size(); ++i) {
+    steps.push_back({programs.shuffles[i].dispatch, i});
+    steps.push_back({programs.shuffles[i].combine, i});
+  }
+  if (programs.backward) {
+    steps.push_back({programs.backward->dispatch, 0});
+    steps.push_back({programs.backward->combine, 0});
   }
   for (MemoryPass pass : allMemoryPasses)
     steps.push_back({-1, 0, pass});
@@ -54,20 +56,62 @@ std::vector<Step> stepsOf(const Library &library,
   return steps;
 }
 
+/// Dispatch reads tokens and writes rows, combine reads outputs and writes
+/// tokens.
+BenchResult::Directions forwardBytes(const reference::Shape &shape,
+                                     const Routing &routing) {
+  const int64_t tokens = routing.numTokens();
+  const int64_t assignments = routing.numAssignments();
+  const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
+  return {{tokenBytes, assignments * shape.bytesPerRow(shape.rowType)},
+          {assignments * shape.bytesPerRow(shape.outputType), tokenBytes}};
+}
+
+/// The same the other way; the gradient of the weights needs the outputs too.
+BenchResult::Directions backwardBytes(const reference::Shape &shape,
+                                      const Routing &routing) {
+  const auto [dispatch, combine] = forwardBytes(shape, routing);
+  const int64_t outputBytes = combine.bytesRead;
+  return {
+      {dispatch.bytesWritten, dispatch.bytesRead},
+      {combine.bytesWritten + (shape.weighted ? outputBytes : 0), outputBytes}};
+}
+
 /// Fills all inputs of \p rank but y.
 void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
                 Tensors &tensors) {
   const reference::Shape &shape = rank.library.shape();
-  Random random(seed, Purpose::Tokens, 0, uint32_t(rank.index));
-  // Ordinary numbers: special ones may be slower to add.
-  for (int64_t i = 0; i != routing.tokens * shape.hidden; ++i)
-    reference::storeElement(
-        shape.type, tensors.data("x"), i,
-        reference::narrow(shape.type, float(random.fraction())));
+  auto fillRows = [&](const char *name, reference::ElementType type,
+                      Purpose purpose) {
+    if (!tensors.has(name))
+      return;
+    Random random(seed, purpose, 0, uint32_t(rank.index));
+    const int64_t elements = tensors[name].shape[0] * shape.hidden;
+    // Ordinary numbers: special ones may be slower to add.
+    for (int64_t i = 0; i != elements; ++i)
+      reference::storeElement(
+          type, tensors.data(name), i,
+          reference::narrow(type, float(random.fraction())));
+  };
+  fillRows("x", shape.tokenType, Purpose::Tokens);
+  fillRows("dout", shape.tokenType, Purpose::TokenGradients);
+  fillRows("drows", shape.rowType, Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);
   if (shape.weighted)
-    std::memcpy(tensors.data("weights"), routing.weights.data(),
-                routing.weights.size() * sizeof(float));
+    tensors.setFloats("weights", routing.weights);
+}
+
+/// The identity from rows to y, with a cast where their types differ.
+void runExperts(const reference::Shape &shape, Tensors &tensors) {
+  const int64_t elements = tensors["y"].shape[0] * shape.hidden;
+  for (int64_t i = 0; i != elements; ++i) {
+    const uint32_t row =
+        reference::loadElement(shape.rowType, tensors.data("rows"), i);
+    reference::storeElement(
+        shape.outputType, tensors.data("y"), i,
+        reference::narrow(shape.outputType,
+                          reference::widen(shape.rowType, row)));
+  }
 }
 
 /// Rows of each rank's expert-major tensor, pads counted.
@@ -95,16 +139,18 @@ int64_t iterationsFor(const std::vector<std::vector<Timing>> &warmups) {
 
 } // namespace
 
-BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
+BenchResult bench(const Library &library, const Programs &programs,
                   const Routing &routing, const Options &options) {
   const reference::Shape &shape = library.shape();
   const int numRanks = shape.numRanks();
-  const std::vector<Step> steps = stepsOf(library, shuffles);
+  const std::vector<Step> steps = stepsOf(library, programs);
   const std::vector<int64_t> expertRows = expertRowsOf(shape, routing);
 
   BenchResult result;
-  result.tokenBytes = routing.numTokens() * shape.bytesPerRow();
-  result.assignmentBytes = routing.numAssignments() * shape.bytesPerRow();
+  result.shuffles.assign(programs.shuffles.size(),
+                         forwardBytes(shape, routing));
+  if (programs.backward)
+    result.backward = backwardBytes(shape, routing);
   result.plans.resize(size_t(numRanks));
   // By step, by iteration. Rank 0 makes room while the others wait.
   std::vector<std::vector<Timing>> warmups(steps.size()), timings(steps.size());
@@ -112,13 +158,15 @@ BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
 
   Progress progress(fmt::format("timing, seed {}", options.seed),
                     3); // make memory, warm up, measure
-  MemoryLimits limits(numRanks, result.tokenBytes + result.assignmentBytes);
+  const BenchResult::Directions &own = result.shuffles.front();
+  MemoryLimits limits(numRanks,
+                      std::max(own.dispatch.bytes(), own.combine.bytes()));
   progress.advance();
 
   launchRanks(library, options.timeoutMs, [&](Rank &rank) {
     const size_t index = size_t(rank.index);
     std::vector<Plan> plans;
-    for (size_t i = 0; i != shuffles.size(); ++i)
+    for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
     Tensors tensors(rank);
     for (const Step &step : steps)
@@ -149,8 +197,7 @@ BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
 
     runSteps(warmups, numWarmups);
     result.plans[index] = plans.front().info();
-    std::memcpy(tensors.data("y"), tensors.data("rows"),
-                size_t(tensors.numBytes("y")));
+    runExperts(shape, tensors);
     if (rank.index == 0) {
       progress.advance();
       if (!options.iterations)
@@ -163,9 +210,14 @@ BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
   });
 
   size_t next = 0;
-  for (size_t i = 0; i != shuffles.size(); ++i, next += 2)
-    result.shuffles.push_back(
-        {medianUs(timings[next]), medianUs(timings[next + 1])});
+  auto takeTimes = [&](BenchResult::Directions &directions) {
+    directions.dispatch.us = medianUs(timings[next++]);
+    directions.combine.us = medianUs(timings[next++]);
+  };
+  for (BenchResult::Directions &shuffle : result.shuffles)
+    takeTimes(shuffle);
+  if (result.backward)
+    takeTimes(*result.backward);
   auto passGbps = [&](MemoryPass pass) {
     const size_t at = next + size_t(pass);
     return double(limits.bytesOf(pass)) / (medianUs(timings[at]) * 1e3);

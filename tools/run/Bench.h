@@ -5,8 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Times dispatch, combine and what they are compared with: from inputs ready
-/// to outputs ready, planning included, slowest rank, median of many.
+/// Times dispatch, combine, their backward and what they are compared with:
+/// from inputs ready to outputs ready, planning included, slowest rank, median
+/// of many.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_BENCH_H
@@ -21,26 +22,33 @@
 
 namespace fusco::run {
 
+/// What one program must read once and write once, over all ranks, counting
+/// rows alone, and its time.
+struct Direction {
+  int64_t bytesRead = 0, bytesWritten = 0;
+  double us = 0; ///< the median
+
+  int64_t bytes() const { return bytesRead + bytesWritten; }
+};
+
 struct BenchResult {
-  struct Times {
-    double dispatchUs = 0, combineUs = 0; ///< medians
+  struct Directions {
+    Direction dispatch, combine;
   };
-  std::vector<Times> shuffles;  ///< as they were given
+  std::vector<Directions> shuffles; ///< as they were given
+  std::optional<Directions> backward;
   std::optional<double> planUs; ///< of the program "plan", if there is one
   int64_t iterations = 0;
   /// Medians of plain passes over memory by the same threads, made in turn with
   /// what is timed. A copy counts the bytes that it reads and those that it
   /// writes; it is the faster of memcpy and a streaming copy.
   double copyGbps = 0, writeGbps = 0, readGbps = 0;
-  /// What must be read once and written once, over all ranks: dispatch reads
-  /// tokens and writes assignments, combine the reverse.
-  int64_t tokenBytes = 0, assignmentBytes = 0;
   std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
 };
 
-/// Times \p shuffles in turn, iteration by iteration, so that a drifting
-/// machine treats them alike. Experts are the identity.
-BenchResult bench(const Library &library, const std::vector<Shuffle> &shuffles,
+/// Times \p programs in turn, iteration by iteration, so that a drifting
+/// machine treats them alike. Experts are the identity, but for a cast.
+BenchResult bench(const Library &library, const Programs &programs,
                   const Routing &routing, const Options &options);
 
 } // namespace fusco::run

@@ -5,23 +5,22 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// A round, seen from a rank: draw the input; rank 0 lets the reference
-/// interpreter dispatch; make the tensors and draw the experts' outputs; let
-/// the reference interpreter combine; run and compare. Ranks meet between these
+/// A round, seen from a rank: draw the tokens; rank 0 lets the reference
+/// interpreter dispatch; draw the rows and make the tensors; let the reference
+/// interpreter do the rest; run and compare. Ranks meet between these
 /// steps, but not between the programs, so that a fast rank may run ahead as it
 /// would in a model.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/Check.h"
 
-#include "tools/run/Launch.h"
+#include "tools/run/Comparison.h"
 #include "tools/run/Output.h"
 #include "tools/run/RowContents.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 namespace fusco::run {
@@ -30,176 +29,197 @@ namespace {
 using reference::RankDispatch;
 using reference::RankInput;
 
-constexpr uint8_t poison = 0xA5;
 constexpr int64_t guardRows = 3;
 /// Back to back, on the same inputs.
 constexpr int numRepetitions = 2;
 
-/// What the ranks share during a round.
+/// What the ranks share during a round: contents of tensors, by rank.
 struct Round {
+  explicit Round(size_t numRanks)
+      : inputs(numRanks), y(numRanks), dout(numRanks), drows(numRanks) {}
+
   std::vector<RankInput> inputs;
   std::vector<RankDispatch> dispatched;
-  std::vector<const uint8_t *> y;
+  std::vector<const uint8_t *> y, dout, drows;
 };
 
 /// One rank's half of the check.
 class RankCheck {
 public:
-  RankCheck(Rank &rank, const std::vector<Shuffle> &shuffles, Round &round,
+  RankCheck(Rank &rank, const Programs &programs, Round &round,
             const Options &options)
-      : rank(rank), shuffles(shuffles), round(round), options(options),
+      : rank(rank), programs(programs), round(round), options(options),
         shape(rank.library.shape()) {
-    for (size_t i = 0; i != shuffles.size(); ++i)
+    for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
   }
 
   void runRound(int number, const RankRouting &routing);
 
-  int64_t rows = 0;
-  std::string mismatch;
+  Comparison comparison;
   std::optional<fusco_plan_info> firstPlan;
 
 private:
-  void fillInput(int number, const RankRouting &routing);
-  void drawExpertRows(int number);
+  RankInput &input() { return round.inputs[size_t(rank.index)]; }
+  const RankDispatch &dispatched() const {
+    return round.dispatched[size_t(rank.index)];
+  }
+  void drawTokens(const RankRouting &routing);
+  reference::Bytes drawRows(reference::ElementType type, Purpose purpose);
   void makeTensors();
-  // Outputs are poisoned before the run, inputs as soon as it is over: a peer
-  // may not come for them later.
+  void computeExpected();
+
+  /// Runs \p program of the current round; gives what it is called in messages.
+  /// Outputs are poisoned before the run, inputs as soon as it is over: a peer
+  /// may not come for them later.
+  std::string run(int program, const Plan &plan);
   void runDispatch(int program, const Plan &plan);
   void runCombine(int program, const Plan &plan);
-  void compareDispatch(const std::string &where);
+  void runDispatchBackward(int program, const Plan &plan);
+  void runCombineBackward(int program, const Plan &plan);
   void comparePlan(const std::string &where, const fusco_plan_info &info);
-  void compareIntegers(const std::string &where, const char *name,
-                       const std::vector<int64_t> &expected);
-  void compareRows(const std::string &where, const char *name,
-                   const reference::Bytes &expected);
-  void report(const std::string &text) {
-    if (mismatch.empty())
-      mismatch = text;
-  }
 
   Rank &rank;
-  const std::vector<Shuffle> &shuffles;
+  const Programs &programs;
   Round &round;
   const Options &options;
   const reference::Shape &shape;
   std::vector<Plan> plans;
   std::optional<Tensors> tensors;
-  reference::Bytes expertRows; ///< this rank's, for y
+
+  // This rank's, of the current round.
+  int number = 0;
+  reference::Bytes y, dout, drows;
+  reference::Bytes expectedOut, expectedDx;
+  reference::CombineGradient expectedGradient;
 };
 
-void RankCheck::fillInput(int number, const RankRouting &routing) {
-  RankInput &input = round.inputs[size_t(rank.index)];
+void RankCheck::drawTokens(const RankRouting &routing) {
+  RankInput &input = this->input();
   input.tokens = routing.tokens;
   input.ids = routing.ids;
   input.weights = routing.weights;
-  input.x.resize(size_t(input.tokens * shape.bytesPerRow()));
+  const size_t bytes =
+      size_t(input.tokens * shape.bytesPerRow(shape.tokenType));
+  input.x.resize(bytes);
   Random random(options.seed, Purpose::Tokens, uint32_t(number),
                 uint32_t(rank.index));
-  fillTokens(shape, random, input.x.data(), input.tokens);
+  fillBits(shape.tokenType, random, input.x.data(),
+           input.tokens * shape.hidden);
+  if (!programs.backward)
+    return;
+  dout.resize(bytes);
+  Random gradients(options.seed, Purpose::TokenGradients, uint32_t(number),
+                   uint32_t(rank.index));
+  fillNumbers(shape.tokenType, gradients, dout.data(), input.tokens,
+              shape.hidden);
+  round.dout[size_t(rank.index)] = dout.data();
 }
 
-void RankCheck::drawExpertRows(int number) {
-  const RankDispatch &expected = round.dispatched[size_t(rank.index)];
+/// Expert-major rows for this rank.
+reference::Bytes RankCheck::drawRows(reference::ElementType type,
+                                     Purpose purpose) {
+  const RankDispatch &layout = dispatched();
+  const int64_t bytesPerRow = shape.bytesPerRow(type);
   // All ones are a NaN in every type: nothing may read a pad.
-  expertRows.assign(expected.rows.size(), 0xFF);
-  Random random(options.seed, Purpose::ExpertRows, uint32_t(number),
-                uint32_t(rank.index));
-  for (size_t local = 0; local != expected.counts.size(); ++local)
-    fillExpertRows(shape, random,
-                   expertRows.data() +
-                       expected.offsets[local] * shape.bytesPerRow(),
-                   expected.counts[local]);
-  round.y[size_t(rank.index)] = expertRows.data();
+  reference::Bytes rows(size_t(layout.offsets.back() * bytesPerRow), 0xFF);
+  Random random(options.seed, purpose, uint32_t(number), uint32_t(rank.index));
+  for (size_t local = 0; local != layout.counts.size(); ++local)
+    fillNumbers(type, random, rows.data() + layout.offsets[local] * bytesPerRow,
+                layout.counts[local], shape.hidden);
+  return rows;
 }
 
 void RankCheck::makeTensors() {
-  const RankInput &input = round.inputs[size_t(rank.index)];
-  const int64_t numRows = round.dispatched[size_t(rank.index)].offsets.back();
+  const int64_t numRows = dispatched().offsets.back();
   tensors.emplace(rank);
-  for (const Shuffle &shuffle : shuffles)
+  auto create = [&](const Shuffle &shuffle) {
     for (int program : {shuffle.dispatch, shuffle.combine})
-      tensors->create(program, input.tokens, numRows + guardRows, numRows);
+      tensors->create(program, input().tokens, numRows + guardRows, numRows);
+  };
+  for (const Shuffle &shuffle : programs.shuffles)
+    create(shuffle);
+  if (programs.backward)
+    create(*programs.backward);
+}
+
+void RankCheck::computeExpected() {
+  expectedOut =
+      reference::combineRank(shape, input(), dispatched().slots, round.y);
+  if (!programs.backward)
+    return;
+  expectedGradient = reference::combineBackward(
+      shape, rank.index, round.inputs, round.dispatched, round.dout, round.y);
+  expectedDx = reference::dispatchBackward(shape, input(), dispatched().slots,
+                                           round.drows);
+}
+
+std::string RankCheck::run(int program, const Plan &plan) {
+  tensors->fill(program, true, poison);
+  tensors->run(program, plan);
+  tensors->fill(program, false, poison);
+  return fmt::format("round {}, {} on rank {}", number,
+                     rank.library.program(program).name, rank.index);
 }
 
 void RankCheck::runDispatch(int program, const Plan &plan) {
-  const RankInput &input = round.inputs[size_t(rank.index)];
-  std::copy(input.x.begin(), input.x.end(), tensors->data("x"));
-  tensors->setIntegers("ids", input.ids);
+  tensors->setBytes("x", input().x);
+  tensors->setIntegers("ids", input().ids);
   if (shape.weighted)
-    std::memcpy(tensors->data("weights"), input.weights.data(),
-                input.weights.size() * sizeof(float));
-  tensors->fill(program, true, poison);
-  tensors->run(program, plan);
-  tensors->fill(program, false, poison);
+    tensors->setFloats("weights", input().weights);
+  const std::string where = run(program, plan);
+  comparison.integers(where, *tensors, "counts", dispatched().counts);
+  comparison.integers(where, *tensors, "offsets", dispatched().offsets);
+  comparison.rowsAndGuard(where, *tensors, "rows", shape.rowType,
+                          dispatched().rows);
+  if (&plan != &plans.front()) // a baseline's
+    return;
+  if (!firstPlan)
+    firstPlan = plan.info();
+  comparePlan(where, plan.info());
 }
 
 void RankCheck::runCombine(int program, const Plan &plan) {
-  std::copy(expertRows.begin(), expertRows.end(), tensors->data("y"));
-  tensors->fill(program, true, poison);
-  tensors->run(program, plan);
-  tensors->fill(program, false, poison);
+  tensors->setBytes("y", y);
+  const std::string where = run(program, plan);
+  comparison.rowsOf(where, *tensors, "out", shape.tokenType, expectedOut);
 }
 
-void RankCheck::compareIntegers(const std::string &where, const char *name,
-                                const std::vector<int64_t> &expected) {
-  if (!tensors->has(name)) // not every form of a model gives them
+void RankCheck::runCombineBackward(int program, const Plan &plan) {
+  tensors->setBytes("dout", dout);
+  if (shape.weighted)
+    tensors->setBytes("y", y);
+  const std::string where = run(program, plan);
+  comparison.rowsAndGuard(where, *tensors, "dy", shape.outputType,
+                          expectedGradient.dy);
+  if (!shape.weighted)
     return;
-  const std::vector<int64_t> got = tensors->integers(name);
-  for (size_t i = 0; i != expected.size(); ++i)
-    if (got[i] != expected[i])
-      return report(fmt::format("{}: {}[{}]: expected {}, got {}", where, name,
-                                i, expected[i], got[i]));
+  const auto *dweights =
+      reinterpret_cast<const uint8_t *>(expectedGradient.dweights.data());
+  comparison.rowsOf(
+      where, *tensors, "dweights", reference::ElementType::F32,
+      {dweights, dweights + expectedGradient.dweights.size() * sizeof(float)});
 }
 
-void RankCheck::compareRows(const std::string &where, const char *name,
-                            const reference::Bytes &expected) {
-  rows += int64_t(expected.size()) / shape.bytesPerRow();
-  const uint8_t *got = tensors->data(name);
-  if (std::equal(expected.begin(), expected.end(), got)) // fast: memcmp
-    return;
-  auto wrong = std::mismatch(expected.begin(), expected.end(), got).first;
-  const int64_t element =
-      (wrong - expected.begin()) / reference::bytesPerElement(shape.type);
-  const int digits = int(2 * reference::bytesPerElement(shape.type));
-  report(fmt::format(
-      "{}: {} row {}, column {}: expected 0x{:0{}x}, got 0x{:0{}x}", where,
-      name, element / shape.hidden, element % shape.hidden,
-      reference::loadElement(shape.type, expected.data(), element), digits,
-      reference::loadElement(shape.type, got, element), digits));
-}
-
-void RankCheck::compareDispatch(const std::string &where) {
-  const RankDispatch &expected = round.dispatched[size_t(rank.index)];
-  compareIntegers(where, "counts", expected.counts);
-  compareIntegers(where, "offsets", expected.offsets);
-  compareRows(where, "rows", expected.rows);
-  const uint8_t *end = tensors->data("rows") + tensors->numBytes("rows");
-  const uint8_t *guard = tensors->data("rows") + expected.rows.size();
-  const uint8_t *touched =
-      std::find_if(guard, end, [](uint8_t byte) { return byte != poison; });
-  if (touched != end)
-    report(fmt::format(
-        "{}: rows has {} rows, but row {} behind them was written to", where,
-        expected.offsets.back(),
-        (touched - tensors->data("rows")) / shape.bytesPerRow()));
+void RankCheck::runDispatchBackward(int program, const Plan &plan) {
+  tensors->setBytes("drows", drows);
+  const std::string where = run(program, plan);
+  comparison.rowsOf(where, *tensors, "dx", shape.tokenType, expectedDx);
 }
 
 void RankCheck::comparePlan(const std::string &where,
                             const fusco_plan_info &info) {
-  const RankInput &input = round.inputs[size_t(rank.index)];
-  const RankDispatch &expected = round.dispatched[size_t(rank.index)];
+  const std::vector<int64_t> &ids = input().ids;
+  const RankDispatch &expected = dispatched();
   int64_t received = 0;
   for (int64_t count : expected.counts)
     received += count;
-  int64_t assignments = int64_t(input.ids.size()) -
-                        std::count(input.ids.begin(), input.ids.end(), -1);
+  int64_t assignments =
+      int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
   auto compare = [&](const char *name, int64_t want, int64_t got) {
-    if (got != want)
-      report(fmt::format("{}: plan info {}: expected {}, got {}", where, name,
-                         want, got));
+    comparison.integer(where, fmt::format("plan info {}", name), want, got);
   };
-  compare("tokens", input.tokens, info.tokens);
+  compare("tokens", input().tokens, info.tokens);
   compare("assignments", assignments, info.assignments);
   compare("rowsUniqueRank", expected.rowsUniqueRank, info.rowsUniqueRank);
   compare("rowsUniqueNode", expected.rowsUniqueNode, info.rowsUniqueNode);
@@ -208,46 +228,41 @@ void RankCheck::comparePlan(const std::string &where,
 }
 
 void RankCheck::runRound(int number, const RankRouting &routing) {
-  fillInput(number, routing);
+  this->number = number;
+  drawTokens(routing);
   rank.meet();
   if (rank.index == 0)
     round.dispatched = reference::dispatch(shape, round.inputs);
   rank.meet();
-  drawExpertRows(number);
+  y = drawRows(shape.outputType, Purpose::ExpertRows);
+  round.y[size_t(rank.index)] = y.data();
+  if (programs.backward) {
+    drows = drawRows(shape.rowType, Purpose::RowGradients);
+    round.drows[size_t(rank.index)] = drows.data();
+  }
   makeTensors();
   rank.meet();
-  const reference::Bytes combined = reference::combineRank(
-      shape, round.inputs[size_t(rank.index)],
-      round.dispatched[size_t(rank.index)].slots, round.y);
+  computeExpected();
 
   for (int repetition = 0; repetition != numRepetitions; ++repetition)
-    for (size_t i = 0; i != shuffles.size(); ++i) {
-      auto where = [&](int program) {
-        return fmt::format("round {}, {} on rank {}", number,
-                           rank.library.program(program).name, rank.index);
-      };
-      const int dispatch = shuffles[i].dispatch, combine = shuffles[i].combine;
-      runDispatch(dispatch, plans[i]);
-      compareDispatch(where(dispatch));
-      if (i == 0) {
-        if (!firstPlan)
-          firstPlan = plans[i].info();
-        comparePlan(where(dispatch), plans[i].info());
+    for (size_t i = 0; i != programs.shuffles.size(); ++i) {
+      runDispatch(programs.shuffles[i].dispatch, plans[i]);
+      runCombine(programs.shuffles[i].combine, plans[i]);
+      // In the order of training, by the plan of the forward pass.
+      if (i == 0 && programs.backward) {
+        runCombineBackward(programs.backward->combine, plans[i]);
+        runDispatchBackward(programs.backward->dispatch, plans[i]);
       }
-      runCombine(combine, plans[i]);
-      compareRows(where(combine), "out", combined);
     }
   rank.meet();
 }
 
 } // namespace
 
-CheckResult check(const Library &library, const std::vector<Shuffle> &shuffles,
+CheckResult check(const Library &library, const Programs &programs,
                   const Routing &routing, const Options &options) {
   const size_t numRanks = routing.ranks.size();
-  Round round;
-  round.inputs.resize(numRanks);
-  round.y.resize(numRanks);
+  Round round(numRanks);
   std::vector<CheckResult> results(numRanks);
   Progress progress(fmt::format("checking {} tokens in {} rounds, seed {}",
                                 routing.numTokens(), numCheckRounds,
@@ -255,13 +270,13 @@ CheckResult check(const Library &library, const std::vector<Shuffle> &shuffles,
                     numCheckRounds);
   launchRanks(library, options.timeoutMs, [&](Rank &rank) {
     CheckResult &result = results[size_t(rank.index)];
-    RankCheck rankCheck(rank, shuffles, round, options);
+    RankCheck rankCheck(rank, programs, round, options);
     bool hasMismatch = false;
     for (int number = 0; number != numCheckRounds && !hasMismatch; ++number) {
       rankCheck.runRound(
           number,
           routing.ranks[(size_t(rank.index) + size_t(number)) % numRanks]);
-      result.mismatch = rankCheck.mismatch;
+      result.mismatch = rankCheck.comparison.mismatch;
       if (rank.index == 0)
         progress.advance();
       // All ranks stop after the round in which one found something.
@@ -271,11 +286,12 @@ CheckResult check(const Library &library, const std::vector<Shuffle> &shuffles,
                       [](const CheckResult &other) { return !other.passed(); });
       rank.meet();
     }
-    result.rows = rankCheck.rows;
+    result.rows = rankCheck.comparison.rows;
     result.plans.push_back(*rankCheck.firstPlan);
   });
 
   CheckResult sum;
+  sum.hasBackward = programs.backward.has_value();
   for (const CheckResult &result : results) {
     sum.rows += result.rows;
     sum.plans.push_back(result.plans.front());

@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Runs dispatch, experts and combine and compares every bit.
+/// Runs dispatch, experts and combine, and the backward if the library has it,
+/// and compares every bit.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_CHECK_H
@@ -26,19 +27,20 @@ constexpr int numCheckRounds = 3;
 struct CheckResult {
   int64_t rows = 0;     ///< rows compared, pads and all rounds counted
   std::string mismatch; ///< the first difference found; empty if none
+  bool hasBackward = false;
   std::vector<fusco_plan_info> plans; ///< by rank, for \p routing itself
 
   bool passed() const { return mismatch.empty(); }
 };
 
-/// Checks \p shuffles (the first is the library's own, others are baselines;
-/// only the first one's plan numbers are compared) in numCheckRounds rounds.
-/// Each round has fresh rows and other tokens: rank r takes the routing of rank
-/// r + round. Outputs are poisoned before each run and inputs after it; `rows`
-/// has some more rows than needed, which must stay as they are. The experts'
-/// outputs are unrelated random numbers, NaN in the pads: nothing that dispatch
-/// left anywhere can pass for them.
-CheckResult check(const Library &library, const std::vector<Shuffle> &shuffles,
+/// Checks \p programs in numCheckRounds rounds; plan numbers only of the
+/// library's own shuffle. Each round has fresh rows and other tokens: rank r
+/// takes the routing of rank r + round. Outputs are poisoned before each run
+/// and inputs after it; `rows` and `dy` have some more rows than needed, which
+/// must stay as they are. The experts' outputs and the gradients of rows are
+/// unrelated random numbers, NaN in the pads: nothing that dispatch left
+/// anywhere can pass for them.
+CheckResult check(const Library &library, const Programs &programs,
                   const Routing &routing, const Options &options);
 
 } // namespace fusco::run

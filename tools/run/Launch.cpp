@@ -17,6 +17,7 @@
 #include <exception>
 #include <fmt/format.h>
 #include <mutex>
+#include <sched.h>
 
 namespace fusco::run {
 namespace {
@@ -46,9 +47,31 @@ struct Launch {
   std::map<int, StatusError> statusErrors; ///< by rank
 };
 
+/// Where ranks outnumber processors, binds the calling thread to one. Ranks of
+/// the same local index hand rows to each other through rings that a core's
+/// cache holds, so they get the same one. Where the system refuses, threads go
+/// where it likes.
+void bindToProcessor(const Rank &rank) {
+  const reference::Shape &shape = rank.library.shape();
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 ||
+      shape.numRanks() <= CPU_COUNT(&allowed))
+    return;
+  const int local = rank.index % shape.ranksPerNode;
+  int before = local * CPU_COUNT(&allowed) / shape.ranksPerNode;
+  int processor = 0;
+  while (!CPU_ISSET(processor, &allowed) || before-- > 0)
+    ++processor;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(processor, &one);
+  sched_setaffinity(0, sizeof one, &one);
+}
+
 fusco_status runRank(fusco_context *context, void *user) {
   Launch &launch = *static_cast<Launch *>(user);
   Rank rank(launch.library, context, launch.barrier);
+  bindToProcessor(rank);
   try {
     launch.body(rank);
     launch.barrier.finish();
@@ -127,6 +150,15 @@ fusco_plan_info Plan::info() const {
 
 void Tensors::create(int program, int64_t tokens, int64_t roomRows,
                      int64_t expertRows) {
+  auto rowsOf = [&](const std::string &name) {
+    if (name == "rows" || name == "dy")
+      return roomRows;
+    if (name == "y" || name == "drows" || name == "recv" || name == "recv_back")
+      return expertRows;
+    if (name == "send" || name == "send_back")
+      return tokens * rank.library.shape().topk;
+    return tokens;
+  };
   const fusco_program_info &info = rank.library.program(program);
   for (int i = 0; i != info.numTensors; ++i) {
     const fusco_tensor_spec &spec = info.tensors[i];
@@ -135,10 +167,7 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
       continue;
     int64_t shape[2] = {spec.shape[0], spec.shape[1]};
     if (shape[0] < 0)
-      shape[0] = name == "rows"                  ? roomRows
-                 : name == "y" || name == "recv" ? expertRows
-                 : name == "send" ? tokens * rank.library.shape().topk
-                                  : tokens;
+      shape[0] = rowsOf(name);
     DLManagedTensor *made = nullptr;
     require(rank.library, rank.library.api().tensorCreate(
                               rank.context, {spec.dtypeCode, spec.dtypeBits, 1},
@@ -170,6 +199,17 @@ void Tensors::fill(int program, bool outputs, uint8_t byte) {
     if ((info.tensors[i].isOutput != 0) == outputs)
       std::fill_n(data(info.tensors[i].name), numBytes(info.tensors[i].name),
                   byte);
+}
+
+void Tensors::setBytes(const std::string &name, const reference::Bytes &bytes) {
+  std::copy(bytes.begin(), bytes.end(), data(name));
+}
+
+void Tensors::setFloats(const std::string &name,
+                        const std::vector<float> &values) {
+  // An empty vector may have no memory at all.
+  if (!values.empty())
+    std::memcpy(data(name), values.data(), values.size() * sizeof(float));
 }
 
 void Tensors::setIntegers(const std::string &name,

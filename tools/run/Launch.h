@@ -75,8 +75,9 @@ public:
   explicit Tensors(Rank &rank) : rank(rank) {}
 
   /// Makes the tensors of \p program that are not there yet. Those whose first
-  /// extent is dynamic get \p tokens rows, `rows` gets \p roomRows, `y` and
-  /// `recv` \p expertRows, `send` topk for each token.
+  /// extent is dynamic get \p tokens rows, `rows` and `dy` get \p roomRows,
+  /// `y`, `drows`, `recv` and `recv_back` \p expertRows, `send` and `send_back`
+  /// topk for each token.
   void create(int program, int64_t tokens, int64_t roomRows,
               int64_t expertRows);
 
@@ -88,6 +89,8 @@ public:
   /// Fills the outputs or the inputs of \p program with \p byte.
   void fill(int program, bool outputs, uint8_t byte);
 
+  void setBytes(const std::string &name, const reference::Bytes &bytes);
+  void setFloats(const std::string &name, const std::vector<float> &values);
   /// Stores integers of either width.
   void setIntegers(const std::string &name, const std::vector<int64_t> &values);
   std::vector<int64_t> integers(const std::string &name) const;

@@ -126,6 +126,31 @@ std::string specText(const fusco_tensor_spec &spec) {
                      typeText(spec.dtypeCode, spec.dtypeBits), shape);
 }
 
+std::optional<reference::ElementType> elementTypeOf(int code, int bits) {
+  using reference::ElementType;
+  for (ElementType type :
+       {ElementType::BF16, ElementType::F16, ElementType::F32})
+    if (nameOf(type) == typeText(code, bits))
+      return type;
+  return std::nullopt;
+}
+
+/// The type of the first tensor that has one of \p names, \p otherwise if there
+/// is none or no row can have it. That the others agree is checked with the
+/// rest of their signatures.
+reference::ElementType typeOfTensors(const fusco_library_info &info,
+                                     const std::vector<std::string> &names,
+                                     reference::ElementType otherwise) {
+  for (int program = 0; program != info.numPrograms; ++program)
+    for (int i = 0; i != info.programs[program].numTensors; ++i) {
+      const fusco_tensor_spec &spec = info.programs[program].tensors[i];
+      if (std::find(names.begin(), names.end(), spec.name) != names.end())
+        return elementTypeOf(spec.dtypeCode, spec.dtypeBits)
+            .value_or(otherwise);
+    }
+  return otherwise;
+}
+
 reference::Shape shapeOf(const fusco_library_info &info,
                          const std::string &path) {
   reference::Shape shape;
@@ -136,17 +161,6 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.hidden = info.hidden;
   shape.alignRows = info.alignRows;
   shape.weighted = info.isWeighted != 0;
-  std::string type = typeText(info.dtypeCode, info.dtypeBits);
-  if (type == "bf16")
-    shape.type = reference::ElementType::BF16;
-  else if (type == "f16")
-    shape.type = reference::ElementType::F16;
-  else if (type == "f32")
-    shape.type = reference::ElementType::F32;
-  else
-    throw Error(fmt::format("library '{}' moves rows of {}; this fusco-run can "
-                            "check bf16, f16 and f32",
-                            path, type));
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
       shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
       info.maxTokens < 0 || info.numPrograms < 0 ||
@@ -154,26 +168,44 @@ reference::Shape shapeOf(const fusco_library_info &info,
     throw Error(fmt::format("library '{}' describes an impossible shape; "
                             "recompile it",
                             path));
+  const auto rowType = elementTypeOf(info.dtypeCode, info.dtypeBits);
+  if (!rowType)
+    throw Error(fmt::format("library '{}' moves rows of {}; this fusco-run can "
+                            "check bf16, f16 and f32",
+                            path, typeText(info.dtypeCode, info.dtypeBits)));
+  shape.rowType = *rowType;
+  shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
+  shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   return shape;
 }
 
 /// What the tensors that programs have must be, by name.
 std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
-  std::string type = typeText(info.dtypeCode, info.dtypeBits);
-  int64_t local = shape.maxLocalExperts();
+  const int64_t local = shape.maxLocalExperts();
+  auto rows = [&](const char *direction, reference::ElementType type) {
+    return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);
+  };
   return {
-      {"x", fmt::format("input {}[?x{}]", type, shape.hidden)},
+      {"x", rows("input", shape.tokenType)},
       {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
-      {"rows", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      {"rows", rows("output", shape.rowType)},
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
-      {"y", fmt::format("input {}[?x{}]", type, shape.hidden)},
-      {"out", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      {"y", rows("input", shape.outputType)},
+      {"out", rows("output", shape.tokenType)},
+      // The backward.
+      {"dout", rows("input", shape.tokenType)},
+      {"dy", rows("output", shape.outputType)},
+      {"dweights", fmt::format("output f32[?x{}]", shape.topk)},
+      {"drows", rows("input", shape.rowType)},
+      {"dx", rows("output", shape.tokenType)},
       // What lies between the steps of an unfused program.
-      {"send", fmt::format("output {}[?x{}]", type, shape.hidden)},
-      {"recv", fmt::format("output {}[?x{}]", type, shape.hidden)},
+      {"send", rows("output", shape.rowType)},
+      {"recv", rows("output", shape.rowType)},
+      {"send_back", rows("output", shape.outputType)},
+      {"recv_back", rows("output", shape.outputType)},
   };
 }
 
@@ -230,22 +262,38 @@ void Library::requireTensors(int index,
                       info.name, libraryPath, name));
 }
 
-Shuffle Library::findShuffle(const std::string &suffix) const {
+Shuffle Library::findBoth(const std::string &suffix) const {
   Shuffle shuffle = {findProgram("dispatch" + suffix),
                      findProgram("combine" + suffix)};
-  if (shuffle.dispatch >= 0 && shuffle.combine >= 0) {
-    requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
-    if (shape().weighted)
-      requireTensors(shuffle.dispatch, {"weights"});
-    requireTensors(shuffle.combine, {"y", "out"});
+  if (shuffle.dispatch >= 0 && shuffle.combine >= 0)
     return shuffle;
-  }
   std::string names;
   for (int i = 0; i != info().numPrograms; ++i)
     names += fmt::format("{}'{}'", i ? ", " : "", program(i).name);
   throw Error(fmt::format("library '{0}' has no programs 'dispatch{1}' and "
                           "'combine{1}', only: {2}",
                           libraryPath, suffix, names));
+}
+
+Shuffle Library::findShuffle(const std::string &suffix) const {
+  Shuffle shuffle = findBoth(suffix);
+  requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
+  if (shape().weighted)
+    requireTensors(shuffle.dispatch, {"weights"});
+  requireTensors(shuffle.combine, {"y", "out"});
+  return shuffle;
+}
+
+std::optional<Shuffle> Library::findBackward() const {
+  if (findProgram("dispatch_backward") < 0 &&
+      findProgram("combine_backward") < 0)
+    return std::nullopt;
+  Shuffle backward = findBoth("_backward");
+  requireTensors(backward.dispatch, {"drows", "dx"});
+  requireTensors(backward.combine, {"dout", "dy"});
+  if (shape().weighted)
+    requireTensors(backward.combine, {"y", "dweights"});
+  return backward;
 }
 
 std::string nameOf(reference::ElementType type) {

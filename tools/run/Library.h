@@ -17,6 +17,7 @@
 #include "tools/reference/Reference.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,10 +36,17 @@ struct RuntimeApi {
   decltype(&fusco_program_run) programRun;
 };
 
-/// A dispatch and the combine that belongs to it, as indices of programs.
+/// A dispatch and the combine that belongs to it, or the backward of both, as
+/// indices of programs.
 struct Shuffle {
   int dispatch;
   int combine;
+};
+
+/// The programs of a run.
+struct Programs {
+  std::vector<Shuffle> shuffles;   ///< the library's own, then baselines
+  std::optional<Shuffle> backward; ///< of the library's own, if it has one
 };
 
 /// An opened library of this ABI version.
@@ -67,7 +75,13 @@ public:
   /// none.
   Shuffle findShuffle(const std::string &suffix = "") const;
 
+  /// "dispatch_backward" and "combine_backward", if the library has either.
+  /// Throws Error if it has only one.
+  std::optional<Shuffle> findBackward() const;
+
 private:
+  /// The programs "dispatch\p suffix" and "combine\p suffix".
+  Shuffle findBoth(const std::string &suffix) const;
   /// Throws Error if a program lacks a tensor.
   void requireTensors(int index, const std::vector<std::string> &names) const;
 

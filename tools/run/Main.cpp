@@ -52,19 +52,17 @@ std::vector<int64_t> tokensOf(const Library &library, const Options &options) {
   return tokens;
 }
 
-/// The library's own shuffle, then the baselines.
-std::vector<Shuffle> shufflesOf(const Library &library,
-                                const Options &options) {
-  std::vector<Shuffle> shuffles = {library.findShuffle()};
+Programs programsOf(const Library &library, const Options &options) {
+  Programs programs = {{library.findShuffle()}, library.findBackward()};
   for (const std::string &name : options.baselines) {
     if (library.findProgram("dispatch." + name) < 0)
       throw Error(
           fmt::format("library '{}' carries no baseline '{}': it has no "
                       "program 'dispatch.{}'",
                       library.path(), name, name));
-    shuffles.push_back(library.findShuffle("." + name));
+    programs.shuffles.push_back(library.findShuffle("." + name));
   }
-  return shuffles;
+  return programs;
 }
 
 int run(int argc, char **argv) {
@@ -75,17 +73,17 @@ int run(int argc, char **argv) {
     requireWritable(*options->json);
   Library library(options->library);
   std::vector<int64_t> tokens = tokensOf(library, *options);
-  std::vector<Shuffle> shuffles = shufflesOf(library, *options);
+  Programs programs = programsOf(library, *options);
   Routing routing = makeRouting(library.shape(), *options, tokens);
 
   Report report = {library, *options, routing, {}, {}, {}};
   if (options->check)
-    report.check = check(library, shuffles, routing, *options);
+    report.check = check(library, programs, routing, *options);
   bool passed = !report.check || report.check->passed();
   if (options->bench && passed) // times of wrong results mean nothing
-    report.bench = bench(library, shuffles, routing, *options);
+    report.bench = bench(library, programs, routing, *options);
   report.traffic =
-      sumTraffic(library.shape(), routing,
+      sumTraffic(library, routing,
                  report.bench ? report.bench->plans : report.check->plans);
 
   if (options->json)

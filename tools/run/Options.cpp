@@ -55,6 +55,20 @@ void requireOneOf(const char *flag, const std::string &value,
                                  value, only));
 }
 
+Synthetic parseSynthetic(const std::string &name) {
+  if (name == "skewed")
+    return Synthetic::Skewed;
+  if (name == "one-expert")
+    return Synthetic::OneExpert;
+  if (name == "one-node")
+    return Synthetic::OneNode;
+  if (name == "empty")
+    return Synthetic::Empty;
+  throw UsageError(fmt::format("--synthetic expects skewed, one-expert, "
+                               "one-node or empty, got '{}'",
+                               name));
+}
+
 void requireWithin(const char *flag, int64_t value, int64_t least,
                    int64_t most) {
   if (value < least || value > most)
@@ -69,8 +83,8 @@ uint64_t freshSeed() {
 
 /// What Boost stores that Options holds in another form.
 struct RawOptions {
-  std::string library, routing, weights, launch, transport, tokensPerRank,
-      baselines, json;
+  std::string library, routing, weights, synthetic, launch, transport,
+      tokensPerRank, baselines, json;
   int64_t layer, ranks, tokens, iterations;
   std::string seed;
 };
@@ -81,7 +95,7 @@ po::options_description describe(Options &options, RawOptions &raw) {
   add("routing", po::value(&raw.routing)->value_name("IDS.npy"),
       "expert ids, [rows, topk] or [layers, rows, topk], any integer dtype, -1 "
       "= not routed; token i of rank r is row (r * tokens + i) mod rows. "
-      "Without it, load-calibrated synthetic routing is drawn");
+      "Without it, load-calibrated routing is drawn, see --synthetic");
   add("weights", po::value(&raw.weights)->value_name("W.npy"),
       "router weights of the same shape, f16, f32 or f64 (default: random)");
   add("layer", po::value(&raw.layer)->value_name("L"),
@@ -92,8 +106,13 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "tokens of each rank (default: the library's maximum, 1024 at most)");
   add("tokens-per-rank", po::value(&raw.tokensPerRank)->value_name("A,B,..."),
       "tokens rank by rank, in place of --tokens");
+  add("synthetic",
+      po::value(&raw.synthetic)->value_name("KIND")->default_value("skewed"),
+      "routing in place of --routing: skewed; one-expert: all tokens to expert "
+      "0; one-node: all tokens to the experts of node 0, evenly; empty: no "
+      "token to any expert");
   add("skew", po::value(&options.skew)->value_name("S"),
-      "synthetic routing: load of the hottest expert over the mean (default "
+      "--synthetic skewed: load of the hottest expert over the mean (default "
       "3.5)");
   add("seed", po::value(&raw.seed)->value_name("N"),
       "repeats the run that printed this seed (default: a fresh one)");
@@ -130,6 +149,7 @@ Options convert(const po::variables_map &given, Options options,
     options.layer = raw.layer;
   if (given.count("weights"))
     options.weights = raw.weights;
+  options.synthetic = parseSynthetic(raw.synthetic);
   if (given.count("json"))
     options.json = raw.json;
   if (given.count("ranks"))
@@ -172,6 +192,10 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
         fmt::format("--skew must be at least 1, got {}", options.skew));
   if (options.tokens && !options.tokensPerRank.empty())
     throw UsageError("--tokens and --tokens-per-rank exclude each other");
+  if (options.routing && !given["synthetic"].defaulted())
+    throw UsageError("--synthetic and --routing exclude each other");
+  if (options.synthetic != Synthetic::Skewed && given.count("skew"))
+    throw UsageError("--skew shapes --synthetic skewed and nothing else");
   if (options.routing && given.count("skew"))
     throw UsageError("--skew shapes synthetic routing and has no meaning with "
                      "--routing");

@@ -19,15 +19,24 @@
 
 namespace fusco::run {
 
+/// Routing that needs no file.
+enum class Synthetic {
+  Skewed,    ///< loads like measured models'
+  OneExpert, ///< all tokens to expert 0
+  OneNode,   ///< all tokens to the experts of node 0, evenly
+  Empty      ///< no token to any expert
+};
+
 struct Options {
   std::string library;
   std::optional<std::string> routing; ///< .npy of expert ids
   std::optional<std::string> weights; ///< .npy of router weights
   std::optional<int64_t> layer;
   std::optional<int64_t> ranks;
-  std::optional<int64_t> tokens;      ///< of each rank
-  std::vector<int64_t> tokensPerRank; ///< empty: equal on all ranks
-  double skew = 3.5; ///< synthetic routing: hottest expert / mean
+  std::optional<int64_t> tokens;           ///< of each rank
+  std::vector<int64_t> tokensPerRank;      ///< empty: equal on all ranks
+  Synthetic synthetic = Synthetic::Skewed; ///< where there is no routing
+  double skew = 3.5; ///< of Synthetic::Skewed: hottest expert / mean
   uint64_t seed = 0;
   std::optional<int64_t> iterations;
   int64_t timeoutMs = 30000;

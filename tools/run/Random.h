@@ -19,7 +19,14 @@
 namespace fusco::run {
 
 /// What random numbers are drawn for; part of the stream's seed.
-enum class Purpose : uint32_t { Routing, Weights, Tokens, ExpertRows };
+enum class Purpose : uint32_t {
+  Routing,
+  Weights,
+  Tokens,
+  ExpertRows,
+  TokenGradients,
+  RowGradients
+};
 
 class Random {
 public:

@@ -34,10 +34,10 @@ double gbps(int64_t bytes, double us) { return double(bytes) / (us * 1e3); }
 
 /// Baseline time over our time, both directions together.
 double ratioOf(const BenchResult &bench, size_t baseline) {
-  const BenchResult::Times &own = bench.shuffles.front();
-  const BenchResult::Times &other = bench.shuffles[1 + baseline];
-  return (other.dispatchUs + other.combineUs) /
-         (own.dispatchUs + own.combineUs);
+  const BenchResult::Directions &own = bench.shuffles.front();
+  const BenchResult::Directions &other = bench.shuffles[1 + baseline];
+  return (other.dispatch.us + other.combine.us) /
+         (own.dispatch.us + own.combine.us);
 }
 
 /// How many rows would be sent without deduplication for each that is.
@@ -45,41 +45,27 @@ double dedup(int64_t assignments, int64_t rows) {
   return rows ? double(assignments) / double(rows) : 1.0;
 }
 
-/// One direction of a shuffle: what it must move at least, and its time.
-struct Direction {
-  int64_t bytesRead, bytesWritten;
-  double us;
-
-  int64_t bytes() const { return bytesRead + bytesWritten; }
-  double fractionOfLimit(const BenchResult &bench) const {
-    return gbps(bytes(), us) / bench.copyGbps;
-  }
-  /// The same with what neither reading nor writing alone can beat: a shuffle
-  /// mostly reads or mostly writes, where a copy does both.
-  double fractionOfBound(const BenchResult &bench) const {
-    double boundUs = std::max({double(bytes()) / bench.copyGbps,
-                               double(bytesRead) / bench.readGbps,
-                               double(bytesWritten) / bench.writeGbps}) /
-                     1e3;
-    return boundUs / us;
-  }
-};
-
-Direction dispatchOf(const BenchResult &bench,
-                     const BenchResult::Times &times) {
-  return {bench.tokenBytes, bench.assignmentBytes, times.dispatchUs};
+double fractionOfLimit(const BenchResult &bench, const Direction &direction) {
+  return gbps(direction.bytes(), direction.us) / bench.copyGbps;
 }
 
-Direction combineOf(const BenchResult &bench, const BenchResult::Times &times) {
-  return {bench.assignmentBytes, bench.tokenBytes, times.combineUs};
+/// The same with what neither reading nor writing alone can beat: a shuffle
+/// mostly reads or mostly writes, where a copy does both.
+double fractionOfBound(const BenchResult &bench, const Direction &direction) {
+  double boundUs =
+      std::max({double(direction.bytes()) / bench.copyGbps,
+                double(direction.bytesRead) / bench.readGbps,
+                double(direction.bytesWritten) / bench.writeGbps}) /
+      1e3;
+  return boundUs / direction.us;
 }
 
 Json directionJson(const BenchResult &bench, const Direction &direction) {
   return {{"median_us", direction.us},
           {"bytes", direction.bytes()},
           {"gbps", gbps(direction.bytes(), direction.us)},
-          {"fraction_of_limit", direction.fractionOfLimit(bench)},
-          {"fraction_of_bound", direction.fractionOfBound(bench)}};
+          {"fraction_of_limit", fractionOfLimit(bench, direction)},
+          {"fraction_of_bound", fractionOfBound(bench, direction)}};
 }
 
 Json shapeJson(const Report &report) {
@@ -93,7 +79,9 @@ Json shapeJson(const Report &report) {
           {"topk", shape.topk},
           {"hidden", shape.hidden},
           {"align", shape.alignRows},
-          {"dtype", nameOf(shape.type)},
+          {"dtype", nameOf(shape.rowType)},
+          {"token_dtype", nameOf(shape.tokenType)},
+          {"output_dtype", nameOf(shape.outputType)},
           {"weighted", shape.weighted},
           {"max_tokens", report.library.info().maxTokens},
           {"tokens_per_rank", tokens}};
@@ -101,18 +89,22 @@ Json shapeJson(const Report &report) {
 
 void addBench(Json &json, const Report &report) {
   const BenchResult &bench = *report.bench;
-  const BenchResult::Times &own = bench.shuffles.front();
-  json["dispatch"] = directionJson(bench, dispatchOf(bench, own));
-  json["combine"] = directionJson(bench, combineOf(bench, own));
+  const BenchResult::Directions &own = bench.shuffles.front();
+  json["dispatch"] = directionJson(bench, own.dispatch);
+  json["combine"] = directionJson(bench, own.combine);
+  if (bench.backward) {
+    json["dispatch_backward"] = directionJson(bench, bench.backward->dispatch);
+    json["combine_backward"] = directionJson(bench, bench.backward->combine);
+  }
   json["limit"] = {{"copy_gbps", bench.copyGbps},
                    {"write_gbps", bench.writeGbps},
                    {"read_gbps", bench.readGbps}};
   json["iterations"] = bench.iterations;
   for (size_t i = 0; i != report.options.baselines.size(); ++i) {
     const std::string &name = report.options.baselines[i];
-    const BenchResult::Times &times = bench.shuffles[1 + i];
-    json["baseline"][name] = {{"dispatch_us", times.dispatchUs},
-                              {"combine_us", times.combineUs}};
+    const BenchResult::Directions &baseline = bench.shuffles[1 + i];
+    json["baseline"][name] = {{"dispatch_us", baseline.dispatch.us},
+                              {"combine_us", baseline.combine.us}};
     json["ratio"][name] = ratioOf(bench, i);
   }
 }
@@ -131,6 +123,15 @@ std::string tokensText(const Routing &routing) {
   return isEqual ? std::to_string(routing.ranks.front().tokens) : text;
 }
 
+std::string typesText(const reference::Shape &shape) {
+  const std::string token = nameOf(shape.tokenType);
+  const std::string row = nameOf(shape.rowType);
+  const std::string output = nameOf(shape.outputType);
+  if (token == row && token == output)
+    return token;
+  return fmt::format("{} (rows {}, outputs {})", token, row, output);
+}
+
 std::string row(const std::string &name, const std::string &text) {
   return fmt::format("{:<10} {}\n", name, text);
 }
@@ -145,19 +146,21 @@ std::string benchTable(const Report &report) {
         "{:<20} {:>12.1f} {:>12.2f} {:>9.2f} {:>10.1f}% {:>10.1f}%\n", name,
         direction.us, double(direction.bytes()) * 1e-6,
         gbps(direction.bytes(), direction.us),
-        100 * direction.fractionOfLimit(bench),
-        100 * direction.fractionOfBound(bench));
+        100 * fractionOfLimit(bench, direction),
+        100 * fractionOfBound(bench, direction));
   };
-  const BenchResult::Times &own = bench.shuffles.front();
-  direction("dispatch", dispatchOf(bench, own));
-  direction("combine", combineOf(bench, own));
+  direction("dispatch", bench.shuffles.front().dispatch);
+  direction("combine", bench.shuffles.front().combine);
+  if (bench.backward) {
+    direction("dispatch_backward", bench.backward->dispatch);
+    direction("combine_backward", bench.backward->combine);
+  }
   if (bench.planUs)
     text += fmt::format("{:<20} {:>12.1f}\n", "plan alone", *bench.planUs);
   for (size_t i = 0; i != report.options.baselines.size(); ++i) {
     const std::string &name = report.options.baselines[i];
-    const BenchResult::Times &times = bench.shuffles[1 + i];
-    direction("dispatch." + name, dispatchOf(bench, times));
-    direction("combine." + name, combineOf(bench, times));
+    direction("dispatch." + name, bench.shuffles[1 + i].dispatch);
+    direction("combine." + name, bench.shuffles[1 + i].combine);
   }
   auto limit = [&](const std::string &name, double gbps) {
     text += fmt::format("{:<20} {:>12} {:>12} {:>9.2f}\n", name, "", "", gbps);
@@ -191,7 +194,8 @@ std::string toJson(const Report &report) {
   if (report.check)
     json["check"] = {{"passed", report.check->passed()},
                      {"bit_exact", report.check->passed()},
-                     {"rows", report.check->rows}};
+                     {"rows", report.check->rows},
+                     {"backward", report.check->hasBackward}};
   if (report.check && !report.check->passed())
     json["check"]["mismatch"] = report.check->mismatch;
   if (report.bench)
@@ -218,7 +222,7 @@ std::string toTable(const Report &report) {
               fmt::format("{}: {} experts, top-{}, hidden {} {}, align {}; {} "
                           "nodes x {} ranks on {}",
                           report.library.info().model, shape.experts,
-                          shape.topk, shape.hidden, nameOf(shape.type),
+                          shape.topk, shape.hidden, typesText(shape),
                           shape.alignRows, shape.nodes, shape.ranksPerNode,
                           report.library.info().target));
   text += row("routing",
@@ -242,8 +246,11 @@ std::string toTable(const Report &report) {
   if (report.check)
     text += row("check", report.check->passed()
                              ? fmt::format("passed, {} rows bit for bit in {} "
-                                           "rounds",
-                                           report.check->rows, numCheckRounds)
+                                           "rounds{}",
+                                           report.check->rows, numCheckRounds,
+                                           report.check->hasBackward
+                                               ? ", forward and backward"
+                                               : "")
                              : "FAILED");
   if (report.bench)
     text += benchTable(report);

@@ -30,8 +30,8 @@ struct Report {
 };
 
 /// JSON with two-space indentation and a final line break. Keys: check,
-/// dispatch, combine, limit, baseline, ratio, plan, each only if it was asked
-/// for, and what was run on what.
+/// dispatch, combine and their backward, limit, baseline, ratio, plan, each
+/// only if it was asked for, and what was run on what.
 std::string toJson(const Report &report);
 
 /// Lines of aligned text.

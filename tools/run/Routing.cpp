@@ -134,8 +134,23 @@ double skewOf(const std::vector<int64_t> &ids, int64_t experts) {
   return total ? double(hottest) * double(experts) / double(total) : 1.0;
 }
 
-Rows drawRows(const reference::Shape &shape, const Options &options,
+/// Routing that \p options ask for without a file.
+Rows makeRows(const reference::Shape &shape, const Options &options,
               int64_t numTokens) {
+  auto deal = [&](int64_t experts, const char *description) {
+    return Rows{dealRouting(experts, shape.topk, numTokens), {}, description};
+  };
+  switch (options.synthetic) {
+  case Synthetic::OneExpert:
+    return deal(1, "synthetic routing, all tokens to expert 0");
+  case Synthetic::OneNode:
+    return deal(shape.firstExpert(shape.ranksPerNode),
+                "synthetic routing, all tokens to the experts of node 0");
+  case Synthetic::Empty:
+    return deal(0, "synthetic routing, no token to any expert");
+  case Synthetic::Skewed:
+    break;
+  }
   Rows rows;
   rows.ids = drawRouting(shape.experts, shape.topk, numTokens, options.skew,
                          Random(options.seed, Purpose::Routing));
@@ -180,7 +195,7 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
   const int64_t numTokens =
       std::accumulate(tokens.begin(), tokens.end(), int64_t(0));
   Rows rows = options.routing ? readRows(shape, options)
-                              : drawRows(shape, options, numTokens);
+                              : makeRows(shape, options, numTokens);
   const size_t topk = size_t(shape.topk);
   const size_t numRows = rows.ids.size() / topk;
   if (numRows == 0 && numTokens != 0)

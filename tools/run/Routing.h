@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// The routing of a run: from files, or drawn so that its loads are like
-/// measured models'.
+/// The routing of a run: from files, drawn so that its loads are like measured
+/// models', or an edge case.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_ROUTING_H

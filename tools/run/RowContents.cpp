@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Random bits for tokens, random numbers for experts' outputs.
+/// Random bits, random numbers, and what makes them special.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/RowContents.h"
@@ -36,42 +36,41 @@ std::array<uint32_t, 8> specialsOf(ElementType type) {
 }
 
 /// Overwrites about one element in \p period with a special one.
-void sprinkle(const reference::Shape &shape, Random &random, uint8_t *data,
-              int64_t elements, uint64_t period) {
-  const std::array<uint32_t, 8> specials = specialsOf(shape.type);
+void sprinkle(ElementType type, Random &random, uint8_t *data, int64_t elements,
+              uint64_t period) {
+  const std::array<uint32_t, 8> specials = specialsOf(type);
   for (int64_t i = int64_t(random.below(period)); i < elements;
        i += 1 + int64_t(random.below(2 * period)))
-    reference::storeElement(shape.type, data, i,
+    reference::storeElement(type, data, i,
                             specials[random.below(specials.size())]);
 }
 
 } // namespace
 
-void fillTokens(const reference::Shape &shape, Random &random, uint8_t *data,
-                int64_t rows) {
-  const int64_t bytes = rows * shape.bytesPerRow();
+void fillBits(ElementType type, Random &random, uint8_t *data,
+              int64_t elements) {
+  const int64_t bytes = elements * reference::bytesPerElement(type);
   for (int64_t at = 0; at < bytes; at += 8) {
     uint64_t bits = random.bits();
     std::memcpy(data + at, &bits, size_t(std::min<int64_t>(8, bytes - at)));
   }
-  sprinkle(shape, random, data, rows * shape.hidden, 61);
+  sprinkle(type, random, data, elements, 61);
 }
 
-void fillExpertRows(const reference::Shape &shape, Random &random,
-                    uint8_t *data, int64_t rows) {
+void fillNumbers(ElementType type, Random &random, uint8_t *data, int64_t rows,
+                 int64_t columns) {
   // Numbers around the smallest normal ones of each type.
-  const float tiny = shape.type == ElementType::F16 ? 0x1p-14f : 0x1p-125f;
+  const float tiny = type == ElementType::F16 ? 0x1p-14f : 0x1p-125f;
   for (int64_t row = 0; row != rows; ++row) {
-    uint8_t *at = data + row * shape.bytesPerRow();
+    uint8_t *at = data + row * columns * reference::bytesPerElement(type);
     const uint64_t kind = random.below(16);
     const float scale = kind == 0 ? tiny : 2.0f;
-    for (int64_t h = 0; h != shape.hidden; ++h) {
+    for (int64_t h = 0; h != columns; ++h) {
       float value = float(int32_t(random.bits() >> 32)) * 0x1p-31f * scale;
-      reference::storeElement(shape.type, at, h,
-                              reference::narrow(shape.type, value));
+      reference::storeElement(type, at, h, reference::narrow(type, value));
     }
     if (kind == 1)
-      sprinkle(shape, random, at, shape.hidden, 7);
+      sprinkle(type, random, at, columns, 7);
   }
 }
 

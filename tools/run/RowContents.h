@@ -13,20 +13,21 @@
 #ifndef FUSCO_TOOLS_RUN_ROWCONTENTS_H
 #define FUSCO_TOOLS_RUN_ROWCONTENTS_H
 
-#include "tools/reference/Reference.h"
+#include "tools/reference/Float.h"
 #include "tools/run/Random.h"
 
 namespace fusco::run {
 
-/// Fills \p rows rows at \p data with random bits and some NaNs, infinities,
-/// denormals and negative zeros.
-void fillTokens(const reference::Shape &shape, Random &random, uint8_t *data,
-                int64_t rows);
+/// Fills \p elements elements of \p type at \p data with random bits and some
+/// NaNs, infinities, denormals and negative zeros: for rows that are moved.
+void fillBits(reference::ElementType type, Random &random, uint8_t *data,
+              int64_t elements);
 
-/// Fills \p rows rows at \p data with numbers in (-2, 2); in some rows with
-/// tiny ones, or with special ones among them.
-void fillExpertRows(const reference::Shape &shape, Random &random,
-                    uint8_t *data, int64_t rows);
+/// Fills \p rows rows of \p columns elements of \p type at \p data with numbers
+/// in (-2, 2); in some rows with tiny ones, or with special ones among them:
+/// for rows that are multiplied and added.
+void fillNumbers(reference::ElementType type, Random &random, uint8_t *data,
+                 int64_t rows, int64_t columns);
 
 } // namespace fusco::run
 

@@ -117,4 +117,12 @@ std::vector<int64_t> drawRouting(int64_t experts, int topk, int64_t tokens,
   return ids;
 }
 
+std::vector<int64_t> dealRouting(int64_t experts, int topk, int64_t tokens) {
+  const int64_t numTaken = std::min<int64_t>(topk, experts);
+  std::vector<int64_t> ids(size_t(tokens) * size_t(topk), -1);
+  for (int64_t i = 0; i != tokens * numTaken; ++i)
+    ids[size_t(i / numTaken * topk + i % numTaken)] = i % experts;
+  return ids;
+}
+
 } // namespace fusco::run

@@ -7,7 +7,8 @@
 /// \file
 /// Draws expert ids whose statistics are those of real routing in two respects:
 /// how unequal the experts' loads are, and how much neighbouring tokens agree.
-/// This is load-calibrated synthetic routing, not a trace.
+/// This is load-calibrated synthetic routing, not a trace. And the routing that
+/// strains a shuffle most, which needs no drawing.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_SYNTHETICROUTING_H
@@ -26,6 +27,11 @@ namespace fusco::run {
 /// tokens share about 3.7 times more experts than independent ones would.
 std::vector<int64_t> drawRouting(int64_t experts, int topk, int64_t tokens,
                                  double skew, Random random);
+
+/// Expert ids [tokens, topk]: in turn those of the first \p experts experts, so
+/// that they have equal loads, distinct within a token; the rest is -1. With
+/// one expert all goes there, with none nothing is routed.
+std::vector<int64_t> dealRouting(int64_t experts, int topk, int64_t tokens);
 
 } // namespace fusco::run
 

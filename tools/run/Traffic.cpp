@@ -14,13 +14,18 @@
 
 namespace fusco::run {
 
-Traffic sumTraffic(const reference::Shape &shape, const Routing &routing,
+Traffic sumTraffic(const Library &library, const Routing &routing,
                    const std::vector<fusco_plan_info> &plans) {
+  const reference::Shape &shape = library.shape();
+  const int64_t bytesPerRow = shape.bytesPerRow(shape.rowType);
+  int64_t scaleOutBytesPerRow = library.info().scaleOutBytesPerRow;
+  if (scaleOutBytesPerRow == 0)
+    scaleOutBytesPerRow = bytesPerRow;
   Traffic sum;
   int64_t hottest = 0, received = 0;
   for (const fusco_plan_info &plan : plans) {
-    sum.bytesScaleOut += plan.rowsScaleOut * shape.bytesPerRow();
-    sum.bytesScaleUp += plan.rowsScaleUp * shape.bytesPerRow();
+    sum.bytesScaleOut += plan.rowsScaleOut * scaleOutBytesPerRow;
+    sum.bytesScaleUp += plan.rowsScaleUp * bytesPerRow;
     sum.rowsUniqueNode += plan.rowsUniqueNode;
     sum.rowsUniqueRank += plan.rowsUniqueRank;
     sum.assignments += plan.assignments;

@@ -30,7 +30,7 @@ struct Traffic {
 
 /// Sums the plans' own numbers; what a plan does not say is counted in
 /// \p routing.
-Traffic sumTraffic(const reference::Shape &shape, const Routing &routing,
+Traffic sumTraffic(const Library &library, const Routing &routing,
                    const std::vector<fusco_plan_info> &plans);
 
 } // namespace fusco::run

@@ -1,0 +1,81 @@
+//===- Comparison.cpp - What a rank got against what it should ------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// See Comparison.h.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/run/Comparison.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fusco::run {
+
+void Comparison::report(const std::string &text) {
+  if (mismatch.empty())
+    mismatch = text;
+}
+
+void Comparison::integer(const std::string &where, const std::string &name,
+                         int64_t expected, int64_t got) {
+  if (got != expected)
+    report(
+        fmt::format("{}: {}: expected {}, got {}", where, name, expected, got));
+}
+
+void Comparison::integers(const std::string &where, const Tensors &tensors,
+                          const std::string &name,
+                          const std::vector<int64_t> &expected) {
+  if (!tensors.has(name))
+    return;
+  const std::vector<int64_t> got = tensors.integers(name);
+  for (size_t i = 0; i != expected.size(); ++i)
+    integer(where, fmt::format("{}[{}]", name, i), expected[i], got[i]);
+}
+
+void Comparison::rowsOf(const std::string &where, const Tensors &tensors,
+                        const std::string &name, reference::ElementType type,
+                        const reference::Bytes &expected) {
+  const int64_t columns = tensors[name].shape[1];
+  const int64_t bytesPerElement = reference::bytesPerElement(type);
+  rows += int64_t(expected.size()) / (columns * bytesPerElement);
+  const uint8_t *got = tensors.data(name);
+  if (std::equal(expected.begin(), expected.end(), got)) // fast: memcmp
+    return;
+  auto wrong = std::mismatch(expected.begin(), expected.end(), got).first;
+  const int64_t element = (wrong - expected.begin()) / bytesPerElement;
+  const int digits = int(2 * bytesPerElement);
+  report(fmt::format("{}: {} row {}, column {}: expected 0x{:0{}x}, got "
+                     "0x{:0{}x}",
+                     where, name, element / columns, element % columns,
+                     reference::loadElement(type, expected.data(), element),
+                     digits, reference::loadElement(type, got, element),
+                     digits));
+}
+
+void Comparison::rowsAndGuard(const std::string &where, const Tensors &tensors,
+                              const std::string &name,
+                              reference::ElementType type,
+                              const reference::Bytes &expected) {
+  rowsOf(where, tensors, name, type, expected);
+  const uint8_t *start = tensors.data(name);
+  const uint8_t *end = start + tensors.numBytes(name);
+  const uint8_t *touched =
+      std::find_if(start + expected.size(), end,
+                   [](uint8_t byte) { return byte != poison; });
+  if (touched == end)
+    return;
+  const int64_t bytesPerRow =
+      tensors[name].shape[1] * reference::bytesPerElement(type);
+  report(fmt::format("{}: {} has {} rows, but row {} behind them was written "
+                     "to",
+                     where, name, int64_t(expected.size()) / bytesPerRow,
+                     (touched - start) / bytesPerRow));
+}
+
+} // namespace fusco::run
