@@ -8,13 +8,16 @@
 /// Looks like what fusco-compile makes, but computes with the reference
 /// interpreter: every rank collects the inputs of all and keeps its own part of
 /// the result. The environment variable FUSCO_FAKE_FAULT makes one thing wrong,
-/// so that a test can see fusco-run find it.
+/// so that a test can see fusco-run find it; FUSCO_FAKE_MODEL is a list of what
+/// else the library shall be: `backward` has the programs of the backward,
+/// `mixed` has three element types.
 //
 //===----------------------------------------------------------------------===//
 #include "fusco/library.h"
 #include "tools/reference/Reference.h"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -26,6 +29,16 @@ namespace {
 
 constexpr int numRanks = 4;
 
+bool hasFault(const char *name) {
+  const char *fault = std::getenv("FUSCO_FAKE_FAULT");
+  return fault && std::string(fault) == name;
+}
+
+bool isModel(const char *name) {
+  const char *model = std::getenv("FUSCO_FAKE_MODEL");
+  return model && std::strstr(model, name);
+}
+
 Shape shapeOfModel() {
   Shape shape;
   shape.nodes = 2;
@@ -34,7 +47,11 @@ Shape shapeOfModel() {
   shape.topk = 3;
   shape.hidden = 5;
   shape.alignRows = 4;
-  shape.type = ElementType::BF16;
+  if (isModel("mixed")) {
+    shape.tokenType = ElementType::F32;
+    shape.rowType = ElementType::BF16;
+    shape.outputType = ElementType::F16;
+  }
   return shape;
 }
 
@@ -42,32 +59,42 @@ Shape shapeOfModel() {
 /// of a plan.
 std::vector<RankInput> keptInputs[numRanks];
 
-/// What a rank shows its peers.
-struct Heap {
-  uint64_t epoch; ///< how many meetings this rank came to
-  fusco_program_tensor x, ids, weights, y;
+/// What a rank shows all ranks.
+struct Shown {
+  fusco_program_tensor x, ids, weights, y, dout, drows;
 };
 
-bool hasFault(const char *name) {
-  const char *fault = std::getenv("FUSCO_FAKE_FAULT");
-  return fault && std::string(fault) == name;
-}
+struct Heap {
+  Shown own;
+  Shown all[numRanks];     ///< by rank
+  uint64_t came[numRanks]; ///< by rank: how many meetings it came to
+  uint64_t meetings;       ///< to which this rank came
+};
 
-Heap &heapOf(const fusco_program_args *args, int64_t rank) {
-  return *reinterpret_cast<Heap *>(args->peers[rank]);
+Heap &heapOf(const fusco_program_args *args) {
+  return *reinterpret_cast<Heap *>(args->peers[args->rank]);
 }
 
 fusco_plan_stats &statsOf(const fusco_program_args *args) {
   return *reinterpret_cast<fusco_plan_stats *>(args->plan);
 }
 
-/// Waits until all ranks have come as often as this one.
+/// Shows all ranks what this one has, and waits until they have come as often.
+/// Some are on another node, which only a put reaches.
 int32_t meet(const fusco_program_args *args, fusco_phase phase) {
-  uint64_t epoch =
-      __atomic_add_fetch(&heapOf(args, args->rank).epoch, 1, __ATOMIC_ACQ_REL);
+  Heap &heap = heapOf(args);
+  ++heap.meetings;
+  const auto shownAt =
+      int64_t(offsetof(Heap, all)) + args->rank * int64_t(sizeof(Shown));
+  const auto cameAt =
+      int64_t(offsetof(Heap, came)) + args->rank * int64_t(sizeof(uint64_t));
   for (int peer = 0; peer != numRanks; ++peer)
-    if (int32_t status = fusco_program_wait(args, &heapOf(args, peer).epoch,
-                                            epoch, peer, phase))
+    if (int32_t status = fusco_program_put(args, peer, shownAt, &heap.own,
+                                           sizeof(Shown), cameAt))
+      return status;
+  for (int peer = 0; peer != numRanks; ++peer)
+    if (int32_t status = fusco_program_wait(args, &heap.came[peer],
+                                            heap.meetings, peer, phase))
       return status;
   return FUSCO_OK;
 }
@@ -76,15 +103,15 @@ std::vector<RankInput> collectInputs(const fusco_program_args *args) {
   const Shape shape = shapeOfModel();
   std::vector<RankInput> inputs;
   for (int rank = 0; rank != numRanks; ++rank) {
-    const Heap &heap = heapOf(args, rank);
+    const Shown &shown = heapOf(args).all[rank];
     RankInput input;
-    input.tokens = heap.x.rows;
-    auto *ids = static_cast<const int32_t *>(heap.ids.data);
-    auto *weights = static_cast<const float *>(heap.weights.data);
-    auto *x = static_cast<const uint8_t *>(heap.x.data);
+    input.tokens = shown.x.rows;
+    auto *ids = static_cast<const int32_t *>(shown.ids.data);
+    auto *weights = static_cast<const float *>(shown.weights.data);
+    auto *x = static_cast<const uint8_t *>(shown.x.data);
     input.ids.assign(ids, ids + input.tokens * shape.topk);
     input.weights.assign(weights, weights + input.tokens * shape.topk);
-    input.x.assign(x, x + input.tokens * shape.bytesPerRow());
+    input.x.assign(x, x + input.tokens * shape.bytesPerRow(shape.tokenType));
     inputs.push_back(std::move(input));
   }
   return inputs;
@@ -108,7 +135,7 @@ int32_t runDispatch(const fusco_program_args *args) {
     return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
   if (args->rank == 1 && hasFault("hang"))
     std::this_thread::sleep_for(std::chrono::seconds(3));
-  Heap &own = heapOf(args, args->rank);
+  Shown &own = heapOf(args).own;
   own.x = args->tensors[0];
   own.ids = args->tensors[1];
   own.weights = args->tensors[2];
@@ -126,7 +153,8 @@ int32_t runDispatch(const fusco_program_args *args) {
   std::copy(result.counts.begin(), result.counts.end(), counts);
   std::copy(result.offsets.begin(), result.offsets.end(), offsets);
   if (args->rank == 1) {
-    const int64_t bytesPerRow = shapeOfModel().bytesPerRow();
+    const Shape shape = shapeOfModel();
+    const int64_t bytesPerRow = shape.bytesPerRow(shape.rowType);
     if (hasFault("row"))
       rows[2 * bytesPerRow + 3] ^= 0x80;
     if (hasFault("pad"))
@@ -143,27 +171,82 @@ int32_t runDispatch(const fusco_program_args *args) {
   return meet(args, FUSCO_PHASE_ROWS);
 }
 
+/// Where all ranks' \p tensor is.
+std::vector<const uint8_t *>
+collectPointers(const fusco_program_args *args,
+                fusco_program_tensor Shown::*tensor) {
+  std::vector<const uint8_t *> pointers;
+  for (int rank = 0; rank != numRanks; ++rank)
+    pointers.push_back(
+        static_cast<const uint8_t *>((heapOf(args).all[rank].*tensor).data));
+  return pointers;
+}
+
 int32_t runCombine(const fusco_program_args *args) {
   if (args->status)
     return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
-  heapOf(args, args->rank).y = args->tensors[0];
+  heapOf(args).own.y = args->tensors[0];
   if (int32_t status = meet(args, FUSCO_PHASE_READY))
     return status;
   const bool isLate = hasFault("late"); // rank 0 reads y after others returned
   if (isLate && args->rank == 0)
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   const Shape shape = shapeOfModel();
-  std::vector<const uint8_t *> y;
-  for (int rank = 0; rank != numRanks; ++rank)
-    y.push_back(static_cast<const uint8_t *>(heapOf(args, rank).y.data));
   const std::vector<RankInput> &inputs = keptInputs[args->rank];
-  Bytes result =
-      combine(shape, inputs, dispatch(shape, inputs), y)[size_t(args->rank)];
+  Bytes result = combine(shape, inputs, dispatch(shape, inputs),
+                         collectPointers(args, &Shown::y))[size_t(args->rank)];
   auto *out = static_cast<uint8_t *>(args->tensors[1].data);
   std::copy(result.begin(), result.end(), out);
   if (args->rank == 3 && hasFault("out"))
     out[result.size() - 2] ^= 1; // the last element's lowest bit
   return isLate ? int32_t(FUSCO_OK) : meet(args, FUSCO_PHASE_COMBINE);
+}
+
+int32_t runDispatchBackward(const fusco_program_args *args) {
+  if (args->status)
+    return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
+  heapOf(args).own.drows = args->tensors[0];
+  if (int32_t status = meet(args, FUSCO_PHASE_READY))
+    return status;
+  const Shape shape = shapeOfModel();
+  const std::vector<RankInput> &inputs = keptInputs[args->rank];
+  const size_t rank = size_t(args->rank);
+  const Bytes result =
+      dispatchBackward(shape, inputs[rank], dispatch(shape, inputs)[rank].slots,
+                       collectPointers(args, &Shown::drows));
+  auto *dx = static_cast<uint8_t *>(args->tensors[1].data);
+  std::copy(result.begin(), result.end(), dx);
+  if (args->rank == 2 && hasFault("dx"))
+    dx[0] ^= 1;
+  return meet(args, FUSCO_PHASE_COMBINE);
+}
+
+int32_t runCombineBackward(const fusco_program_args *args) {
+  if (args->status)
+    return fusco_program_fail(args, int32_t(args->status), 0, 0, 0);
+  heapOf(args).own.dout = args->tensors[0];
+  heapOf(args).own.y = args->tensors[1];
+  if (int32_t status = meet(args, FUSCO_PHASE_READY))
+    return status;
+  const std::vector<RankInput> &inputs = keptInputs[args->rank];
+  const CombineGradient result = combineBackward(
+      shapeOfModel(), int(args->rank), inputs, dispatch(shapeOfModel(), inputs),
+      collectPointers(args, &Shown::dout), collectPointers(args, &Shown::y));
+  auto *dy = static_cast<uint8_t *>(args->tensors[2].data);
+  auto *dweights = static_cast<float *>(args->tensors[3].data);
+  std::copy(result.dy.begin(), result.dy.end(), dy);
+  std::copy(result.dweights.begin(), result.dweights.end(), dweights);
+  if (args->rank == 1) {
+    if (hasFault("dy"))
+      dy[1] ^= 0x80;
+    if (hasFault("dy-pad"))
+      dy[result.dy.size() - 1] = 1;
+    if (hasFault("dy-guard"))
+      dy[result.dy.size()] = 0;
+    if (hasFault("dweights")) // the lowest bit of one weight's gradient
+      *static_cast<uint8_t *>(args->tensors[3].data) ^= 1;
+  }
+  return meet(args, FUSCO_PHASE_COMBINE);
 }
 
 fusco_tensor_spec spec(const char *name, uint8_t code, uint8_t bits,
@@ -179,6 +262,14 @@ fusco_tensor_spec spec(const char *name, uint8_t code, uint8_t bits,
   spec.shape[0] = rows;
   spec.shape[1] = columns;
   return spec;
+}
+
+/// Rows of the model's hidden size.
+fusco_tensor_spec rowsSpec(const char *name, ElementType type, bool isOutput,
+                           fusco_rows_kind kind) {
+  return spec(name, type == ElementType::BF16 ? kDLBfloat : kDLFloat,
+              uint8_t(8 * bytesPerElement(type)), isOutput, kind, -1,
+              shapeOfModel().hidden);
 }
 
 void addProgram(fusco_library &library, fusco_library_info &info,
@@ -213,25 +304,41 @@ fusco_library makeLibrary() {
   info.dtypeBits = 16;
   info.idBits = 32;
   info.isWeighted = 1;
-  info.symmetricBytes = 4096;
+  info.symmetricBytes = sizeof(Heap);
   info.planBytes = 4096;
   info.planStatsBytes = 0;
 
   const int64_t local = shape.maxLocalExperts();
   std::vector<fusco_tensor_spec> dispatchTensors = {
-      spec("x", kDLBfloat, 16, false, FUSCO_ROWS_TOKENS, -1, shape.hidden),
+      rowsSpec("x", shape.tokenType, false, FUSCO_ROWS_TOKENS),
       spec("ids", kDLInt, 32, false, FUSCO_ROWS_TOKENS, -1, shape.topk),
       spec("weights", kDLFloat, 32, false, FUSCO_ROWS_TOKENS, -1, shape.topk),
-      spec("rows", kDLBfloat, 16, true, FUSCO_ROWS_EXPERT, -1, shape.hidden),
+      rowsSpec("rows", shape.rowType, true, FUSCO_ROWS_EXPERT),
       spec("counts", kDLInt, 32, true, FUSCO_ROWS_STATIC, local, 0),
       spec("offsets", kDLInt, 32, true, FUSCO_ROWS_STATIC, local + 1, 0)};
   std::vector<fusco_tensor_spec> combineTensors = {
-      spec("y", kDLBfloat, 16, false, FUSCO_ROWS_EXPERT, -1, shape.hidden),
-      spec("out", kDLBfloat, 16, true, FUSCO_ROWS_TOKENS, -1, shape.hidden)};
+      rowsSpec("y", shape.outputType, false, FUSCO_ROWS_EXPERT),
+      rowsSpec("out", shape.tokenType, true, FUSCO_ROWS_TOKENS)};
+  const std::vector<fusco_tensor_spec> dispatchBackwardTensors = {
+      rowsSpec("drows", shape.rowType, false, FUSCO_ROWS_EXPERT),
+      rowsSpec("dx", hasFault("type") ? ElementType::F16 : shape.tokenType,
+               true, FUSCO_ROWS_TOKENS)};
+  const std::vector<fusco_tensor_spec> combineBackwardTensors = {
+      rowsSpec("dout", shape.tokenType, false, FUSCO_ROWS_TOKENS),
+      rowsSpec("y", shape.outputType, false, FUSCO_ROWS_EXPERT),
+      rowsSpec("dy", shape.outputType, true, FUSCO_ROWS_EXPERT),
+      spec("dweights", kDLFloat, 32, true, FUSCO_ROWS_TOKENS, -1, shape.topk)};
   if (hasFault("tensor"))
     dispatchTensors[4].dtypeBits = 8;
   addProgram(library, info, "dispatch", runDispatch, dispatchTensors);
   addProgram(library, info, "combine", runCombine, combineTensors);
+  if (isModel("backward")) {
+    addProgram(library, info, "dispatch_backward", runDispatchBackward,
+               dispatchBackwardTensors);
+    if (!hasFault("half"))
+      addProgram(library, info, "combine_backward", runCombineBackward,
+                 combineBackwardTensors);
+  }
   if (hasFault("baseline"))
     return library;
   addProgram(library, info, "dispatch.unfused", runDispatch, dispatchTensors);

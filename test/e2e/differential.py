@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Random models through the whole tool chain, checked against the reference.
 
-Each case draws an awkward shape and routing, runs fusco-import, fusco-compile and
-fusco-run --check, and must pass bit for bit. The tools are those on PATH, or in
+Each case draws an awkward shape, a way to compile it and routing, runs fusco-import,
+fusco-compile and fusco-run --check, and must pass bit for bit. The tools are those on PATH, or in
 --bin. Exit code 0 only if every case passed; a failure prints the commands and
 the seed that repeats it.
 """
@@ -19,13 +19,19 @@ import numpy as np
 
 # (nodes, ranks per node)
 TOPOLOGIES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 2), (3, 3),
-              (8, 1), (1, 5)]
+              (8, 1), (1, 5), (3, 5), (4, 4)]
 # Rows that fill no vector, one that models have and is no power of two, and
 # plain ones.
 HIDDEN = [1, 7, 33, 64, 576, 2048, 2880, 3584, 7168]
 TOPK = [1, 2, 3, 6, 8, 10, 16]
 MAX_TOKENS = [1, 2, 17, 64, 257]
 ALIGN = [1, 3, 16, 128]
+DTYPES = ["bf16", "f16", "f32"]
+UNIQUE = ["auto", "assignment", "rank", "node"]
+# Chunks that split tokens everywhere, and rings that wrap around.
+CHUNK_TOKENS = [0, 1, 3, 16]
+RING_CHUNKS = [0, 6, 7]
+SYNTHETIC = ["skewed", "one-expert", "one-node", "empty"]
 COMMAND_TIMEOUT_S = 120
 
 
@@ -39,6 +45,7 @@ def draw_shape(rng):
     # Fewer experts than ranks, as many, and numbers that ranks do not divide.
     experts = rng.choice([max(1, ranks // 2), ranks, ranks + 1, 3 * ranks - 1,
                           rng.randint(1, 70), 256])
+    dtype = rng.choice(DTYPES)
     return {
         "nodes": nodes,
         "ranks-per-node": ranks_per_node,
@@ -46,10 +53,24 @@ def draw_shape(rng):
         "topk": rng.choice([k for k in TOPK if k <= experts]),
         "hidden": rng.choice(HIDDEN),
         "max-tokens": rng.choice(MAX_TOKENS),
-        "dtype": rng.choice(["bf16", "f16", "f32"]),
+        "dtype": dtype,
+        "dispatch-dtype": rng.choice([dtype, rng.choice(DTYPES)]),
         "align": rng.choice(ALIGN),
         "ids": rng.choice(["i32", "i64"]),
+        "form": rng.choice(["fused", "fused", "unfused"]),
     }
+
+
+def draw_compilation(rng, shape):
+    """Flags of fusco-compile."""
+    flags = [f"--unique={rng.choice(UNIQUE)}",
+             f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
+             f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
+    if rng.random() < 0.4:
+        flags.append("--backward")
+    if shape["form"] == "unfused" and rng.random() < 0.5:
+        flags.append("--no-fuse")
+    return flags
 
 
 def draw_ids(generator, rng, shape):
@@ -91,12 +112,16 @@ class Case:
         model, library = self.path("model.mlir"), self.path("lib.so")
         flags = [f"--{name}={value}" for name, value in shape.items()]
         self.call("fusco-import", "--name=m", *flags, "-o", model)
-        self.call("fusco-compile", model, "--target", "cpu", "-o", library)
+        compilation = draw_compilation(self.rng, shape)
+        self.call("fusco-compile", model, "--target", "cpu", *compilation,
+                  "-o", library)
 
         seed = str(self.rng.getrandbits(32))
-        run = ["fusco-run", library, "--check", "--baseline", "unfused",
-               "--seed", seed]
-        self.call(*run)
+        run = ["fusco-run", library, "--check", "--seed", seed]
+        # What was compiled unfused is a baseline itself.
+        if "--no-fuse" not in compilation:
+            run += ["--baseline", "unfused"]
+        self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))
         ids = draw_ids(self.generator, self.rng, shape)
         np.save(self.path("ids.npy"), ids)
         np.save(self.path("weights.npy"),
@@ -110,7 +135,7 @@ class Case:
         self.call(*run, "--routing", self.path("ids.npy"), "--weights",
                   self.path("weights.npy"), "--layer", layer,
                   "--tokens-per-rank", tokens)
-        return shape
+        return flags + compilation
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -152,7 +177,7 @@ def main():
                 os.makedirs(folder, exist_ok=True)
             case = Case(number, options, folder)
             try:
-                shape = case.run()
+                flags = case.run()
             except Failure as failure:
                 print(f"case {number} FAILED: {failure}\n"
                       f"  repeat with: {sys.argv[0]} --seed {options.seed} "
@@ -160,8 +185,7 @@ def main():
                       + "\n  ".join(case.commands))
                 return 1
             print(f"case {number} passed: "
-                  + " ".join(f"{name}={value}"
-                             for name, value in shape.items()), flush=True)
+                  + " ".join(flag.lstrip("-") for flag in flags), flush=True)
     return 0
 
 
