@@ -56,13 +56,10 @@ private:
   /// Sums \p run, all of a token's, over the nodes.
   void finishToken(const Descriptors &by, const Run &run);
 
-  /// Slots in which ranks of this node will be asked about a chunk of node
-  /// \p origin; the asking.
-  void claimRequests(Value origin);
+  /// Asks ranks of this node about tokens of node \p origin: adds a token's
+  /// \p run to the claimed slots; sends these.
   void appendRequests(const Descriptors &by, const Run &run, Value origin);
   void sendRequests(Value origin);
-  /// The answers about a chunk of node \p origin: their slots to `rank_slots`.
-  void receivePartials(Value origin);
   void releasePartials(Value origin);
   /// The sum over \p run, whose rows are in this node, into row \p row of
   /// \p out.
@@ -140,16 +137,6 @@ void CombineBuilder::sumRows(const Descriptors &by, const Run &run, Value out,
 // Partial sums of ranks
 //===----------------------------------------------------------------------===//
 
-void CombineBuilder::claimRequests(Value origin) {
-  Value node = p.nodeOf(p.rank());
-  p.forEachLocal([&](Value i) {
-    Value slot =
-        p.claim(shared::requests, p.rankOf(origin, i), p.rankOf(node, i));
-    p.storeEntry(slot, shared::rankSlots, i);
-  });
-  p.zeroEntries(shared::rankCounts);
-}
-
 void CombineBuilder::appendRequests(const Descriptors &by, const Run &run,
                                     Value origin) {
   Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
@@ -198,16 +185,6 @@ void CombineBuilder::buildPartial(Value chunk) {
   });
 }
 
-void CombineBuilder::receivePartials(Value origin) {
-  Value node = p.nodeOf(p.rank());
-  p.forEachLocal([&](Value i) {
-    Value slot =
-        p.receive(shared::partials, p.rankOf(origin, i), p.rankOf(node, i));
-    p.storeEntry(slot, shared::rankSlots, i);
-  });
-  p.zeroEntries(shared::rankCounts);
-}
-
 void CombineBuilder::releasePartials(Value origin) {
   Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
   p.forEachLocal([&](Value i) {
@@ -242,15 +219,10 @@ void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
 void CombineBuilder::buildAsk(Value chunk) {
   Value self = p.rank(), node = p.nodeOf(self);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes()) {
-      p.forEachOtherNode([&](const OtherNode &to) {
-        p.storeEntry(p.claim(shared::asks, to.lane, to.peer), shared::nodeSlots,
-                     to.lane);
-      });
-      p.zeroEntries(shared::nodeCounts);
-    }
+    if (hasOtherNodes())
+      p.claimNodeSlots(shared::asks);
     if (isByRank())
-      claimRequests(node);
+      p.claimRankSlots(shared::requests, node);
 
     Descriptors by = p.planDescriptors();
     auto askNode = [&](const UnitRun &unit) {
@@ -295,7 +267,7 @@ void CombineBuilder::buildRelay(Value chunk) {
     p.ifHasChunk(from.peer, chunk, [&] {
       Value slot = p.receive(shared::asks, from.lane, from.peer);
       RingSlot ask = viewAsks(p.local(shared::asksTaken), from.lane, slot);
-      claimRequests(from.node);
+      p.claimRankSlots(shared::requests, from.node);
       p.forRange(p.index(0), p.toIndex(p.load(ask.count, {p.index(0)})),
                  [&](Value unit) {
                    appendRequests(ask.by, p.wholeRun(ask.by, unit), from.node);
@@ -315,7 +287,7 @@ void CombineBuilder::buildSum(Value chunk) {
                               : p.receive(shared::asks, from.lane, from.peer);
       RingSlot ask = viewAsks(p.local(shared::asksTaken), from.lane, slot);
       if (isByRank())
-        receivePartials(from.node);
+        p.receiveRankSlots(shared::partials, from.node);
       Value answer = p.claim(shared::sums, from.lane, from.peer);
       Value zero = p.index(0);
       Value sums = p.viewSums(p.local(shared::sumsSent), zero, zero);
@@ -338,15 +310,10 @@ void CombineBuilder::buildSum(Value chunk) {
 void CombineBuilder::buildFinish(Value chunk) {
   Value self = p.rank(), node = p.nodeOf(self);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes()) {
-      p.forEachOtherNode([&](const OtherNode &from) {
-        p.storeEntry(p.receive(shared::sums, from.lane, from.peer),
-                     shared::nodeSlots, from.lane);
-      });
-      p.zeroEntries(shared::nodeCounts);
-    }
+    if (hasOtherNodes())
+      p.receiveNodeSlots(shared::sums);
     if (isByRank())
-      receivePartials(node);
+      p.receiveRankSlots(shared::partials, node);
 
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {

@@ -61,8 +61,7 @@ private:
   /// \p origin: the node of the rank whose token it is.
   void spread(Value source, Value row, const Descriptors &by, const Run &run,
               Value origin);
-  /// Room for the lists of copies of a chunk that came from node \p origin.
-  void claimCopies(Value origin);
+  /// Sends the lists of copies of a chunk that came from node \p origin.
   void sendCopies(Value origin);
   /// The dot product of row \p row of \p source and the expert's output of
   /// descriptor \p i.
@@ -165,16 +164,6 @@ void DispatchBuilder::buildStages() {
 // Rows within a node
 //===----------------------------------------------------------------------===//
 
-void DispatchBuilder::claimCopies(Value origin) {
-  Value node = p.nodeOf(p.rank());
-  p.forEachLocal([&](Value i) {
-    Value slot =
-        p.claim(shared::copies, p.rankOf(origin, i), p.rankOf(node, i));
-    p.storeEntry(slot, shared::rankSlots, i);
-  });
-  p.zeroEntries(shared::rankCounts);
-}
-
 void DispatchBuilder::sendCopies(Value origin) {
   Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
   Value theirLane = p.rankOf(origin, own), zero = p.index(0);
@@ -262,15 +251,10 @@ void DispatchBuilder::forEachDestination(
 void DispatchBuilder::buildSend(Value chunk) {
   Value self = p.rank(), node = p.nodeOf(self);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes()) {
-      p.forEachOtherNode([&](const OtherNode &to) {
-        p.storeEntry(p.claim(rowsOut(), to.lane, to.peer), shared::nodeSlots,
-                     to.lane);
-      });
-      p.zeroEntries(shared::nodeCounts);
-    }
+    if (hasOtherNodes())
+      p.claimNodeSlots(rowsOut());
     if (isByRank())
-      claimCopies(node);
+      p.claimRankSlots(shared::copies, node);
 
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {
@@ -321,7 +305,7 @@ void DispatchBuilder::buildForward(Value chunk) {
       RingSlot taken = viewRows(shared::rowsForwarded, from.lane, slot);
       Value count = p.toIndex(p.load(taken.count, {p.index(0)}));
       if (isByRank())
-        claimCopies(from.node);
+        p.claimRankSlots(shared::copies, from.node);
       p.forRange(p.index(0), count, [&](Value unit) {
         spread(taken.rows, unit, taken.by, p.wholeRun(taken.by, unit),
                from.node);
@@ -373,11 +357,7 @@ void DispatchBuilder::storeGradient(Value gradient, Value token, Value i) {
 
 void DispatchBuilder::buildCollect(Value chunk) {
   p.ifHasChunk(p.rank(), chunk, [&] {
-    p.forEachOtherNode([&](const OtherNode &from) {
-      p.storeEntry(p.receive(shared::gradients, from.lane, from.peer),
-                   shared::nodeSlots, from.lane);
-    });
-    p.zeroEntries(shared::nodeCounts);
+    p.receiveNodeSlots(shared::gradients);
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {
       forEachDestination(

@@ -461,3 +461,37 @@ void ProgramBuilder::release(StringRef channel, Value lane, Value peer,
                              Value theirLane) {
   b.create<ReleaseOp>(channel, lane, peer, theirLane);
 }
+
+void ProgramBuilder::takeNodeSlots(TakeSlot take, StringRef channel) {
+  forEachOtherNode([&](const OtherNode &other) {
+    storeEntry((this->*take)(channel, other.lane, other.peer),
+               shared::nodeSlots, other.lane);
+  });
+  zeroEntries(shared::nodeCounts);
+}
+
+void ProgramBuilder::claimNodeSlots(StringRef channel) {
+  takeNodeSlots(&ProgramBuilder::claim, channel);
+}
+
+void ProgramBuilder::receiveNodeSlots(StringRef channel) {
+  takeNodeSlots(&ProgramBuilder::receive, channel);
+}
+
+void ProgramBuilder::takeRankSlots(TakeSlot take, StringRef channel,
+                                   Value origin) {
+  Value node = nodeOf(rank());
+  forEachLocal([&](Value i) {
+    Value slot = (this->*take)(channel, rankOf(origin, i), rankOf(node, i));
+    storeEntry(slot, shared::rankSlots, i);
+  });
+  zeroEntries(shared::rankCounts);
+}
+
+void ProgramBuilder::claimRankSlots(StringRef channel, Value origin) {
+  takeRankSlots(&ProgramBuilder::claim, channel, origin);
+}
+
+void ProgramBuilder::receiveRankSlots(StringRef channel, Value origin) {
+  takeRankSlots(&ProgramBuilder::receive, channel, origin);
+}

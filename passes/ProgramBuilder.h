@@ -210,11 +210,25 @@ public:
   void release(llvm::StringRef channel, mlir::Value lane, mlir::Value peer,
                mlir::Value theirLane);
 
+  /// Claims, or receives, a slot of each other node's lane: to `node_slots`,
+  /// with `node_counts` 0.
+  void claimNodeSlots(llvm::StringRef channel);
+  void receiveNodeSlots(llvm::StringRef channel);
+  /// Claims, or receives, a slot of the lane of each rank of this node that is
+  /// for tokens of node \p origin: to `rank_slots`, with `rank_counts` 0.
+  void claimRankSlots(llvm::StringRef channel, mlir::Value origin);
+  void receiveRankSlots(llvm::StringRef channel, mlir::Value origin);
+
   mlir::ImplicitLocOpBuilder &b;
   const ShuffleShape &shape;
 
 private:
   mlir::MemRefType lookupBufferType(llvm::StringRef name);
+  using TakeSlot = mlir::Value (ProgramBuilder::*)(llvm::StringRef, mlir::Value,
+                                                   mlir::Value);
+  void takeNodeSlots(TakeSlot take, llvm::StringRef channel);
+  void takeRankSlots(TakeSlot take, llvm::StringRef channel,
+                     mlir::Value origin);
   mlir::Value loadField(mlir::Value table, mlir::Value turn, mlir::Value rank,
                         int64_t field);
 
