@@ -71,11 +71,12 @@ void LowerToPipePass::chooseChunking(ShuffleShape &shape) {
   int64_t bytesPerRow = std::max(shape.wireBytesPerRow, 2 * shape.hidden);
   Chunking &chunking = shape.chunking;
   chunking.stageLag = stageLag;
-  chunking.chunkTokens = chunkTokens;
-  if (chunking.chunkTokens == 0)
-    chunking.chunkTokens =
-        std::clamp(std::min(chunkBytes / bytesPerRow, shape.maxTokens),
-                   int64_t(1), mostTokens);
+  chunking.chunkTokens = chunkTokens != 0 ? chunkTokens
+                                          : std::clamp(chunkBytes / bytesPerRow,
+                                                       int64_t(1), mostTokens);
+  // No chunk is larger than what a rank has.
+  chunking.chunkTokens = std::clamp(chunking.chunkTokens, int64_t(1),
+                                    std::max(int64_t(1), shape.maxTokens));
   chunking.ringChunks = ringChunks;
   if (chunking.ringChunks == 0)
     chunking.ringChunks = (countStages(shape) - 1) * stageLag + 2;
