@@ -61,6 +61,8 @@ private:
   /// \p origin: the node of the rank whose token it is.
   void spread(Value source, Value row, const Descriptors &by, const Run &run,
               Value origin);
+  /// What this rank does with its token's \p run in its own node.
+  void place(const Descriptors &by, const Run &run);
   /// Sends the lists of copies of a chunk that came from node \p origin.
   void sendCopies(Value origin);
   /// The dot product of row \p row of \p source and the expert's output of
@@ -139,15 +141,8 @@ void DispatchBuilder::moveRows() {
     return;
   }
   Descriptors by = p.planDescriptors();
-  Value node = p.index(0);
-  p.forRange(p.index(0), numTokens, [&](Value token) {
-    Run run = p.wholeRun(by, token);
-    spread(tensors.x, token, by, run, node);
-    if (tensors.weightGradient)
-      p.forRange(run.begin, run.end, [&](Value i) {
-        storeGradient(buildDot(tensors.x, token, by, token, i), token, i);
-      });
-  });
+  p.forRange(p.index(0), numTokens,
+             [&](Value token) { place(by, p.wholeRun(by, token)); });
 }
 
 void DispatchBuilder::buildStages() {
@@ -202,6 +197,15 @@ void DispatchBuilder::spread(Value source, Value row, const Descriptors &by,
               {theirLane, slot, p.add(at, 1)});
     });
   });
+}
+
+void DispatchBuilder::place(const Descriptors &by, const Run &run) {
+  Value token = run.token;
+  spread(tensors.x, token, by, run, p.nodeOf(p.rank()));
+  if (tensors.weightGradient)
+    p.forRange(run.begin, run.end, [&](Value i) {
+      storeGradient(buildDot(tensors.x, token, by, token, i), token, i);
+    });
 }
 
 void DispatchBuilder::buildDuplicate(Value chunk) {
@@ -259,15 +263,7 @@ void DispatchBuilder::buildSend(Value chunk) {
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {
       forEachDestination(
-          by, token,
-          [&](const Run &run) {
-            spread(tensors.x, token, by, run, node);
-            if (tensors.weightGradient)
-              p.forRange(run.begin, run.end, [&](Value i) {
-                storeGradient(buildDot(tensors.x, token, by, token, i), token,
-                              i);
-              });
-          },
+          by, token, [&](const Run &run) { place(by, run); },
           [&](const Run &unit, Value lane) {
             Value number = p.takeEntry(shared::nodeCounts, lane);
             RingSlot sent = viewRows(shared::rowsSent, lane, p.index(0));
