@@ -93,6 +93,9 @@ private:
   /// after what was written before.
   void buildCount(Operation *op, ChannelOp channel, Value peer, Value lane,
                   Value offset);
+  /// Counts the claimed slot of lane \p lane as sent. Returns how many bytes
+  /// into the receiver's lane its arrivals are counted.
+  Value takeClaimedSlot(ChannelOp channel, Value lane);
   /// Writes \p bytes (i64) at \p from to \p to in the heap of \p peer, then
   /// counts the claimed slot there.
   void buildPut(Operation *op, ChannelOp channel, Value lane, Value peer,
@@ -355,14 +358,19 @@ Value ProgramLowering::lowerReceive(ReceiveOp op) {
   return slot;
 }
 
-void ProgramLowering::buildPut(Operation *op, ChannelOp channel, Value lane,
-                               Value peer, Value theirLane, Value to,
-                               Value from, Value bytes) {
+Value ProgramLowering::takeClaimedSlot(ChannelOp channel, Value lane) {
   Value sent = loadCount(channel, lane, channel.getSentOffset());
   Value offset = b.create<arith::MulIOp>(toI64(slotAfter(channel, sent)),
                                          constant(ChannelOp::bytesPerLine));
   storeCount(b.create<arith::AddIOp>(sent, constant(1)), channel, lane,
              channel.getSentOffset());
+  return offset;
+}
+
+void ProgramLowering::buildPut(Operation *op, ChannelOp channel, Value lane,
+                               Value peer, Value theirLane, Value to,
+                               Value from, Value bytes) {
+  Value offset = takeClaimedSlot(channel, lane);
   buildTransfer(op, channel, peer, theirLane, offset, to, from, bytes);
 }
 
@@ -397,11 +405,7 @@ void ProgramLowering::buildCount(Operation *op, ChannelOp channel, Value peer,
 
 void ProgramLowering::lowerSignal(SignalOp op) {
   ChannelOp channel = lookupChannel(op.getChannelAttr());
-  Value sent = loadCount(channel, op.getLane(), channel.getSentOffset());
-  Value offset = b.create<arith::MulIOp>(toI64(slotAfter(channel, sent)),
-                                         constant(ChannelOp::bytesPerLine));
-  storeCount(b.create<arith::AddIOp>(sent, constant(1)), channel, op.getLane(),
-             channel.getSentOffset());
+  Value offset = takeClaimedSlot(channel, op.getLane());
   buildCount(op, channel, op.getPeer(), op.getTheirLane(), offset);
 }
 
