@@ -240,12 +240,78 @@ LogicalResult PutOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 }
 
 //===----------------------------------------------------------------------===//
+// Workers
+//===----------------------------------------------------------------------===//
+
+LogicalResult ForEachOp::verify() {
+  Block &block = getBody().front();
+  if (block.getNumArguments() != 1 ||
+      !block.getArgument(0).getType().isIndex()) // for_each_c1
+    return emitOpError("expected an index as the one argument of its body");
+  WalkResult result = getBody().walk([](Operation *op) {
+    return isa<ClaimOp, SignalOp, ReceiveOp, ReleaseOp, PutOp, PutRowsOp,
+               FailIfOp, ForkOp, MeetOp>(op)
+               ? WalkResult(op->emitOpError(
+                     "expected nothing in a 'pipe.for_each' that waits, "
+                     "signals or leaves the program")) // for_each_c2
+               : WalkResult::advance();
+  });
+  return failure(result.wasInterrupted());
+}
+
+bool ForEachOp::hasRows() {
+  return getBody()
+      .walk([](Operation *op) {
+        return isa<CopyRowOp, StoreRowOp, CopyRowsOp, ZeroRowsOp, ReduceRowOp,
+                   MergeRowOp, DotRowOp>(op)
+                   ? WalkResult::interrupt()
+                   : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+LogicalResult TeamOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  auto program =
+      symbolTable.lookupNearestSymbolFrom<ProgramOp>(*this, getProgramAttr());
+  if (!program) // team_c1
+    return emitOpError("expected ")
+           << getProgramAttr() << " to name a 'pipe.program'";
+  TypeRange tensors = program.getArgumentTypes();
+  TypeRange taken = getBody().getArgumentTypes();
+  if (taken.size() < tensors.size() ||
+      taken.take_front(tensors.size()) != tensors) // team_c1
+    return emitOpError("expected the arguments of ")
+           << getProgramAttr() << " first";
+  return success();
+}
+
+LogicalResult ForkOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  auto team = symbolTable.lookupNearestSymbolFrom<TeamOp>(*this, getTeamAttr());
+  if (!team) // fork_c1
+    return emitOpError("expected ")
+           << getTeamAttr() << " to name a 'pipe.team'";
+  TypeRange taken = team.getBody().getArgumentTypes();
+  TypeRange given = getValues().getTypes();
+  if (taken.size() < given.size() ||
+      taken.take_back(given.size()) != given) // fork_c1
+    return emitOpError("expected the values that ")
+           << getTeamAttr() << " takes after the tensors, got " << given;
+  return success();
+}
+
+LogicalResult MeetOp::verify() {
+  if (!(*this)->getParentOfType<TeamOp>()) // meet_c1
+    return emitOpError("expected in a 'pipe.team'");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Pipelines
 //===----------------------------------------------------------------------===//
 
 LogicalResult PipelineOp::verify() {
-  if (!isa<ProgramOp>((*this)->getParentOp())) // pipeline_c2
-    return emitOpError("expected straight in a 'pipe.program'");
+  if (!isa<ProgramOp, TeamOp>((*this)->getParentOp())) // pipeline_c2
+    return emitOpError("expected straight in a 'pipe.program' or 'pipe.team'");
   auto lag = std::numeric_limits<int64_t>::min();
   for (Operation &op : getBody().front()) {
     auto stage = dyn_cast<StageOp>(op);
@@ -321,7 +387,7 @@ LogicalResult AssignOp::verify() {
 
 /// The frame of the program is where a row's addresses are kept.
 static LogicalResult verifyInProgram(Operation *op) {
-  if (!op->getParentOfType<ProgramOp>())
+  if (!op->getParentOfType<ProgramOp>() && !op->getParentOfType<TeamOp>())
     return op->emitOpError("expected in a 'pipe.program'");
   return success();
 }

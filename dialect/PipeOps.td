@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Programs for workers over memory that ranks share. Nothing here knows a
-// target: a worker is a thread on a CPU and a warp on a GPU; an operation that
-// touches a row or a table is done by the whole worker together.
+// target: a rank is one thread on a CPU and some thread blocks on a GPU; an
+// operation that touches a row or a table is done by a whole worker together.
 //
 //===----------------------------------------------------------------------===//
 
@@ -44,6 +44,12 @@ def Pipe_Dialect : Dialect {
     (`pipe.receive`) and gives it back (`pipe.release`). Slots are counted and
     never reset, so that a channel goes on where the last call left it. Every
     wait is bounded by the context's deadline.
+
+    Workers. What a program says is done by the rank's first worker, alone, but
+    for what workers can share: the iterations of a `pipe.for_each`, a
+    `pipe.pipeline`, `pipe.assign`, `pipe.copy_rows`. `pipe-fork-teams` makes a
+    `pipe.team` of each of these, which all workers of the rank run, for a target
+    that has several.
 
     Pipelines. A `pipe.pipeline` runs its stages over chunks of tokens, each
     stage some chunks behind the first. `pipe-verify-progress` proves that every
@@ -317,8 +323,8 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
 }
 
 def Pipe_ReturnOp : Pipe_Op<"return", [Pure, Terminator,
-                                       HasParent<"ProgramOp">]> {
-  let summary = "the program has done its work";
+                                       ParentOneOf<["ProgramOp", "TeamOp"]>]> {
+  let summary = "the program, or the team, has done its work";
   let assemblyFormat = "attr-dict";
 }
 
@@ -447,6 +453,76 @@ def Pipe_PutRowsOp : Pipe_ChannelUserOp<"put_rows"> {
 }
 
 //===----------------------------------------------------------------------===//
+// Workers
+//===----------------------------------------------------------------------===//
+
+def Pipe_ForEachOp : Pipe_Op<"for_each", [SingleBlock, NoTerminator,
+                                          RecursiveMemoryEffects]> {
+  let summary = "a loop whose iterations do not depend on each other";
+  let description = [{
+    Runs the body for each of from, ..., to - 1, in any order or at once.
+
+    An iteration that has operations of rows is a warp's work on a GPU, any other
+    a thread's.
+
+    ```mlir
+    pipe.for_each %c0 to %tokens {
+    ^bb0(%token: index):
+      ...
+    }
+    ```
+
+    - (for_each_c1) the body takes an index.
+    - (for_each_c2) nothing in the body waits, signals or leaves the program.
+  }];
+  let arguments = (ins Index:$from, Index:$to);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$from `to` $to $body attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Whether an iteration has operations of rows.
+    bool hasRows();
+  }];
+}
+
+def Pipe_TeamOp : Pipe_Op<"team", [IsolatedFromAbove, Symbol,
+                                   DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "what all workers of a rank do together";
+  let description = [{
+    The body takes the tensors of `program`, then the values that pipe.fork
+    hands over. Its operations are shared out among the workers of the rank.
+
+    - (team_c1) the body's first arguments are those of `program`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, FlatSymbolRefAttr:$program);
+  let regions = (region MinSizedRegion<1>:$body);
+  let assemblyFormat = "$sym_name `of` $program $body attr-dict";
+}
+
+def Pipe_ForkOp : Pipe_Op<"fork", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "all workers of the rank run a team, and meet at its end";
+  let description = [{
+    - (fork_c1) `team` names a pipe.team, which takes the operands' types after
+      its program's tensors.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$team,
+    Variadic<AnyTypeOf<[Index, I1, I32, I64, F32]>>:$values);
+  let assemblyFormat = "$team `(` $values `)` attr-dict `:` type($values)";
+}
+
+def Pipe_MeetOp : Pipe_Op<"meet"> {
+  let summary = "all workers of the rank meet";
+  let description = [{
+    What any of them wrote before is seen by all after it. All of them must come
+    here.
+
+    - (meet_c1) it stands in a pipe.team.
+  }];
+  let assemblyFormat = "attr-dict";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Pipelines
 //===----------------------------------------------------------------------===//
 
@@ -457,7 +533,10 @@ def Pipe_PipelineOp : Pipe_Op<"pipeline", [SingleBlock, NoTerminator,
     Each stage runs once for each chunk from 0 to `chunks` - 1, in order. A worker
     that takes several stages does, in step s, chunk s - lag of each, in the
     order in which they stand. `chunks` must be the same on all ranks that share
-    channels.
+    channels. Where there are several `workers`, each does this with every
+    workers-th chunk, from its own number on; a worker of a lower number never
+    waits for one of a higher number, so that one may do the work of several, one
+    after the other.
 
     ```mlir
     pipe.pipeline chunks %n {
@@ -468,11 +547,11 @@ def Pipe_PipelineOp : Pipe_Op<"pipeline", [SingleBlock, NoTerminator,
 
     - (pipeline_c1) it holds stages only, at least one, whose lags do not
       decrease.
-    - (pipeline_c2) it stands straight in a pipe.program.
+    - (pipeline_c2) it stands straight in a pipe.program or pipe.team.
   }];
-  let arguments = (ins Index:$chunks);
+  let arguments = (ins Index:$chunks, OptionalAttr<I64Attr>:$workers);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "`chunks` $chunks $body attr-dict";
+  let assemblyFormat = "`chunks` $chunks (`workers` $workers^)? $body attr-dict";
   let hasVerifier = 1;
 }
 
@@ -554,8 +633,8 @@ def Pipe_PlaceOp : Pipe_Op<"place"> {
 def Pipe_AssignOp : Pipe_Op<"assign", [AttrSizedOperandSegments]> {
   let summary = "give every assignment its row: the descriptors of a routing";
   let description = [{
-    In the order (token, k), an assignment to expert e takes the row `bases[e]`,
-    which is then advanced. Token t has `fanout[t]` descriptors, entries i <
+    In the order (token, k), an assignment to expert e takes the next row from
+    `bases[e]` on. What `bases` holds afterwards is not defined. Token t has `fanout[t]` descriptors, entries i <
     fanout[t] of row t of `ranks`, `slots` and `weights`, in the order (rank, k):
     the order in which combine sums. Where there are no router weights, weights
     are 1. `order[t, i]`, where it is asked for, is the descriptor's k. `stats` is
@@ -601,7 +680,7 @@ def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
     and `weights[token, i]` multiplies them first, in float32, with one rounding
     after it. `streaming` rows are written past the caches.
 
-    - (copy_row_c1) it stands in a pipe.program.
+    - (copy_row_c1) it stands in a pipe.program or pipe.team.
     - (copy_row_c2) `row_type` is a type of rows of the source's hidden size.
   }];
   let arguments = (ins Pipe_AnyRows:$source, Index:$row,
@@ -656,7 +735,7 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row"> {
     rows read are of `row_type`. Without `weights` they are 1.
 
     - (reduce_row_c1) `ranks_per_node` is at least 1.
-    - (reduce_row_c2) it stands in a pipe.program.
+    - (reduce_row_c2) it stands in a pipe.program or pipe.team.
     - (reduce_row_c3) `row_type` is a type of rows of `out`'s hidden size.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks,

@@ -99,7 +99,7 @@ static void buildSumOfRows(ProgramBuilder &p, const Descriptors &by,
 void fusco::buildSums(ProgramBuilder &p, Value y, Value out, bool weighted,
                       bool streaming) {
   Descriptors by = p.planDescriptors();
-  p.forRange(p.index(0), p.rowsOf(out), [&](Value token) {
+  p.forEach(p.index(0), p.rowsOf(out), [&](Value token) {
     buildSumOfRows(p, by, p.wholeRun(by, token), y.getType(), out, token,
                    weighted, streaming);
   });
@@ -174,7 +174,7 @@ void CombineBuilder::buildPartial(Value chunk) {
       Value partials =
           p.viewSums(p.peer(asker, shared::partialsTaken), theirLane, answer);
       Value count = p.toIndex(p.load(request.count, {p.index(0)}));
-      p.forRange(p.index(0), count, [&](Value unit) {
+      p.forEach(p.index(0), count, [&](Value unit) {
         sumRows(request.by, p.wholeRun(request.by, unit), partials, unit,
                 /*isStreaming=*/false);
       });
@@ -292,10 +292,15 @@ void CombineBuilder::buildSum(Value chunk) {
       Value zero = p.index(0);
       Value sums = p.viewSums(p.local(shared::sumsSent), zero, zero);
       Value count = p.toIndex(p.load(ask.count, {p.index(0)}));
-      p.forRange(p.index(0), count, [&](Value unit) {
+      auto sumUnit = [&](Value unit) {
         sumRun(ask.by, p.wholeRun(ask.by, unit), from.node, sums, unit,
                /*isStreaming=*/false);
-      });
+      };
+      // Partial sums are taken in order.
+      if (isByRank())
+        p.forRange(p.index(0), count, sumUnit);
+      else
+        p.forEach(p.index(0), count, sumUnit);
       p.b.create<PutOp>(shared::sumsSent, ValueRange{zero, zero}, from.peer,
                         shared::sumsTaken, ValueRange{from.theirLane, answer},
                         /*head_bytes=*/0, count, 4 * p.shape.hidden,

@@ -130,7 +130,7 @@ void DispatchBuilder::build() {
 
 void DispatchBuilder::moveRows() {
   if (tensors.weightGradient)
-    p.forRange(p.index(0), numTokens, [&](Value token) {
+    p.forEach(p.index(0), numTokens, [&](Value token) {
       Value zero = p.b.create<arith::ConstantOp>(p.b.getF32FloatAttr(0));
       p.forRange(p.index(0), p.index(p.shape.topk), [&](Value k) {
         p.store(zero, tensors.weightGradient, {token, k});
@@ -141,8 +141,8 @@ void DispatchBuilder::moveRows() {
     return;
   }
   Descriptors by = p.planDescriptors();
-  p.forRange(p.index(0), numTokens,
-             [&](Value token) { place(by, p.wholeRun(by, token)); });
+  p.forEach(p.index(0), numTokens,
+            [&](Value token) { place(by, p.wholeRun(by, token)); });
 }
 
 void DispatchBuilder::buildStages() {
@@ -217,7 +217,7 @@ void DispatchBuilder::buildDuplicate(Value chunk) {
       Value slot = p.receive(shared::copies, source, sender);
       Value list = p.local(shared::copyLists);
       Value count = p.toIndex(p.load(list, {source, slot, p.index(0)}));
-      p.forRange(p.index(0), count, [&](Value number) {
+      p.forEach(p.index(0), count, [&](Value number) {
         Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
         Value from = p.toIndex(p.load(list, {source, slot, at}));
         Value to = p.toIndex(p.load(list, {source, slot, p.add(at, 1)}));
@@ -302,17 +302,22 @@ void DispatchBuilder::buildForward(Value chunk) {
       Value count = p.toIndex(p.load(taken.count, {p.index(0)}));
       if (isByRank())
         p.claimRankSlots(shared::copies, from.node);
-      p.forRange(p.index(0), count, [&](Value unit) {
+      auto spreadUnit = [&](Value unit) {
         spread(taken.rows, unit, taken.by, p.wholeRun(taken.by, unit),
                from.node);
-      });
+      };
+      // Lists of copies are written in order.
+      if (isByRank())
+        p.forRange(p.index(0), count, spreadUnit);
+      else
+        p.forEach(p.index(0), count, spreadUnit);
       if (isByRank())
         sendCopies(from.node);
       if (tensors.weightGradient) {
         Value answer = p.claim(shared::gradients, from.lane, from.peer);
         Value zero = p.index(0);
         Value sent = viewGradients(shared::gradientsSent, zero, zero);
-        p.forRange(p.index(0), count, [&](Value unit) {
+        p.forEach(p.index(0), count, [&](Value unit) {
           Run run = p.wholeRun(taken.by, unit);
           p.forRange(run.begin, run.end, [&](Value i) {
             p.store(buildDot(taken.rows, unit, taken.by, unit, i), sent,

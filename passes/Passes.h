@@ -122,6 +122,9 @@ struct PipePipelineOptions
   Option<int64_t> stageLag{*this, "stage-lag",
                            llvm::cl::desc("see fusco-lower-to-pipe"),
                            llvm::cl::init(1)};
+  Option<int64_t> workers{*this, "workers",
+                          llvm::cl::desc("see pipe-split-pipelines"),
+                          llvm::cl::init(1)};
 };
 
 /// `fusco-pipe-pipeline`: from intent to pipe programs with assigned memory,

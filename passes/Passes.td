@@ -202,4 +202,37 @@ def AssignMemoryPass : Pass<"pipe-assign-memory", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fusco::pipe::PipeDialect"];
 }
 
+def SplitPipelinesPass : Pass<"pipe-split-pipelines", "::mlir::ModuleOp"> {
+  let summary = "pipelines for several workers of a rank";
+  let description = [{
+    Each of `workers` workers takes every workers-th chunk through all stages, on
+    lanes of its own of each channel, and in its own part of each buffer that
+    stages write, both of which become `workers` times as many. Ranks agree on
+    who takes a chunk, since its number says it. What pipe-verify-progress has
+    proven for one worker holds for each.
+
+    Example: test/passes/split-pipelines.mlir.
+  }];
+  let options = [
+    Option<"workers", "workers", "int64_t", /*default=*/"1",
+           "workers of a rank">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+    "::mlir::memref::MemRefDialect", "::fusco::pipe::PipeDialect"];
+}
+
+def ForkTeamsPass : Pass<"pipe-fork-teams", "::mlir::ModuleOp"> {
+  let summary = "what workers can share becomes teams";
+  let description = [{
+    For a target on which a rank has several workers. Each of these becomes a
+    pipe.team, with a pipe.fork in its place: a pipe.for_each over rows, a
+    pipe.pipeline, a pipe.assign, a pipe.copy_rows outside of these. A team takes
+    the program's tensors and the scalars that it needs; what a buffer or a
+    constant gives, it gets itself.
+
+    Example: test/passes/fork-teams.mlir.
+  }];
+  let dependentDialects = ["::fusco::pipe::PipeDialect"];
+}
+
 #endif // FUSCO_PASSES_PASSES_TD

@@ -64,6 +64,9 @@ void fusco::buildPipePipeline(OpPassManager &manager,
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
   manager.addPass(createVerifyProgressPass());
+  SplitPipelinesPassOptions splitting;
+  splitting.workers = options.workers;
+  manager.addPass(createSplitPipelinesPass(splitting));
   manager.addPass(createAssignMemoryPass());
 }
 

@@ -69,6 +69,16 @@ void ProgramBuilder::forRange(Value from, Value to,
   body(loop.getInductionVar());
 }
 
+void ProgramBuilder::forEach(Value from, Value to,
+                             function_ref<void(Value)> body) {
+  auto loop = b.create<ForEachOp>(from, to);
+  OpBuilder::InsertionGuard guard(b);
+  Block &block = loop.getBody().emplaceBlock();
+  Value i = block.addArgument(b.getIndexType(), b.getLoc());
+  b.setInsertionPointToStart(&block);
+  body(i);
+}
+
 void ProgramBuilder::forEachRank(function_ref<void(Value)> body) {
   forRange(index(0), index(shape.numRanks()), body);
 }
@@ -168,8 +178,8 @@ Value ProgramBuilder::takeEntry(StringRef name, Value at) {
 }
 
 void ProgramBuilder::zeroEntries(StringRef name) {
-  forRange(index(0), index(lookupBufferType(name).getDimSize(0)),
-           [&](Value at) { storeEntry(index(0), name, at); });
+  forEach(index(0), index(lookupBufferType(name).getDimSize(0)),
+          [&](Value at) { storeEntry(index(0), name, at); });
 }
 
 Value ProgramBuilder::rowsOf(Value tensor) {
@@ -261,7 +271,7 @@ void ProgramBuilder::appendUnit(const Descriptors &to, Value number,
                                 const Descriptors &from, const Run &run) {
   Value fanout = b.create<arith::SubIOp>(run.end, run.begin);
   store(toI32(fanout), to.fanout, {number});
-  forRange(index(0), fanout, [&](Value i) {
+  forEach(index(0), fanout, [&](Value i) {
     Value at = add(run.begin, i);
     store(load(from.ranks, {run.token, at}), to.ranks, {number, i});
     store(load(from.slots, {run.token, at}), to.slots, {number, i});
@@ -316,7 +326,7 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
   if (header.outputWindow)
     storeField(header.outputWindow, outputWindowField);
   if (counts)
-    forRange(index(0), index(shape.experts), [&](Value expert) {
+    forEach(index(0), index(shape.experts), [&](Value expert) {
       store(load(counts, {expert}), table,
             {turn, self, add(expert, headerWords)});
     });
@@ -372,7 +382,7 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
   Value table = local(headers), node = nodeOf(rank());
   auto resolve = [&](StringRef addresses, int64_t field) {
     Value resolved = local(addresses);
-    forEachLocal([&](Value i) {
+    forEach(index(0), index(shape.ranksPerNode), [&](Value i) {
       Value peer = rankOf(node, i);
       Value window = loadField(table, turn, peer, field);
       store(b.create<RemoteOp>(peer, window), resolved, {peer});
@@ -386,7 +396,8 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
 void ProgramBuilder::addressOwn(Value tensor) {
   Value address = b.create<RemoteOp>(rank(), b.create<WindowOp>(tensor));
   Value addresses = local(shared::addresses);
-  forEachRank([&](Value peer) { store(address, addresses, {peer}); });
+  forEach(index(0), index(shape.numRanks()),
+          [&](Value peer) { store(address, addresses, {peer}); });
 }
 
 void ProgramBuilder::meet(StringRef channel) {
@@ -415,7 +426,8 @@ void ProgramBuilder::buildPipeline(StringRef headers, Value turn,
         b.create<scf::YieldOp>(ValueRange(
             b.create<arith::MaxSIOp>(carried[0], count).getResult()));
       });
-  auto pipeline = b.create<PipelineOp>(most.getResult(0));
+  auto pipeline =
+      b.create<PipelineOp>(most.getResult(0), /*workers=*/IntegerAttr());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(&pipeline.getBody().emplaceBlock());
   numStages = 0;

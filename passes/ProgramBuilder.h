@@ -97,6 +97,9 @@ public:
   /// for (i = from; i < to; ++i) body(i)
   void forRange(mlir::Value from, mlir::Value to,
                 llvm::function_ref<void(mlir::Value)> body);
+  /// The same, where no iteration depends on another (pipe.for_each).
+  void forEach(mlir::Value from, mlir::Value to,
+               llvm::function_ref<void(mlir::Value)> body);
   void forEachRank(llvm::function_ref<void(mlir::Value)> body);
   /// Over the local indices of a node.
   void forEachLocal(llvm::function_ref<void(mlir::Value)> body);

@@ -171,7 +171,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
 
   // Combine needs the counts too, and by then the exchanged ones may be others.
   Value counts = p.local(shared::unfusedCounts);
-  p.forEachRank([&](Value rank) {
+  p.forEach(p.index(0), p.index(p.shape.numRanks()), [&](Value rank) {
     p.forRange(p.index(0), p.index(p.shape.experts), [&](Value expert) {
       p.store(p.load(exchanged.counts, {rank, expert}), counts, {rank, expert});
     });
@@ -190,7 +190,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                   {pipe::Unit::Assignment, pipe::Unit::Assignment, Type()});
   p.addressOwn(workspace.send);
   Descriptors by = p.planDescriptors();
-  p.forRange(p.index(0), numTokens, [&](Value token) {
+  p.forEach(p.index(0), numTokens, [&](Value token) {
     Run run = p.wholeRun(by, token);
     b.create<CopyRowOp>(tensors.x, token, p.local(shared::addresses), by.ranks,
                         by.slots, /*weights=*/Value(), run.token, run.begin,

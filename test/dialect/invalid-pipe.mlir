@@ -562,3 +562,58 @@ pipe.program @dot_row_c1(%x: memref<?x16xbf16> {pipe.name = "a"}, %addresses: me
   %0 = pipe.dot_row %x[%i] with %address as memref<?x15xbf16> : memref<?x16xbf16>
   pipe.return
 }
+
+// -----
+
+pipe.program @for_each_c1() {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.for_each' op expected an index as the one argument of its body}}
+  pipe.for_each %i to %i {
+  ^bb0(%a: index, %b: index):
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.channel @c phase rows link scale_up lanes 1 depth 1 freed_by rounds
+pipe.program @for_each_c2() {
+  %i = pipe.rank
+  pipe.for_each %i to %i {
+  ^bb0(%a: index):
+    // expected-error@+1 {{'pipe.signal' op expected nothing in a 'pipe.for_each' that waits, signals or leaves the program}}
+    pipe.signal @c[%a] to %a[%a]
+  }
+  pipe.return
+}
+
+// -----
+
+pipe.program @p(%x: memref<?x16xbf16> {pipe.name = "x"}) {
+  pipe.return
+}
+// expected-error@+1 {{'pipe.team' op expected the arguments of @p first}}
+pipe.team @team_c1 of @p {
+^bb0(%i: index):
+  pipe.return
+}
+
+// -----
+
+pipe.program @fork_c1() {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.fork' op expected the values that @t takes after the tensors, got 'index'}}
+  pipe.fork @t(%i) : index
+  pipe.return
+}
+pipe.team @t of @fork_c1 {
+  pipe.return
+}
+
+// -----
+
+pipe.program @meet_c1() {
+  // expected-error@+1 {{'pipe.meet' op expected in a 'pipe.team'}}
+  pipe.meet
+  pipe.return
+}

@@ -343,3 +343,32 @@ pipe.program @rows_summed(%x: memref<?x16xbf16> {pipe.name = "x"},
   %dot = pipe.dot_row %x[%i] with %address as memref<?x16xf32> : memref<?x16xbf16>
   pipe.return
 }
+
+// CHECK-LABEL: pipe.program @workers
+pipe.program @workers(%x: memref<?x16xbf16> {pipe.name = "x"}) {
+  %i = pipe.rank
+  // CHECK: pipe.for_each %[[I:.*]] to %[[I]] {
+  // CHECK-NEXT: ^bb0(%[[J:.*]]: index):
+  // CHECK-NEXT: pipe.zero_rows %{{.*}}[%[[J]], %[[J]]]
+  pipe.for_each %i to %i {
+  ^bb0(%j: index):
+    pipe.zero_rows %x[%j, %j] : memref<?x16xbf16>
+  }
+  // CHECK: pipe.fork @team(%[[I]]) : index
+  pipe.fork @team(%i) : index
+  // CHECK: pipe.pipeline chunks %[[I]] workers 4 {
+  pipe.pipeline chunks %i workers 4 {
+    pipe.stage "send" lag 0 {
+    ^bb0(%chunk: index):
+    }
+  }
+  pipe.return
+}
+// CHECK-LABEL: pipe.team @team of @workers {
+pipe.team @team of @workers {
+^bb0(%x: memref<?x16xbf16>, %i: index):
+  // CHECK: pipe.meet
+  pipe.meet
+  // CHECK: pipe.return
+  pipe.return
+}

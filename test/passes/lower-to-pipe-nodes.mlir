@@ -70,7 +70,8 @@ func.func @dispatch(%x: tensor<?x16xf32>, %ids: tensor<?x2xi32>, %weights: tenso
   // Addresses are those of the own node's ranks.
   // CHECK:      %[[NODE:.*]] = arith.divui %[[SELF]], %c2
   // CHECK:      %[[ADDRESSES:.*]] = pipe.local @addresses
-  // CHECK-NEXT: scf.for %[[LOCAL:.*]] = %c0 to %c2 step %c1
+  // CHECK-NEXT: pipe.for_each %c0 to %c2 {
+  // CHECK-NEXT:   ^bb0(%[[LOCAL:.*]]: index):
   // CHECK:        %[[FIRST:.*]] = arith.muli %[[NODE]], %c2
   // CHECK:        %[[PEER:.*]] = arith.addi %[[FIRST]], %[[LOCAL]]
   // CHECK:        pipe.remote %[[PEER]],

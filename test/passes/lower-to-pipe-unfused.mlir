@@ -77,7 +77,7 @@ func.func @dispatch(%x: !tokens, %ids: tensor<?x2xi32>, %weights: tensor<?x2xf32
 
   // All-to-all: one block for each rank, into its recv. A put counts as arrived by
   // itself; copies are signalled together.
-  // CHECK:      scf.for %{{.*}} = %c0 to %c2 step %c1
+  // CHECK:      pipe.for_each %c0 to %c2
   // CHECK:        %[[PEER_RECV:.*]] = pipe.remote
   // CHECK-NEXT:   memref.store %[[PEER_RECV]], %[[ADDRESSES]]
   // CHECK:      scf.for %[[TO:.*]] = %c0 to %c4 step %c1

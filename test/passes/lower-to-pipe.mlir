@@ -74,10 +74,11 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
   // CHECK:        pipe.fail_if %{{.*}}, capacity(
   // CHECK:      pipe.assign %[[IDS]] weights %[[WEIGHTS]] of %[[SELF]] {{.*}} ranks 4 per_node 4 scale_out node scale_up assignment
   // CHECK:      %[[ADDRESSES:.*]] = pipe.local @addresses
-  // CHECK:      scf.for %{{.*}} = %c0 to %c4 step %c1
+  // CHECK:      pipe.for_each %c0 to %c4
   // CHECK:        %[[ADDRESS:.*]] = pipe.remote
   // CHECK-NEXT:   memref.store %[[ADDRESS]], %[[ADDRESSES]]
-  // CHECK:      scf.for %[[TOKEN:.*]] = %c0 to %{{.*}} step %c1
+  // CHECK:      pipe.for_each %c0 to %{{.*}} {
+  // CHECK-NEXT:   ^bb0(%[[TOKEN:.*]]: index):
   // CHECK:        %[[FANOUT:.*]] = arith.index_cast
   // CHECK-NEXT:   pipe.copy_row %[[X]][%[[TOKEN]]] to %[[ADDRESSES]] at(%{{[^)]*}})[%[[TOKEN]], %c0 to %[[FANOUT]]] as memref<?x16xbf16> :
   // Pads: before each of the 3 segments, and at the end.
@@ -126,7 +127,8 @@ func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan:
   // CHECK:      pipe.fail_if %{{.*}}, capacity(
   // CHECK:      pipe.fail_if %{{.*}}, peer_failed(
   // CHECK:      %[[FACTORS:.*]] = pipe.local @weights
-  // CHECK:      scf.for %[[TOKEN:.*]] = %c0 to %{{.*}} step %c1
+  // CHECK:      pipe.for_each %c0 to %{{.*}} {
+  // CHECK-NEXT:   ^bb0(%[[TOKEN:.*]]: index):
   // CHECK:        %[[FANOUT:.*]] = arith.index_cast
   // CHECK-NEXT:   pipe.reduce_row {{.*}} weights %[[FACTORS]][%[[TOKEN]], %c0 to %[[FANOUT]]] as memref<?x16xbf16> into %[[OUT]][%[[TOKEN]]] ranks 4 per_node 4 :
   // CHECK:      pipe.signal @outputs_taken
