@@ -12,6 +12,8 @@
 
 #include "runtime/arguments.h"
 
+#include "runtime/failure.h"
+
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
@@ -104,8 +106,28 @@ static bool isContiguous(const DLTensor &tensor) {
   return true;
 }
 
+static Text formatDevice(DLDevice device) {
+  Text text;
+  if (device.device_type == kDLCPU)
+    std::snprintf(text.data, sizeof(text.data), "CPU memory");
+  else if (device.device_type == kDLCUDA)
+    std::snprintf(text.data, sizeof(text.data), "the memory of GPU %d",
+                  static_cast<int>(device.device_id));
+  else
+    std::snprintf(text.data, sizeof(text.data), "DLPack device type %d",
+                  static_cast<int>(device.device_type));
+  return text;
+}
+
+/// Whether \p device is \p expected; there is only one CPU.
+static bool isDevice(DLDevice device, DLDevice expected) {
+  return device.device_type == expected.device_type &&
+         (device.device_type == kDLCPU ||
+          device.device_id == expected.device_id);
+}
+
 /// Checks all that concerns one tensor alone.
-static fusco_status checkTensor(const EntryPoint &where,
+static fusco_status checkTensor(const EntryPoint &where, DLDevice device,
                                 const fusco_tensor_spec &spec,
                                 const DLTensor *tensor) {
   auto refuse = [&](const char *expected, const char *got) {
@@ -114,11 +136,11 @@ static fusco_status checkTensor(const EntryPoint &where,
   };
   if (!tensor)
     return refuse("a tensor", "NULL");
-  if (tensor->device.device_type != kDLCPU)
+  if (!isDevice(tensor->device, device))
     return failIn(where, FUSCO_INVALID_ARGUMENT,
-                  "tensor '%s': expected a tensor in CPU memory, got DLPack "
-                  "device type %d",
-                  spec.name, static_cast<int>(tensor->device.device_type));
+                  "tensor '%s': expected a tensor in %s, got one in %s",
+                  spec.name, formatDevice(device).data,
+                  formatDevice(tensor->device).data);
   const DLDataType &dtype = tensor->dtype;
   if (dtype.code != spec.dtypeCode || dtype.bits != spec.dtypeBits ||
       dtype.lanes != 1)
@@ -167,7 +189,7 @@ static fusco_status checkTokens(const fusco_context &context,
   const fusco_program_info &program = *context.program;
   std::int64_t maxTokens = context.library->info->maxTokens;
   const char *source = "the plan";
-  std::int64_t tokens = program.writesPlan ? -1 : plan.getStats().tokens;
+  std::int64_t tokens = program.writesPlan ? -1 : plan.tokens;
   for (std::int32_t i = 0; i < program.numTensors; ++i) {
     const fusco_tensor_spec &spec = program.tensors[i];
     if (spec.rowsKind != FUSCO_ROWS_TOKENS)
@@ -206,9 +228,7 @@ fusco_status fusco::runtime::checkPlan(const fusco_context &context,
                   ", got one of rank %" PRId32,
                   context.rank, plan->rank);
   if (!context.program->writesPlan && !plan->isFilled)
-    return failIn(where, FUSCO_BAD_STATE,
-                  "the plan is empty; run a dispatch that succeeds into it "
-                  "first");
+    return failEmptyPlan(where);
   return FUSCO_OK;
 }
 
@@ -219,9 +239,10 @@ fusco_status fusco::runtime::checkTensors(const fusco_context &context,
   const fusco_program_info &program = *context.program;
   if (!tensors)
     return failIn(where, FUSCO_INVALID_ARGUMENT, "expected tensors, got NULL");
+  const DLDevice device = context.domain->getDevice();
   for (std::int32_t i = 0; i < program.numTensors; ++i)
     if (fusco_status status =
-            checkTensor(where, program.tensors[i], tensors[i]))
+            checkTensor(where, device, program.tensors[i], tensors[i]))
       return status;
   return checkTokens(context, plan, tensors);
 }

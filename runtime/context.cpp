@@ -12,6 +12,9 @@
 
 #include "runtime/context.h"
 
+#include "runtime/cuda/kernel.h"
+#include "runtime/failure.h"
+
 #include <cinttypes>
 #include <cpuid.h>
 #include <cstring>
@@ -107,6 +110,27 @@ static fusco_status checkTarget(const char *function,
 
 //===--- Domain -----------------------------------------------------------===//
 
+/// Makes what kernels of all ranks share: where each rank's heap is, and who
+/// failed first.
+static fusco_status showHeapsToGpu(fusco_domain &domain) {
+  const Gpu *gpu = domain.gpu.get();
+  if (fusco_status status =
+          allocateZeroed(gpu, sizeof(std::int64_t), "the domain's state",
+                         domain.failedRankOnGpu))
+    return status;
+  if (fusco_status status =
+          allocateZeroed(gpu, domain.numRanks * sizeof(char *),
+                         "the addresses of heaps", domain.peersOnGpu))
+    return status;
+  for (std::int32_t rank = 0; rank < domain.numRanks; ++rank) {
+    char *heap = domain.heaps[rank].get();
+    if (fusco_status status = gpu->copyFromHost(
+            domain.peersOnGpu.get() + rank * sizeof(heap), &heap, sizeof(heap)))
+      return status;
+  }
+  return FUSCO_OK;
+}
+
 fusco_status fusco_domain_create(const fusco_library *library,
                                  fusco_domain **domain) {
   if (fusco_status status = checkLibrary(__func__, library))
@@ -117,6 +141,9 @@ fusco_status fusco_domain_create(const fusco_library *library,
 
   const fusco_library_info &info = *library->info;
   std::unique_ptr<fusco_domain> made(new (std::nothrow) fusco_domain);
+  if (made && library->device)
+    if (fusco_status status = Gpu::open(*library, made->gpu))
+      return status;
   if (made) {
     made->library = library;
     made->numRanks = info.numNodes * info.ranksPerNode;
@@ -126,10 +153,14 @@ fusco_status fusco_domain_create(const fusco_library *library,
   if (!made || !made->heaps || !made->isTaken)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a domain", __func__);
   for (std::int32_t rank = 0; rank < made->numRanks; ++rank) {
-    if (fusco_status status = allocateZeroed(
-            info.symmetricBytes, "a rank's symmetric heap", made->heaps[rank]))
+    if (fusco_status status =
+            allocateZeroed(made->gpu.get(), info.symmetricBytes,
+                           "a rank's symmetric heap", made->heaps[rank]))
       return status;
   }
+  if (made->gpu)
+    if (fusco_status status = showHeapsToGpu(*made))
+      return status;
   *domain = made.release();
   return FUSCO_OK;
 }
@@ -172,8 +203,9 @@ fusco_status fusco_context_create(const fusco_library *library,
                 "%s: expected transport 'local', the only one there is, got "
                 "'%s'",
                 __func__, config->transport ? config->transport : "NULL");
-  if (fusco_status status = checkTarget(__func__, info))
-    return status;
+  if (!domain->gpu) // which was looked at when the domain was made
+    if (fusco_status status = checkTarget(__func__, info))
+      return status;
   std::int32_t failedRank = domain->firstFailedRank.load();
   if (failedRank >= 0)
     return fail(FUSCO_BAD_STATE,
@@ -186,6 +218,9 @@ fusco_status fusco_context_create(const fusco_library *library,
     made->peers.reset(new (std::nothrow) char *[domain->numRanks]());
   if (!made || !made->peers)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a context", __func__);
+  if (domain->gpu)
+    if (fusco_status status = GpuRank::create(*domain->gpu, made->onGpu))
+      return status;
   if (domain->isTaken[rank].exchange(true))
     return fail(FUSCO_INVALID_ARGUMENT,
                 "%s: rank %" PRId32
@@ -205,8 +240,17 @@ fusco_status fusco_context_create(const fusco_library *library,
 void fusco_context_destroy(fusco_context *context) {
   if (!context)
     return;
+  if (context->onGpu) // a kernel may still use what ends here
+    synchronizeKernels(*context, nullptr);
   context->domain->isTaken[context->rank].store(false);
   delete context;
+}
+
+fusco_status fusco_context_synchronize(fusco_context *context, void *stream) {
+  if (!context)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a context, got NULL",
+                __func__);
+  return context->onGpu ? synchronizeKernels(*context, stream) : FUSCO_OK;
 }
 
 std::int32_t fusco_context_rank(const fusco_context *context) {
@@ -227,17 +271,39 @@ fusco_status fusco_plan_create(fusco_context *context, fusco_plan **plan) {
     return fail(FUSCO_INVALID_ARGUMENT,
                 "%s: expected room for a plan, got NULL", __func__);
   std::unique_ptr<fusco_plan> made(new (std::nothrow) fusco_plan{
-      context->library, context->domain, context->rank, false, Memory()});
+      context->library, context->domain, context->rank, false, 0, Memory()});
   if (!made)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a plan", __func__);
-  if (fusco_status status = allocateZeroed(context->library->info->planBytes,
-                                           "a plan", made->memory))
+  const Gpu *gpu = context->domain->gpu.get();
+  if (fusco_status status =
+          allocateZeroed(gpu,
+                         context->library->info->planBytes +
+                             (gpu ? FUSCO_PLAN_TRAILER_BYTES : 0),
+                         "a plan", made->memory))
     return status;
   *plan = made.release();
   return FUSCO_OK;
 }
 
 void fusco_plan_destroy(fusco_plan *plan) { delete plan; }
+
+/// Reads what the program that filled \p plan left for the host.
+static fusco_status readStats(const fusco_plan &plan, fusco_plan_stats &stats) {
+  const fusco_library_info &info = *plan.library->info;
+  const char *from = plan.memory.get() + info.planStatsBytes;
+  const Gpu *gpu = plan.domain->gpu.get();
+  if (!gpu) {
+    std::memcpy(&stats, from, sizeof(stats));
+    return FUSCO_OK;
+  }
+  std::uint64_t isFilled;
+  if (fusco_status status = gpu->copyToHost(
+          &isFilled, plan.memory.get() + info.planBytes, sizeof(isFilled)))
+    return status;
+  if (!isFilled)
+    return failEmptyPlan({"fusco", "plan_get_info"});
+  return gpu->copyToHost(&stats, from, sizeof(stats));
+}
 
 fusco_status fusco_plan_get_info(const fusco_plan *plan,
                                  fusco_plan_info *info) {
@@ -251,11 +317,10 @@ fusco_status fusco_plan_get_info(const fusco_plan *plan,
                                         sizeof(*info), info->version))
     return status;
   if (!plan->isFilled)
-    return fail(FUSCO_BAD_STATE,
-                "%s: the plan is empty; run a dispatch that succeeds into it "
-                "first",
-                __func__);
-  const fusco_plan_stats &stats = plan->getStats();
+    return failEmptyPlan({"fusco", "plan_get_info"});
+  fusco_plan_stats stats;
+  if (fusco_status status = readStats(*plan, stats))
+    return status;
   *info = {info->size,        info->version,        stats.tokens,
            stats.assignments, stats.rowsUniqueRank, stats.rowsUniqueNode,
            stats.rowsScaleUp, stats.rowsScaleOut,   stats.rowsReceived,

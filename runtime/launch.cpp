@@ -17,9 +17,11 @@
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+using namespace fusco;
 using namespace fusco::runtime;
 
 namespace {
@@ -77,9 +79,20 @@ static void runRank(RankRun &run, StartGate &gate, fusco_rank_main rankMain,
                     void *user) {
   if (!gate.pass())
     return;
-  run.status = rankMain(run.context.get(), user);
+  fusco_context *context = run.context.get();
+  std::optional<cuda::ContextGuard> guard;
+  if (const Gpu *gpu = context->domain->gpu.get())
+    guard.emplace(gpu->getContext());
   // The text is this thread's and ends with it.
-  std::snprintf(run.error, sizeof(run.error), "%s", fusco_last_error());
+  auto end = [&](fusco_status status) {
+    run.status = status;
+    std::snprintf(run.error, sizeof(run.error), "%s", fusco_last_error());
+  };
+  end(rankMain(context, user));
+  // Memory ends when all ranks have returned: nothing may still run then.
+  fusco_status status = fusco_context_synchronize(context, nullptr);
+  if (run.status == FUSCO_OK)
+    end(status);
 }
 
 /// Starts a thread per run and waits for all of them. Throws what starting a

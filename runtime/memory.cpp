@@ -6,12 +6,13 @@
 //
 /// \file
 /// Zeroed memory straight from the system: anonymous mappings are page-aligned
-/// and zero without being touched.
+/// and zero without being touched. A GPU's memory comes from its driver.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/memory.h"
 
+#include "runtime/cuda/gpu.h"
 #include "runtime/status.h"
 
 #include <cerrno>
@@ -23,12 +24,23 @@ using namespace fusco::runtime;
 
 constexpr std::uint64_t hugePageBytes = 2u << 20;
 
-void Unmap::operator()(char *data) const { munmap(data, bytes); }
+void Free::operator()(char *data) const {
+  if (gpu)
+    gpu->free(data);
+  else
+    munmap(data, bytes);
+}
 
-fusco_status fusco::runtime::allocateZeroed(std::uint64_t bytes,
+fusco_status fusco::runtime::allocateZeroed(const Gpu *gpu, std::uint64_t bytes,
                                             const char *what, Memory &memory) {
-  if (bytes == 0) {
-    memory.reset();
+  memory.reset();
+  if (bytes == 0)
+    return FUSCO_OK;
+  if (gpu) {
+    char *data;
+    if (fusco_status status = gpu->allocateZeroed(bytes, what, data))
+      return status;
+    memory = Memory(data, Free{bytes, gpu});
     return FUSCO_OK;
   }
   void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
@@ -39,6 +51,6 @@ fusco_status fusco::runtime::allocateZeroed(std::uint64_t bytes,
   // A hint: kernels without huge pages refuse it, and nothing is lost.
   if (bytes >= hugePageBytes)
     madvise(data, bytes, MADV_HUGEPAGE);
-  memory = Memory(static_cast<char *>(data), Unmap{bytes});
+  memory = Memory(static_cast<char *>(data), Free{bytes});
   return FUSCO_OK;
 }

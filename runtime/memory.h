@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Owned memory for heaps, plans and tensors.
+/// Owned memory for heaps, plans and tensors, on the host or on a GPU.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,20 +20,25 @@
 
 namespace fusco::runtime {
 
-/// Gives a mapping of `bytes` bytes back to the system.
-struct Unmap {
+class Gpu;
+
+/// Gives `bytes` bytes back to the GPU that they are on, which must still be
+/// there, or a mapping back to the system.
+struct Free {
   std::size_t bytes = 0;
+  const Gpu *gpu = nullptr;
   void operator()(char *data) const;
 };
 
-/// Page-aligned memory that ends with its owner.
-using Memory = std::unique_ptr<char, Unmap>;
+/// Memory that ends with its owner, aligned to FUSCO_ALIGNMENT or better.
+using Memory = std::unique_ptr<char, Free>;
 
-/// Sets \p memory to \p bytes zero bytes; to NULL if \p bytes is 0. Pages take
-/// room only once they are touched, so that buffers sized for the worst case
-/// cost what is used of them. \p what names the purpose in the error text.
-fusco_status allocateZeroed(std::uint64_t bytes, const char *what,
-                            Memory &memory);
+/// Sets \p memory to \p bytes zero bytes on \p gpu, on the host if that is
+/// NULL; to NULL if \p bytes is 0. On the host pages take room only once they
+/// are touched, so that buffers sized for the worst case cost what is used of
+/// them. \p what names the purpose in the error text.
+fusco_status allocateZeroed(const Gpu *gpu, std::uint64_t bytes,
+                            const char *what, Memory &memory);
 
 } // namespace fusco::runtime
 

@@ -12,12 +12,12 @@
 
 #include "runtime/arguments.h"
 #include "runtime/context.h"
+#include "runtime/cuda/kernel.h"
+#include "runtime/failure.h"
 
 #include <chrono>
 #include <cinttypes>
-#include <cstdio>
 #include <cstring>
-#include <iterator>
 #include <sched.h>
 #include <time.h>
 #include <xmmintrin.h>
@@ -41,13 +41,6 @@ private:
 };
 } // namespace
 
-/// Ends \p context for good, with the thread's last error as the reason.
-static fusco_status breakContext(fusco_context &context, fusco_status status) {
-  std::snprintf(context.failure, sizeof(context.failure), "%s",
-                fusco_last_error());
-  return status;
-}
-
 //===--- Run --------------------------------------------------------------===//
 
 /// Checks everything but the context, and hands what passed to \p args. What is
@@ -66,7 +59,7 @@ static fusco_status prepareArguments(const fusco_context &context,
     plan->isFilled = false;
   if (fusco_status status = checkTensors(context, *plan, tensors))
     return status;
-  if (stream)
+  if (stream && !context.domain->gpu)
     return failIn(context.entryPoint, FUSCO_INVALID_ARGUMENT,
                   "expected stream NULL on target 'cpu', got another");
 
@@ -78,6 +71,32 @@ static fusco_status prepareArguments(const fusco_context &context,
     args.tensors[i].rows = tensor.shape[0];
   }
   return FUSCO_OK;
+}
+
+/// Rows of the tensors that have one for each token.
+static std::int64_t countTokens(const fusco_program_info &program,
+                                const fusco_program_args &args) {
+  for (std::int32_t i = 0; i < program.numTensors; ++i)
+    if (program.tensors[i].rowsKind == FUSCO_ROWS_TOKENS)
+      return args.tensors[i].rows;
+  return 0;
+}
+
+static fusco_status callProgram(const fusco_context &context,
+                                std::int32_t program,
+                                const fusco_program_args &args) {
+  DefaultFloatMode floatMode;
+  return static_cast<fusco_status>(context.library->programs[program](&args));
+}
+
+/// The kernel of refused arguments tells the peers; what it would return is
+/// known here.
+static fusco_status launchProgram(fusco_context &context, std::int32_t program,
+                                  const fusco_program_args &args,
+                                  void *stream) {
+  if (fusco_status status = launchKernel(context, program, args, stream))
+    return status;
+  return static_cast<fusco_status>(args.status);
 }
 
 fusco_status fusco_program_run(const fusco_library *library,
@@ -108,24 +127,21 @@ fusco_status fusco_program_run(const fusco_library *library,
 
   // A latecomer must not write to peers that gave it up and left.
   std::int32_t failedRank = context->domain->firstFailedRank.load();
-  if (failedRank >= 0) {
-    failIn(where, FUSCO_PEER_FAILED,
-           "rank %" PRId32 " timed out before this rank arrived", failedRank);
-    return breakContext(*context, FUSCO_PEER_FAILED);
-  }
+  if (failedRank >= 0)
+    return failAbortedWait(*context, failedRank, noPhase);
 
   fusco_program_args args = {};
   args.context = context;
   args.peers = context->peers.get();
   args.rank = context->rank;
   args.status = prepareArguments(*context, plan, tensors, stream, args);
-  fusco_status status;
-  {
-    DefaultFloatMode floatMode;
-    status = static_cast<fusco_status>(library->programs[program](&args));
-  }
-  if (status == FUSCO_OK && programInfo.writesPlan)
+  fusco_status status = context->onGpu
+                            ? launchProgram(*context, program, args, stream)
+                            : callProgram(*context, program, args);
+  if (status == FUSCO_OK && programInfo.writesPlan) {
     plan->isFilled = true;
+    plan->tokens = countTokens(programInfo, args);
+  }
   return status;
 }
 
@@ -139,46 +155,6 @@ constexpr int numSpins = 32;
 /// Longer than a shuffle takes as a rule, so that sleeping is for real delays.
 constexpr std::chrono::milliseconds yieldTime(10);
 constexpr timespec sleepTime = {0, 50 * 1000};
-
-static const char *getPhaseName(std::int32_t phase) {
-  static constexpr const char *names[FUSCO_NUM_PHASES] = {"plan", "rows",
-                                                          "ready", "combine"};
-  return phase >= 0 && phase < FUSCO_NUM_PHASES ? names[phase] : "unknown";
-}
-
-static fusco_status failExpiredWait(fusco_context &context,
-                                    std::uint64_t actual,
-                                    std::uint64_t expected, std::int32_t peer,
-                                    std::int32_t phase) {
-  char patience[32];
-  if (context.timeoutUs >= 1000000)
-    std::snprintf(patience, sizeof(patience), "%.1f s",
-                  static_cast<double>(context.timeoutUs) / 1e6);
-  else
-    std::snprintf(patience, sizeof(patience), "%g ms",
-                  static_cast<double>(context.timeoutUs) / 1e3);
-  fail(FUSCO_TIMEOUT,
-       "rank %" PRId32
-       ": timeout after %s in phase '%s' of %s_%s: rank %" PRId32
-       " is at %" PRIu64 ", expected %" PRIu64,
-       context.rank, patience, getPhaseName(phase), context.entryPoint.model,
-       context.entryPoint.function, peer, actual, expected);
-  std::int32_t none = -1;
-  context.domain->firstFailedRank.compare_exchange_strong(none, context.rank);
-  return breakContext(context, FUSCO_TIMEOUT);
-}
-
-static fusco_status failAbortedWait(fusco_context &context,
-                                    std::int32_t failedRank,
-                                    std::int32_t phase) {
-  fail(FUSCO_PEER_FAILED,
-       "rank %" PRId32 ": gave up in phase '%s' of %s_%s because rank %" PRId32
-       " failed with %s",
-       context.rank, getPhaseName(phase), context.entryPoint.model,
-       context.entryPoint.function, failedRank,
-       fusco_status_name(FUSCO_TIMEOUT));
-  return breakContext(context, FUSCO_PEER_FAILED);
-}
 
 std::int32_t fusco_program_wait(const fusco_program_args *args,
                                 const std::uint64_t *counter,
@@ -234,39 +210,12 @@ std::int32_t fusco_program_put(const fusco_program_args *args,
 
 //===--- Fail -------------------------------------------------------------===//
 
-/// The name of the tensor whose room for expert-major rows a program checks.
-static const char *findExpertTensor(const fusco_program_info &program) {
-  for (std::int32_t i = 0; i < program.numTensors; ++i)
-    if (program.tensors[i].rowsKind == FUSCO_ROWS_EXPERT)
-      return program.tensors[i].name;
-  return "rows";
-}
-
 std::int32_t fusco_program_fail(const fusco_program_args *args,
                                 std::int32_t status, std::int64_t a,
                                 std::int64_t b, std::int64_t c) {
-  const fusco_context &context = *args->context;
-  const fusco_library_info &info = *context.library->info;
   // The text of refused arguments was recorded where they were refused.
   if (status == args->status)
     return status;
-  switch (static_cast<fusco_status>(status)) {
-  case FUSCO_INVALID_ROUTING:
-    return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
-                  "rank %" PRId32 ": ids[%" PRId64 ", %" PRId64 "] is %" PRId64
-                  ", expected -1 or 0..%" PRId64,
-                  context.rank, a / info.topk, a % info.topk, b,
-                  info.numExperts - 1);
-  case FUSCO_CAPACITY:
-    return failIn(context.entryPoint, FUSCO_CAPACITY,
-                  "rank %" PRId64 " needs %" PRId64
-                  " rows, its tensor '%s' has room for %" PRId64,
-                  a, b, findExpertTensor(*context.program), c);
-  case FUSCO_PEER_FAILED:
-    return failIn(context.entryPoint, FUSCO_PEER_FAILED,
-                  "rank %" PRId64 " failed with %s; this rank moved nothing", a,
-                  fusco_status_name(static_cast<fusco_status>(b)));
-  default:
-    return status;
-  }
+  return failProgram(*args->context, static_cast<fusco_status>(status), a, b,
+                     c);
 }

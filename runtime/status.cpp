@@ -61,6 +61,8 @@ const char *fusco_status_name(fusco_status status) {
     return "FUSCO_UNSUPPORTED";
   case FUSCO_BAD_STATE:
     return "FUSCO_BAD_STATE";
+  case FUSCO_DEVICE_ERROR:
+    return "FUSCO_DEVICE_ERROR";
   }
   return "unknown fusco_status";
 }

@@ -5,11 +5,13 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// fusco_tensor_create: zeroed DLPack tensors whose memory peers may write to.
+/// fusco_tensor_create: zeroed DLPack tensors whose memory peers may write to;
+/// and copies between the host and them.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/context.h"
+#include "runtime/cuda/kernel.h"
 #include "runtime/memory.h"
 #include "runtime/status.h"
 
@@ -83,13 +85,14 @@ fusco_status fusco_tensor_create(fusco_context *context, DLDataType dtype,
     made->shape.reset(new (std::nothrow) std::int64_t[ndim]);
   if (!made || !made->shape)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a tensor", __func__);
-  if (fusco_status status = allocateZeroed(bytes, "a tensor", made->data))
+  if (fusco_status status = allocateZeroed(context->domain->gpu.get(), bytes,
+                                           "a tensor", made->data))
     return status;
   std::copy_n(shape, ndim, made->shape.get());
 
   DLTensor &view = made->managed.dl_tensor;
   view.data = made->data.get();
-  view.device = {kDLCPU, 0};
+  view.device = context->domain->getDevice();
   view.ndim = ndim;
   view.dtype = dtype;
   view.shape = made->shape.get();
@@ -138,4 +141,40 @@ fusco_status fusco_tensor_create_for(fusco_context *context,
                            spec->shape[1]};
   return fusco_tensor_create(context, {spec->dtypeCode, spec->dtypeBits, 1},
                              spec->ndim, shape, tensor);
+}
+
+/// The checks that both copies make, and on a GPU the wait before them.
+static fusco_status prepareCopy(const char *function, fusco_context *context,
+                                const void *to, const void *from,
+                                std::uint64_t bytes) {
+  if (!context)
+    return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a context, got NULL",
+                function);
+  if (bytes > 0 && (!to || !from))
+    return fail(FUSCO_INVALID_ARGUMENT,
+                "%s: expected %" PRIu64 " bytes to copy, got NULL", function,
+                bytes);
+  return context->onGpu ? waitForKernels(*context, nullptr) : FUSCO_OK;
+}
+
+fusco_status fusco_copy_to_device(fusco_context *context, void *to,
+                                  const void *from, std::uint64_t bytes) {
+  fusco_status status = prepareCopy(__func__, context, to, from, bytes);
+  if (status != FUSCO_OK || bytes == 0)
+    return status;
+  if (context->onGpu)
+    return context->domain->gpu->copyFromHost(to, from, bytes);
+  std::memcpy(to, from, bytes);
+  return FUSCO_OK;
+}
+
+fusco_status fusco_copy_to_host(fusco_context *context, void *to,
+                                const void *from, std::uint64_t bytes) {
+  fusco_status status = prepareCopy(__func__, context, to, from, bytes);
+  if (status != FUSCO_OK || bytes == 0)
+    return status;
+  if (context->onGpu)
+    return context->domain->gpu->copyToHost(to, from, bytes);
+  std::memcpy(to, from, bytes);
+  return FUSCO_OK;
 }

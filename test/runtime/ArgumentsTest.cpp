@@ -102,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
             [](Rank &r) { r.dispatchTensors[X].device.device_type = kDLCUDA; },
             FUSCO_INVALID_ARGUMENT,
             "m_dispatch: tensor 'x': expected a tensor in CPU memory, got "
-            "DLPack device type 2"},
+            "one in the memory of GPU 0"},
         Spoilt{"DtypeCode", Dispatch,
                [](Rank &r) {
                  r.dispatchTensors[X].dtype = {kDLFloat, 16, 1};

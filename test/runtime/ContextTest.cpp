@@ -106,10 +106,10 @@ TEST_F(ContextTest, RefusesWhatIsNoLibraryOfThisVersion) {
   expectRefused(FUSCO_INVALID_ARGUMENT,
                 "expected a fusco library, got one with magic 0x1234");
   fake.info = good;
-  fake.info.abiVersion = 2;
+  fake.info.abiVersion = FUSCO_ABI_VERSION + 1;
   fake.info.size = 1; // not to be read after a wrong version
   expectRefused(FUSCO_VERSION_MISMATCH,
-                "expected a library of ABI version 1, got 2; compile the model "
+                "expected a library of ABI version 2, got 3; compile the model "
                 "again");
   fake.info = good;
   fake.info.size = 100;
@@ -125,12 +125,12 @@ TEST_F(ContextTest, RefusesConfigOfAnotherVersion) {
   config.size -= 8;
   EXPECT_EQ(tryContext(0, &config).status, FUSCO_VERSION_MISMATCH);
   config = FUSCO_CONTEXT_CONFIG_INIT;
-  config.version = 2;
+  config.version = FUSCO_ABI_VERSION + 1;
   EXPECT_EQ(tryContext(0, &config).error,
             "fusco_context_create: expected a fusco_context_config of " +
-                std::to_string(sizeof(config)) + " bytes and version 1, got " +
+                std::to_string(sizeof(config)) + " bytes and version 2, got " +
                 std::to_string(sizeof(config)) +
-                " bytes and version 2; initialise it with its _INIT macro");
+                " bytes and version 3; initialise it with its _INIT macro");
 }
 
 TEST_F(ContextTest, RefusesRanksThatDoNotExist) {
@@ -240,7 +240,7 @@ TEST(Plan, TellsWhatDispatchLeft) {
     ASSERT_EQ(fusco_plan_get_info(group.ranks[r].plan, &info), FUSCO_OK);
     std::int64_t received = (r + 2) % 3 + 1;
     EXPECT_EQ(info.size, sizeof(info));
-    EXPECT_EQ(info.version, 1u);
+    EXPECT_EQ(info.version, std::uint32_t(FUSCO_ABI_VERSION));
     EXPECT_EQ(info.tokens, r + 1);
     EXPECT_EQ(info.assignments, 2);
     EXPECT_EQ(info.rowsUniqueRank, 3);

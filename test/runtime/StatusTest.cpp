@@ -36,7 +36,8 @@ TEST(Status, EveryStatusHasItsName) {
   EXPECT_STREQ(fusco_status_name(FUSCO_OUT_OF_MEMORY), "FUSCO_OUT_OF_MEMORY");
   EXPECT_STREQ(fusco_status_name(FUSCO_UNSUPPORTED), "FUSCO_UNSUPPORTED");
   EXPECT_STREQ(fusco_status_name(FUSCO_BAD_STATE), "FUSCO_BAD_STATE");
-  EXPECT_STREQ(fusco_status_name(static_cast<fusco_status>(10)),
+  EXPECT_STREQ(fusco_status_name(FUSCO_DEVICE_ERROR), "FUSCO_DEVICE_ERROR");
+  EXPECT_STREQ(fusco_status_name(static_cast<fusco_status>(11)),
                "unknown fusco_status");
 }
 

@@ -59,6 +59,8 @@ typedef enum fusco_rows_kind {
 typedef struct fusco_program_info {
   char name[FUSCO_NAME_BYTES]; /**< the module's function, e.g. "dispatch" */
   int32_t writesPlan;          /**< 1: fills the plan; 0: needs a filled one */
+  int32_t threadsPerBlock;     /**< of the kernel; 0 on a CPU */
+  int32_t sharedBytes; /**< dynamic shared memory of each of its blocks */
   int32_t numTensors;
   fusco_tensor_spec tensors[FUSCO_MAX_TENSORS];
 } fusco_program_info;
@@ -70,8 +72,10 @@ typedef struct fusco_library_info {
   uint32_t abiVersion; /**< FUSCO_ABI_VERSION; second */
   uint32_t size;       /**< sizeof(fusco_library_info) */
   char model[FUSCO_NAME_BYTES];
-  char target[FUSCO_NAME_BYTES]; /**< "cpu" */
-  int32_t cpuLevel;              /**< fusco_cpu_level */
+  char target[FUSCO_NAME_BYTES]; /**< "cpu", "sm_90" */
+  int32_t cpuLevel;              /**< fusco_cpu_level, of the target "cpu" */
+  int32_t maxBlocks; /**< thread blocks that a rank runs at most, each on a
+                          multiprocessor of its own; 0 on a CPU */
   int32_t numNodes;
   int32_t ranksPerNode;
   int32_t topk;
@@ -119,9 +123,64 @@ typedef struct fusco_program_args {
 
 typedef int32_t (*fusco_program_fn)(const fusco_program_args *args);
 
+/*===--- GPUs -------------------------------------------------------------===*/
+
+/** Bytes behind a plan's planBytes on a GPU; the first word is 1 while the plan
+ *  is filled, 0 otherwise. Kernels write and check it: the host cannot know in
+ *  time whether a dispatch that it has launched succeeds. */
+#define FUSCO_PLAN_TRAILER_BYTES 64
+
+enum { FUSCO_MAX_TEAM_VALUES = 16 };
+
+/** What the thread blocks of a rank tell each other: one per rank in the memory
+ *  of its GPU, all zeros at first. A kernel leaves posted, arrived and met as
+ * 0. */
+typedef struct fusco_device_control {
+  uint64_t posted;  /**< teams that the rank's first block has started */
+  uint64_t arrived; /**< ends of teams that the other blocks have come to */
+  uint64_t met;     /**< blocks that have come to a pipe.meet */
+  int64_t team;     /**< the team that was started last, -1: the kernel ends */
+  int64_t failed;   /**< fusco_status of the kernel that runs or ran last */
+  int64_t values[FUSCO_MAX_TEAM_VALUES]; /**< what that team was handed */
+} fusco_device_control;
+
+/** The first error that kernels of a rank found since the host took one: in
+ * host memory that the GPU writes. What a call was refused for is not written
+ * here: fusco_program_run has returned it. */
+typedef struct fusco_device_error {
+  int32_t status; /**< fusco_status; written last. 0: none */
+  int32_t program;
+  int32_t phase, peer; /**< of FUSCO_TIMEOUT, and of FUSCO_PEER_FAILED where
+                            `isAborted` */
+  int32_t isAborted;   /**< 1: a wait ended since rank `peer` had timed out */
+  int32_t reserved;
+  int64_t a, b, c; /**< FUSCO_TIMEOUT: a = what the counter is at, b = what was
+                        expected; else as for fusco_program_fail */
+} fusco_device_error;
+
+/** The one parameter of a kernel, by value. Pointers in `program` are the
+ * GPU's: `peers` names the heaps of all ranks, `context` is not used. */
+typedef struct fusco_device_args {
+  fusco_program_args program;
+  fusco_device_control *control;
+  fusco_device_error *error; /**< as the GPU sees it */
+  int64_t *failedRank; /**< of the domain, in GPU memory: 1 + the first rank
+                            whose wait expired, 0 while there is none */
+  int64_t timeoutNs;   /**< of every wait */
+} fusco_device_args;
+
+/** The code of a library's kernels, which are called as their programs are with
+ *  '$' for '.'. A kernel runs one rank, all its thread blocks at once. */
+typedef struct fusco_device_code {
+  const char *ptx;   /**< ends with a 0 */
+  const void *cubin; /**< for the target alone; NULL if there is none */
+  uint64_t cubinBytes;
+} fusco_device_code;
+
 struct fusco_library {
   const fusco_library_info *info;
-  fusco_program_fn programs[FUSCO_MAX_PROGRAMS];
+  const fusco_device_code *device;               /**< NULL on a CPU */
+  fusco_program_fn programs[FUSCO_MAX_PROGRAMS]; /**< NULL on a GPU */
 };
 
 typedef const fusco_library *(*fusco_library_get_fn)(void);
@@ -140,7 +199,8 @@ typedef enum fusco_phase {
 /** Behind every entry point: checks \p tensors against the program's spec, runs
  *  the program on the calling thread and returns its status. A rank whose
  *  arguments are refused still takes part, so that its peers learn of it at
- *  once. \p stream must be NULL on the target "cpu". */
+ *  once. \p stream must be NULL on the target "cpu"; on a GPU it is a CUstream,
+ *  NULL the context's own, and the call returns when the kernel is launched. */
 FUSCO_API fusco_status fusco_program_run(
     const fusco_library *library, int32_t program, fusco_context *context,
     fusco_plan *plan, const DLTensor *const *tensors, void *stream);

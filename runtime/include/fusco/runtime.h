@@ -18,6 +18,9 @@
  *    All *_destroy calls accept NULL.
  *  - A context belongs to one rank. One thread at a time may use it.
  *  - Nothing waits for longer than the context's timeout.
+ *  - On a GPU an entry point launches a kernel on the stream that it is given
+ *and returns. Tensors are in the GPU's memory. What goes wrong in the kernel is
+ *    returned by fusco_context_synchronize.
  *
  *===----------------------------------------------------------------------===*/
 #ifndef FUSCO_RUNTIME_H
@@ -31,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 1
+#define FUSCO_ABI_VERSION 2
 
 #define FUSCO_API __attribute__((visibility("default")))
 
@@ -45,9 +48,10 @@ typedef enum fusco_status {
   FUSCO_PEER_FAILED = 5,      /**< another rank reported an error of its own */
   FUSCO_VERSION_MISMATCH = 6, /**< struct or library of another ABI version */
   FUSCO_OUT_OF_MEMORY = 7,
-  FUSCO_UNSUPPORTED = 8, /**< transport or CPU feature not available here */
-  FUSCO_BAD_STATE = 9    /**< the context or domain failed before and must be
-                              made anew, or the plan is not filled */
+  FUSCO_UNSUPPORTED = 8,  /**< transport, CPU feature or GPU not there */
+  FUSCO_BAD_STATE = 9,    /**< the context or domain failed before and must be
+                               made anew, or the plan is not filled */
+  FUSCO_DEVICE_ERROR = 10 /**< the GPU's driver reported an error */
 } fusco_status;
 
 /** The name of a status, e.g. "FUSCO_TIMEOUT"; never NULL. */
@@ -81,7 +85,10 @@ typedef struct fusco_context_config {
   { sizeof(fusco_context_config), FUSCO_ABI_VERSION, "local", 30000000u }
 
 /** Makes the memory that the ranks of \p library share in this process: one
- *  symmetric heap per rank. The domain must outlive its contexts. */
+ *  symmetric heap per rank. The domain must outlive its contexts. All ranks of
+ *  a library for GPUs run on the GPU of the calling thread's CUDA context,
+ * which the host keeps until the domain ends; without one, on GPU 0. Refuses a
+ * GPU that has no room for all of them at once. */
 FUSCO_API fusco_status fusco_domain_create(const fusco_library *library,
                                            fusco_domain **domain);
 FUSCO_API void fusco_domain_destroy(fusco_domain *domain);
@@ -95,6 +102,13 @@ FUSCO_API fusco_status fusco_context_create(const fusco_library *library,
                                             const fusco_context_config *config,
                                             fusco_context **context);
 FUSCO_API void fusco_context_destroy(fusco_context *context);
+
+/** Waits until the programs that \p context has launched on \p stream (a
+ *  CUstream; NULL: the context's own) are done, and returns the first error
+ *  that any of its programs found since the last call. On a CPU, where entry
+ *  points return when they are done, FUSCO_OK at once. */
+FUSCO_API fusco_status fusco_context_synchronize(fusco_context *context,
+                                                 void *stream);
 
 /** The rank of \p context and the number of ranks; -1 and 0 for NULL. */
 FUSCO_API int32_t fusco_context_rank(const fusco_context *context);
@@ -124,12 +138,14 @@ typedef struct fusco_plan_info {
 #define FUSCO_PLAN_INFO_INIT                                                   \
   { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0 }
 
+/** On a GPU the dispatch must be over (fusco_context_synchronize). */
 FUSCO_API fusco_status fusco_plan_get_info(const fusco_plan *plan,
                                            fusco_plan_info *info);
 
-/** Allocates a contiguous CPU tensor, 64-byte aligned, contents zero. Peers may
- *  write rows straight into it. The caller ends it with its `deleter`, before
- *  the domain is destroyed. */
+/** Allocates a contiguous tensor in the memory of the context's device, 64-byte
+ *  aligned, contents zero. Peers may write rows straight into it. The caller
+ *  ends it with its `deleter`, before the domain is destroyed. On a GPU either
+ *  may wait for all that runs there. */
 FUSCO_API fusco_status fusco_tensor_create(fusco_context *context,
                                            DLDataType dtype, int32_t ndim,
                                            const int64_t *shape,
@@ -142,6 +158,14 @@ FUSCO_API fusco_status fusco_tensor_create_for(fusco_context *context,
                                                const char *program,
                                                const char *name, int64_t rows,
                                                DLManagedTensor **tensor);
+
+/** Copies \p bytes bytes between host memory and the memory of a tensor of the
+ *  context's device, and returns when they are there. Waits for what runs on
+ * the context's own stream. */
+FUSCO_API fusco_status fusco_copy_to_device(fusco_context *context, void *to,
+                                            const void *from, uint64_t bytes);
+FUSCO_API fusco_status fusco_copy_to_host(fusco_context *context, void *to,
+                                          const void *from, uint64_t bytes);
 
 /** Runs \p rankMain on one thread per rank of \p library, each with a context
  * of a fresh domain, waits for all of them and returns the first failure in
