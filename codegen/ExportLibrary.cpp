@@ -13,8 +13,11 @@
 #include "codegen/LibraryInfo.h"
 #include "codegen/Passes.h"
 #include "codegen/RuntimeCalls.h"
+#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/SimtBuilder.h"
 #include "dialect/FuscoOps.h"
 #include "dialect/PipeDialect.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
@@ -30,6 +33,27 @@ using namespace fusco;
 /// Globals between the two passes and in the library.
 static constexpr llvm::StringLiteral infoSymbol{"fusco_library_info"};
 static constexpr llvm::StringLiteral librarySymbol{"fusco_library"};
+static constexpr llvm::StringLiteral deviceSymbol{"fusco_device_code"};
+static constexpr llvm::StringLiteral ptxSymbol{"fusco_ptx"};
+static constexpr llvm::StringLiteral cubinSymbol{"fusco_cubin"};
+
+static ArrayRef<char> toBytes(const fusco_library_info &info) {
+  return {reinterpret_cast<const char *>(&info), sizeof(info)};
+}
+
+static Attribute toAttribute(Builder &b, ArrayRef<char> bytes) {
+  auto tensor = RankedTensorType::get(bytes.size(), b.getI8Type());
+  return DenseElementsAttr::getFromRawBuffer(tensor, bytes);
+}
+
+/// A constant of \p bytes.
+static void createBytes(ImplicitLocOpBuilder &b, StringRef symbol,
+                        ArrayRef<char> bytes) {
+  b.create<LLVM::GlobalOp>(
+      LLVM::LLVMArrayType::get(b.getI8Type(), bytes.size()),
+      /*isConstant=*/true, LLVM::Linkage::Internal, symbol,
+      toAttribute(b, bytes), FUSCO_ALIGNMENT);
+}
 
 namespace {
 
@@ -39,17 +63,12 @@ struct DescribeLibraryPass
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    FailureOr<fusco_library_info> info = getLibraryInfo(module, cpuLevel);
+    FailureOr<fusco_library_info> info =
+        getLibraryInfo(module, {target, cpuLevel, maxBlocks, threadsPerBlock});
     if (failed(info))
       return signalPassFailure();
     ImplicitLocOpBuilder b(module.getLoc(), module.getBodyRegion());
-    ArrayRef<char> bytes(reinterpret_cast<const char *>(&*info),
-                         sizeof(fusco_library_info));
-    auto tensor = RankedTensorType::get(bytes.size(), b.getI8Type());
-    b.create<LLVM::GlobalOp>(
-        LLVM::LLVMArrayType::get(b.getI8Type(), bytes.size()),
-        /*isConstant=*/true, LLVM::Linkage::Internal, infoSymbol,
-        DenseElementsAttr::getFromRawBuffer(tensor, bytes), FUSCO_ALIGNMENT);
+    createBytes(b, infoSymbol, toBytes(*info));
   }
 };
 
@@ -58,7 +77,9 @@ struct ExportLibraryPass
   void runOnOperation() override;
 
 private:
-  void createLibrary(ImplicitLocOpBuilder &b, const fusco_library_info &info);
+  void createLibrary(ImplicitLocOpBuilder &b, const fusco_library_info &info,
+                     bool hasDeviceCode);
+  void createDeviceCode(ImplicitLocOpBuilder &b, gpu::BinaryOp binary);
   void createGetter(ImplicitLocOpBuilder &b, StringRef name);
   void createEntry(ImplicitLocOpBuilder &b, const fusco_program_info &info,
                    int32_t index);
@@ -66,25 +87,62 @@ private:
 
 } // namespace
 
-/// The fusco_library: a pointer to the description, then to each program.
-void ExportLibraryPass::createLibrary(ImplicitLocOpBuilder &b,
-                                      const fusco_library_info &info) {
+/// A constant of \p type, whose fields \p build gives by their positions.
+static void
+createStruct(ImplicitLocOpBuilder &b, StringRef symbol, Type type,
+             function_ref<void(function_ref<void(int64_t, Value)>)> build) {
   OpBuilder::InsertionGuard guard(b);
-  Type ptr = LLVM::LLVMPointerType::get(b.getContext());
-  auto type = LLVM::LLVMArrayType::get(ptr, 1 + FUSCO_MAX_PROGRAMS);
   auto global = b.create<LLVM::GlobalOp>(type, /*isConstant=*/true,
-                                         LLVM::Linkage::Internal, librarySymbol,
+                                         LLVM::Linkage::Internal, symbol,
                                          Attribute(), FUSCO_ALIGNMENT);
   b.createBlock(&global.getInitializerRegion());
-  Value library = b.create<LLVM::ZeroOp>(type);
-  auto set = [&](int64_t position, StringRef symbol) {
-    Value address = b.create<LLVM::AddressOfOp>(ptr, symbol);
-    library = b.create<LLVM::InsertValueOp>(library, address, position);
+  Value value = b.create<LLVM::ZeroOp>(type);
+  build([&](int64_t position, Value field) {
+    value = b.create<LLVM::InsertValueOp>(value, field, position);
+  });
+  b.create<LLVM::ReturnOp>(value);
+}
+
+/// The fusco_library: pointers to the description, to the code of a GPU, to
+/// each program of a CPU.
+void ExportLibraryPass::createLibrary(ImplicitLocOpBuilder &b,
+                                      const fusco_library_info &info,
+                                      bool hasDeviceCode) {
+  Type ptr = LLVM::LLVMPointerType::get(b.getContext());
+  auto type = LLVM::LLVMArrayType::get(ptr, 2 + FUSCO_MAX_PROGRAMS);
+  auto addressOf = [&](StringRef symbol) -> Value {
+    return b.create<LLVM::AddressOfOp>(ptr, symbol);
   };
-  set(0, infoSymbol);
-  for (int32_t i = 0; i < info.numPrograms; ++i)
-    set(1 + i, getProgramSymbol(info.programs[i].name));
-  b.create<LLVM::ReturnOp>(library);
+  createStruct(b, librarySymbol, type, [&](auto set) {
+    set(0, addressOf(infoSymbol));
+    if (hasDeviceCode)
+      return set(1, addressOf(deviceSymbol));
+    for (int32_t i = 0; i < info.numPrograms; ++i)
+      set(2 + i, addressOf(getProgramSymbol(info.programs[i].name)));
+  });
+}
+
+/// The fusco_device_code of what \p binary holds.
+void ExportLibraryPass::createDeviceCode(ImplicitLocOpBuilder &b,
+                                         gpu::BinaryOp binary) {
+  StringRef ptx, cubin;
+  for (auto object : binary.getObjects().getAsRange<gpu::ObjectAttr>())
+    (object.getFormat() == gpu::CompilationTarget::Assembly ? ptx : cubin) =
+        object.getObject();
+  // With the zero that ends it: a StringAttr has one.
+  createBytes(b, ptxSymbol, ArrayRef<char>(ptx.data(), ptx.size() + 1));
+  if (!cubin.empty())
+    createBytes(b, cubinSymbol, ArrayRef<char>(cubin.data(), cubin.size()));
+  Type ptr = LLVM::LLVMPointerType::get(b.getContext());
+  Type i64 = b.getI64Type();
+  auto type = LLVM::LLVMStructType::getLiteral(b.getContext(), {ptr, ptr, i64});
+  createStruct(b, deviceSymbol, type, [&](auto set) {
+    set(0, b.create<LLVM::AddressOfOp>(ptr, ptxSymbol));
+    if (cubin.empty())
+      return;
+    set(1, b.create<LLVM::AddressOfOp>(ptr, cubinSymbol));
+    set(2, b.create<LLVM::ConstantOp>(i64, static_cast<int64_t>(cubin.size())));
+  });
 }
 
 /// const fusco_library *NAME(void)
@@ -143,7 +201,18 @@ void ExportLibraryPass::runOnOperation() {
 
   ImplicitLocOpBuilder b(module.getLoc(), module.getContext());
   b.setInsertionPointToEnd(module.getBody());
-  createLibrary(b, info);
+  auto binary = module.lookupSymbol<gpu::BinaryOp>(kernelsSymbol);
+  if (binary) {
+    auto shared = binary->getAttrOfType<DictionaryAttr>(sharedBytesAttrName);
+    for (int32_t i = 0; i < info.numPrograms; ++i)
+      info.programs[i].sharedBytes =
+          shared.getAs<IntegerAttr>(getDeviceSymbol(info.programs[i].name))
+              .getInt();
+    described.setValueAttr(toAttribute(b, toBytes(info)));
+    createDeviceCode(b, binary);
+    binary.erase();
+  }
+  createLibrary(b, info, static_cast<bool>(binary));
   createGetter(b, "fusco_library_get");
   createGetter(b, getEntrySymbol(module, "library"));
   for (int32_t i = 0; i < info.numPrograms; ++i)

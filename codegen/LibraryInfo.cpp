@@ -84,8 +84,8 @@ static void describeRows(fusco_library_info &info,
   }
 }
 
-FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
-                                                    int32_t cpuLevel) {
+FailureOr<fusco_library_info>
+fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   auto groups = module.getOps<GroupOp>();
   auto memory = [&](StringRef name) {
     return module->getAttrOfType<IntegerAttr>(name);
@@ -101,9 +101,10 @@ FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
   info.abiVersion = FUSCO_ABI_VERSION;
   info.size = sizeof(info);
   if (failed(setName(module, info.model, getModelName(module))) ||
-      failed(setName(module, info.target, "cpu")))
+      failed(setName(module, info.target, target.name)))
     return failure();
-  info.cpuLevel = cpuLevel;
+  info.cpuLevel = target.cpuLevel;
+  info.maxBlocks = target.maxBlocks;
   info.numNodes = group.getTopology().getNodes();
   info.ranksPerNode = group.getTopology().getRanksPerNode();
   info.topk = group.getTopk();
@@ -126,6 +127,7 @@ FailureOr<fusco_library_info> fusco::getLibraryInfo(ModuleOp module,
     fusco_program_info &described = info.programs[info.numPrograms++];
     if (failed(describeProgram(program, described)))
       return failure();
+    described.threadsPerBlock = target.threadsPerBlock;
     for (int32_t i = 0; i < described.numTensors; ++i)
       describeRows(info, described.tensors[i]);
     program.walk([&](ReduceRowOp reduce) {

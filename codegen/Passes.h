@@ -39,7 +39,31 @@ void buildPipeToCpuPipeline(mlir::OpPassManager &manager,
 void buildCpuPipeline(mlir::OpPassManager &manager,
                       const CpuPipelineOptions &options);
 
-/// Registers the passes and `fusco-cpu-pipeline`.
+struct CudaPipelineOptions
+    : public mlir::PassPipelineOptions<CudaPipelineOptions> {
+  Option<std::string> target{*this, "target",
+                             llvm::cl::desc("the least GPU that code is for"),
+                             llvm::cl::init("sm_90")};
+  Option<int32_t> threadsPerBlock{
+      *this, "threads-per-block",
+      llvm::cl::desc("threads of a block, a multiple of 32"),
+      llvm::cl::init(384)};
+  Option<int32_t> maxBlocks{
+      *this, "max-blocks",
+      llvm::cl::desc("thread blocks that a rank runs at most"),
+      llvm::cl::init(16)};
+};
+
+/// From pipe programs with memory to a gpu.module of kernels in the LLVM
+/// dialect, beside the library's description.
+void buildPipeToCudaPipeline(mlir::OpPassManager &manager,
+                             const CudaPipelineOptions &options);
+
+/// `fusco-cuda-pipeline`: from intent to that.
+void buildCudaPipeline(mlir::OpPassManager &manager,
+                       const CudaPipelineOptions &options);
+
+/// Registers the passes, `fusco-cpu-pipeline` and `fusco-cuda-pipeline`.
 void registerCodegenPasses();
 
 } // namespace fusco

@@ -20,16 +20,8 @@
 using namespace mlir;
 using namespace fusco;
 
-void fusco::buildPipeToCpuPipeline(OpPassManager &manager,
-                                   const CpuPipelineOptions &options) {
-  DescribeLibraryPassOptions description;
-  description.cpuLevel = options.cpuLevel;
-  manager.addPass(createDescribeLibraryPass(description));
-  manager.addPass(createPipeOpsToCpuPass());
-  manager.addPass(createCanonicalizerPass());
-  manager.addPass(createCSEPass());
-  manager.addPass(createConvertSCFToCFPass());
-  manager.addPass(createPipeProgramsToCpuPass());
+/// From functions to the LLVM dialect.
+static void addLLVMConversions(OpPassManager &manager) {
   manager.addPass(memref::createExpandStridedMetadataPass());
   manager.addPass(createLowerAffinePass());
   manager.addPass(createConvertVectorToLLVMPass());
@@ -40,6 +32,19 @@ void fusco::buildPipeToCpuPipeline(OpPassManager &manager,
   manager.addPass(createConvertControlFlowToLLVMPass());
   manager.addPass(createConvertFuncToLLVMPass());
   manager.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void fusco::buildPipeToCpuPipeline(OpPassManager &manager,
+                                   const CpuPipelineOptions &options) {
+  DescribeLibraryPassOptions description;
+  description.cpuLevel = options.cpuLevel;
+  manager.addPass(createDescribeLibraryPass(description));
+  manager.addPass(createPipeOpsToCpuPass());
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createConvertSCFToCFPass());
+  manager.addPass(createPipeProgramsToCpuPass());
+  addLLVMConversions(manager);
   manager.addPass(createExportLibraryPass());
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
@@ -51,9 +56,50 @@ void fusco::buildCpuPipeline(OpPassManager &manager,
   buildPipeToCpuPipeline(manager, options);
 }
 
+void fusco::buildPipeToCudaPipeline(OpPassManager &manager,
+                                    const CudaPipelineOptions &options) {
+  DescribeLibraryPassOptions description;
+  description.target = options.target;
+  description.maxBlocks = options.maxBlocks;
+  description.threadsPerBlock = options.threadsPerBlock;
+  manager.addPass(createDescribeLibraryPass(description));
+  manager.addPass(createForkTeamsPass());
+  PipeOpsToCudaPassOptions operations;
+  operations.threadsPerBlock = options.threadsPerBlock;
+  manager.addPass(createPipeOpsToCudaPass(operations));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+  manager.addPass(createConvertSCFToCFPass());
+  PipeProgramsToCudaPassOptions programs;
+  programs.threadsPerBlock = options.threadsPerBlock;
+  manager.addPass(createPipeProgramsToCudaPass(programs));
+  manager.addPass(createConvertSCFToCFPass());
+  addLLVMConversions(manager);
+  GatherKernelsPassOptions kernels;
+  kernels.threadsPerBlock = options.threadsPerBlock;
+  manager.addPass(createGatherKernelsPass(kernels));
+  manager.addPass(createCanonicalizerPass());
+  manager.addPass(createCSEPass());
+}
+
+void fusco::buildCudaPipeline(OpPassManager &manager,
+                              const CudaPipelineOptions &options) {
+  PipePipelineOptions programs;
+  programs.workers = options.maxBlocks;
+  buildPipePipeline(manager, programs);
+  buildPipeToCudaPipeline(manager, options);
+}
+
 void fusco::registerCodegenPasses() {
   registerFuscoCodegenPasses();
   PassPipelineRegistration<CpuPipelineOptions>(
       "fusco-cpu-pipeline", "from intent to the LLVM dialect, for a CPU",
       buildCpuPipeline);
+  PassPipelineRegistration<CudaPipelineOptions>(
+      "fusco-pipe-to-cuda-pipeline",
+      "from pipe programs to kernels in the LLVM dialect",
+      buildPipeToCudaPipeline);
+  PassPipelineRegistration<CudaPipelineOptions>(
+      "fusco-cuda-pipeline", "from intent to kernels in the LLVM dialect",
+      buildCudaPipeline);
 }

@@ -54,7 +54,8 @@ static json::Object reportMemory(ModuleOp module,
                       {"buffers", std::move(buffers)}};
 }
 
-static json::Object reportProgram(ModuleOp module, ProgramOp program) {
+static json::Object reportProgram(ModuleOp module, ProgramOp program,
+                                  const fusco_library_info &info) {
   json::Array tensors;
   for (auto [index, type] : llvm::enumerate(program.getArgumentTypes()))
     tensors.push_back(json::Object{
@@ -74,7 +75,7 @@ static json::Object reportProgram(ModuleOp module, ProgramOp program) {
                      {"lag_chunks", static_cast<int64_t>(stage.getLag())}});
   });
   // On a CPU a rank's calling thread does everything.
-  json::Object role{{"name", "rank"}, {"workers", 1}};
+  json::Object role{{"name", "rank"}, {"workers", std::max(1, info.maxBlocks)}};
   return json::Object{{"name", program.getSymName()},
                       {"tensors", std::move(tensors)},
                       {"phases", json::Array(phases)},
@@ -126,7 +127,7 @@ json::Value fusco::buildReport(ModuleOp module, const fusco_library_info &info,
                                StringRef cpu) {
   json::Array programs;
   for (auto program : module.getOps<ProgramOp>())
-    programs.push_back(reportProgram(module, program));
+    programs.push_back(reportProgram(module, program, info));
   return json::Object{{"model", info.model},
                       {"abi_version", info.abiVersion},
                       {"target", info.target},

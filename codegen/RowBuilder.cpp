@@ -28,7 +28,9 @@ RowType::RowType(MemRefType type)
 // Addresses
 //===----------------------------------------------------------------------===//
 
-Type RowBuilder::ptrType() { return LLVM::LLVMPointerType::get(getContext()); }
+Type RowBuilder::ptrType() {
+  return LLVM::LLVMPointerType::get(getContext(), addressSpace);
+}
 
 Value RowBuilder::addressOf(Value memref) {
   return toI64(create<memref::ExtractAlignedPointerAsIndexOp>(memref));
@@ -43,7 +45,7 @@ Value RowBuilder::rowPointer(Value address, Value row, const RowType &type) {
 }
 
 Value RowBuilder::advance(Value pointer, Value bytes) {
-  return create<LLVM::GEPOp>(ptrType(), getI8Type(), pointer,
+  return create<LLVM::GEPOp>(pointer.getType(), getI8Type(), pointer,
                              ArrayRef<LLVM::GEPArg>{bytes});
 }
 
@@ -51,7 +53,7 @@ Value RowBuilder::advance(Value pointer, int64_t bytes) {
   if (bytes == 0)
     return pointer;
   return create<LLVM::GEPOp>(
-      ptrType(), getI8Type(), pointer,
+      pointer.getType(), getI8Type(), pointer,
       ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
 }
 
@@ -62,7 +64,7 @@ Value RowBuilder::frameArray(ProgramOp program, Type element, int64_t size) {
 }
 
 Value RowBuilder::element(Value array, Type type, Value i) {
-  return create<LLVM::GEPOp>(ptrType(), type, array,
+  return create<LLVM::GEPOp>(array.getType(), type, array,
                              ArrayRef<LLVM::GEPArg>{toI64(i)});
 }
 
@@ -118,22 +120,24 @@ Value RowBuilder::broadcastF32(Value scalar, int64_t width) {
   return create<vector::BroadcastOp>(lanes(getF32Type(), width), scalar);
 }
 
-Value RowBuilder::loadWidened(Value pointer, const RowType &row,
-                              int64_t width) {
+Value RowBuilder::loadElements(Value pointer, const RowType &row,
+                               int64_t width) {
   unsigned alignment = std::min(row.alignment, width * row.elementBytes());
-  if (row.element.isBF16()) {
-    Type i32s = lanes(getI32Type(), width);
-    Value bits =
-        create<LLVM::LoadOp>(lanes(getI16Type(), width), pointer, alignment);
-    Value wide = create<arith::ShLIOp>(create<arith::ExtUIOp>(i32s, bits),
-                                       splatInt(16, getI32Type(), width));
-    return create<arith::BitcastOp>(lanes(getF32Type(), width), wide);
-  }
-  Value value =
-      create<LLVM::LoadOp>(lanes(row.element, width), pointer, alignment);
-  if (row.element.isF32())
-    return value;
-  return create<arith::ExtFOp>(lanes(getF32Type(), width), value);
+  Type type = row.element.isBF16() ? Type(getI16Type()) : row.element;
+  return create<LLVM::LoadOp>(lanes(type, width), pointer, alignment);
+}
+
+Value RowBuilder::widen(Value elements, int64_t width) {
+  Type type = getElementTypeOrSelf(elements), wide = lanes(getF32Type(), width);
+  if (type.isF32())
+    return elements;
+  if (type.isF16())
+    return create<arith::ExtFOp>(wide, elements);
+  Type i32 = getI32Type();
+  Value bits =
+      create<arith::ShLIOp>(create<arith::ExtUIOp>(lanes(i32, width), elements),
+                            splatInt(16, i32, width));
+  return create<arith::BitcastOp>(wide, bits);
 }
 
 Value RowBuilder::narrowToBits(Value value, const RowType &row, int64_t width) {

@@ -39,6 +39,8 @@ struct RowBuilder : ScalarBuilder {
 
   //===--- Addresses ------------------------------------------------------===//
 
+  /// Where tensors, and what addresses name, are.
+  unsigned addressSpace = 0;
   mlir::Type ptrType();
   /// The address of a memref's first element.
   mlir::Value addressOf(mlir::Value memref);
@@ -72,9 +74,15 @@ struct RowBuilder : ScalarBuilder {
   mlir::Value splatF32(float value, int64_t width);
   mlir::Value splatInt(int64_t value, mlir::Type type, int64_t width);
   mlir::Value broadcastF32(mlir::Value scalar, int64_t width);
-  /// \p width elements at \p pointer, widened exactly to float32.
+  /// \p width elements at \p pointer: of bf16 the bits.
+  mlir::Value loadElements(mlir::Value pointer, const RowType &row,
+                           int64_t width);
+  /// What loadElements loaded, widened exactly to float32.
+  mlir::Value widen(mlir::Value elements, int64_t width);
   mlir::Value loadWidened(mlir::Value pointer, const RowType &row,
-                          int64_t width);
+                          int64_t width) {
+    return widen(loadElements(pointer, row, width), width);
+  }
   /// float32 \p value rounded to the row's element, as its bits: to nearest
   /// even, denormals kept, one NaN.
   mlir::Value narrowToBits(mlir::Value value, const RowType &row,

@@ -5,14 +5,15 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// What the patterns of pipe-ops-to-cpu build most: constants, casts, loads and
-/// loops.
+/// What the patterns of pipe-ops-to-cpu and pipe-ops-to-cuda build most:
+/// constants, casts, loads and loops.
 ///
 //===----------------------------------------------------------------------===//
 
 #ifndef FUSCO_CODEGEN_SCALARBUILDER_H
 #define FUSCO_CODEGEN_SCALARBUILDER_H
 
+#include "dialect/Layout.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -85,6 +86,22 @@ struct ScalarBuilder : mlir::ImplicitLocOpBuilder {
   /// 1 where \p condition, else 0, as i64.
   mlir::Value count(mlir::Value condition) {
     return create<mlir::arith::ExtUIOp>(getI64Type(), condition);
+  }
+
+  /// BlockPlacement::rankOfExpert, as code.
+  mlir::Value rankOfExpert(const BlockPlacement &placement,
+                           mlir::Value expert) {
+    int64_t larger = placement.largerRanks(), size = placement.expertsPerRank();
+    if (larger == 0)
+      return div(expert, index(size));
+    mlir::Value inLarger = div(expert, index(size + 1));
+    if (size == 0)
+      return inLarger;
+    mlir::Value boundary = index(larger * (size + 1));
+    mlir::Value inRest =
+        add(div(sub(expert, boundary), index(size)), index(larger));
+    return select(compare(mlir::arith::CmpIPredicate::ult, expert, boundary),
+                  inLarger, inRest);
   }
 
   /// for (i = from; i < to; ++i) carried = body(i, carried); returns carried.

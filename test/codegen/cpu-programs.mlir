@@ -161,11 +161,11 @@ pipe.program @send() {
   // CHECK: %[[UNITS:.*]] = arith.muli %[[RANK]], %c32_i64
   // CHECK: %[[BYTES:.*]] = arith.addi %[[UNITS]], %c64_i64
   // Lane 1 of the own ring, lane 2 of the peer's, each from its heap's base.
+  // CHECK: arith.addi %[[INDEX]], %c8
+  // CHECK: %[[TO:.*]] = arith.addi %{{.*}}, %c16384_i64
   // CHECK: arith.addi %[[INDEX]], %c4
   // CHECK: %[[OWN:.*]] = arith.addi %{{.*}}, %c16384_i64
   // CHECK: %[[FROM:.*]] = llvm.getelementptr %[[HEAP]][%[[OWN]]]
-  // CHECK: arith.addi %[[INDEX]], %c8
-  // CHECK: %[[TO:.*]] = arith.addi %{{.*}}, %c16384_i64
   // The counter: channel 4096, lane 2 * 384, the slot's line.
   // CHECK: %[[LINE:.*]] = arith.muli %{{.*}}, %c64_i64
   // CHECK: llvm.store %{{.*}}, %[[SENT_AT]]
@@ -223,9 +223,9 @@ pipe.program @put_rows(%x: memref<?x16xbf16> {pipe.name = "x"}) {
   // CHECK: %[[WINDOW:.*]] = llvm.load %[[WINDOW_AT]]
   %window = pipe.status
   // CHECK: %[[BASE:.*]] = llvm.inttoptr
-  // CHECK: %[[BYTES:.*]] = arith.muli %{{.*}}, %c32_i64
-  // CHECK: %[[FROM:.*]] = llvm.getelementptr %[[BASE]][64]
   // CHECK: %[[TO:.*]] = arith.addi %[[WINDOW]], %c32_i64
+  // CHECK: %[[FROM:.*]] = llvm.getelementptr %[[BASE]][64]
+  // CHECK: %[[BYTES:.*]] = arith.muli %{{.*}}, %c32_i64
   // CHECK: llvm.call @fusco_program_put(%[[ARGS]], %{{.*}}, %[[TO]], %[[FROM]], %[[BYTES]], %{{.*}})
   pipe.put_rows %x[%c2] to %rank at %window[%c1] count %rank signal @rows[%c1, %c2] : memref<?x16xbf16>
   pipe.return

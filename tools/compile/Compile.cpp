@@ -10,12 +10,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/compile/Compile.h"
-#include "codegen/CpuBackend.h"
 #include "codegen/Header.h"
 #include "codegen/LibraryInfo.h"
 #include "codegen/Passes.h"
 #include "codegen/Report.h"
 #include "codegen/RuntimeCalls.h"
+#include "codegen/cpu/CpuBackend.h"
+#include "codegen/cuda/CudaBackend.h"
+#include "codegen/cuda/Kernels.h"
 #include "dialect/FuscoDialect.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -24,6 +26,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/FileUtilities.h"
 #include "passes/Passes.h"
+#include "tools/compile/Assemble.h"
 #include "tools/compile/Files.h"
 #include "tools/compile/Link.h"
 #include "llvm/ADT/StringExtras.h"
@@ -32,6 +35,9 @@
 
 using namespace fusco;
 using namespace fusco::compile;
+
+/// What the host's half of a library for a GPU is compiled for.
+static constexpr llvm::StringLiteral hostCpu{"x86-64-v3"};
 
 /// A name that C code can use: the entry points carry it.
 static bool isIdentifier(llvm::StringRef name) {
@@ -48,48 +54,43 @@ static bool runPipeline(mlir::ModuleOp module,
   return mlir::succeeded(manager.run(module));
 }
 
-static llvm::Error writeHeaderAndReport(OutputFiles &files,
-                                        const Options &options,
-                                        mlir::ModuleOp module,
-                                        const fusco_library_info &info,
-                                        llvm::StringRef cpu) {
-  if (!options.header.empty()) {
-    auto out = files.open(options.header);
-    if (!out)
-      return out.takeError();
-    writeHeader(info, **out);
-  }
-  if (!options.report.empty()) {
-    auto out = files.open(options.report);
-    if (!out)
-      return out.takeError();
-    **out << llvm::formatv("{0:2}\n", buildReport(module, info, cpu));
-  }
+static llvm::Error writeHeader(OutputFiles &files, const Options &options,
+                               const fusco_library_info &info) {
+  if (options.header.empty())
+    return llvm::Error::success();
+  auto out = files.open(options.header);
+  if (!out)
+    return out.takeError();
+  writeHeader(info, **out);
   return llvm::Error::success();
 }
 
-/// Everything after the pipelines: \p module is all LLVM dialect.
-static llvm::Expected<bool> emit(OutputFiles &files, const Options &options,
-                                 mlir::ModuleOp module,
-                                 const CpuTarget &target) {
-  auto out = files.open(options.output);
+static llvm::Error writeReport(OutputFiles &files, const Options &options,
+                               const llvm::json::Value &report) {
+  if (options.report.empty())
+    return llvm::Error::success();
+  auto out = files.open(options.report);
   if (!out)
     return out.takeError();
-  if (options.emit == Emit::Mlir) {
-    **out << *module << "\n";
-    return true;
-  }
+  **out << llvm::formatv("{0:2}\n", report);
+  return llvm::Error::success();
+}
+
+/// Writes \p module, all LLVM dialect, as LLVM IR, an object or a library.
+static llvm::Expected<bool>
+emitForHost(OutputFiles &files, const Options &options, mlir::ModuleOp module,
+            const CpuTarget &target, llvm::raw_fd_ostream &out) {
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> llvmModule =
       translateToLlvm(module, context, target, options.sanitizeThread);
   if (!llvmModule)
     return false;
   if (options.emit == Emit::Llvm) {
-    **out << *llvmModule;
+    out << *llvmModule;
     return true;
   }
   if (options.emit == Emit::Obj) {
-    if (llvm::Error error = emitObject(*llvmModule, target, **out))
+    if (llvm::Error error = emitObject(*llvmModule, target, out))
       return std::move(error);
     return true;
   }
@@ -111,10 +112,134 @@ static llvm::Expected<bool> emit(OutputFiles &files, const Options &options,
   return true;
 }
 
+/// Compiles \p module, pipe programs with memory, for a CPU.
+static llvm::Expected<bool> compileForCpu(OutputFiles &files,
+                                          const Options &options,
+                                          mlir::ModuleOp module,
+                                          const CpuTarget &target) {
+  CpuPipelineOptions pipeline;
+  pipeline.cpuLevel = target.level;
+  if (!runPipeline(module, [&](mlir::OpPassManager &manager) {
+        buildPipeToCpuPipeline(manager, pipeline);
+      }))
+    return false;
+  auto out = files.open(options.output);
+  if (!out)
+    return out.takeError();
+  if (options.emit != Emit::Mlir)
+    return emitForHost(files, options, module, target, **out);
+  **out << module << "\n";
+  return true;
+}
+
+/// Adds to the \p report's programs what ptxas says of their kernels, and warns
+/// of spills.
+static void reportKernels(llvm::json::Value &report, const Assembled &code,
+                          mlir::gpu::GPUModuleOp kernels) {
+  for (llvm::json::Value &program :
+       *report.getAsObject()->getArray("programs")) {
+    llvm::json::Object &fields = *program.getAsObject();
+    std::string name = getDeviceSymbol(*fields.getString("name"));
+    KernelUsage usage = code.kernels.lookup(name);
+    mlir::Operation *kernel = kernels.lookupSymbol(name);
+    fields["kernel"] =
+        llvm::json::Object{{"name", name},
+                           {"registers", usage.registers},
+                           {"shared_bytes", getSharedBytes(kernel)},
+                           {"spill_bytes", usage.spillBytes}};
+    if (usage.spillBytes > 0)
+      llvm::errs() << "fusco-compile: warning: kernel '" << name << "' spills "
+                   << usage.spillBytes
+                   << " bytes of registers; try fewer --threads-per-block\n";
+  }
+}
+
+/// Compiles \p module, pipe programs with memory, for a GPU.
+static llvm::Expected<bool>
+compileForGpu(OutputFiles &files, const Options &options, mlir::ModuleOp module,
+              llvm::TargetMachine &machine, llvm::json::Value &report) {
+  llvm::Expected<std::string> ptxas = findPtxas(options.ptxas);
+  if (!ptxas)
+    return ptxas.takeError();
+  if (options.emit == Emit::Cubin && ptxas->empty())
+    return llvm::createStringError(
+        "cannot find ptxas, which --emit cubin needs; install the CUDA toolkit "
+        "or name it with --ptxas");
+  CudaPipelineOptions pipeline;
+  pipeline.target = options.target;
+  pipeline.threadsPerBlock = options.threadsPerBlock;
+  pipeline.maxBlocks = options.maxBlocks;
+  if (!runPipeline(module, [&](mlir::OpPassManager &manager) {
+        buildPipeToCudaPipeline(manager, pipeline);
+      }))
+    return false;
+  auto out = files.open(options.output);
+  if (!out)
+    return out.takeError();
+  if (options.emit == Emit::Mlir) {
+    **out << module << "\n";
+    return true;
+  }
+  mlir::gpu::GPUModuleOp kernels = findKernels(module);
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> llvmModule =
+      translateKernels(kernels, context, machine);
+  if (!llvmModule)
+    return false;
+  if (options.emit == Emit::Llvm) {
+    **out << *llvmModule;
+    return true;
+  }
+  llvm::Expected<std::string> ptx = emitPtx(*llvmModule, machine);
+  if (!ptx)
+    return ptx.takeError();
+  if (options.emit == Emit::Ptx) {
+    **out << *ptx;
+    return true;
+  }
+  Assembled code;
+  if (!ptxas->empty()) {
+    llvm::Expected<Assembled> assembled =
+        assemble(files, *ptxas, options.target, *ptx);
+    if (!assembled)
+      return assembled.takeError();
+    code = std::move(*assembled);
+    reportKernels(report, code, kernels);
+  }
+  if (options.emit == Emit::Cubin) {
+    **out << code.cubin;
+    return true;
+  }
+  replaceByCode(kernels, *ptx, code.cubin);
+  if (!runPipeline(module, [](mlir::OpPassManager &manager) {
+        manager.addPass(createExportLibraryPass());
+      }))
+    return false;
+  llvm::Expected<CpuTarget> host = createCpuTarget(hostCpu);
+  if (!host)
+    return host.takeError();
+  return emitForHost(files, options, module, *host, **out);
+}
+
 llvm::Expected<bool> fusco::compile::compile(const Options &options) {
-  llvm::Expected<CpuTarget> target = createCpuTarget(options.cpu);
-  if (!target)
-    return target.takeError();
+  CpuTarget cpu;
+  std::unique_ptr<llvm::TargetMachine> gpu;
+  LibraryTarget target;
+  target.name = options.target;
+  if (isForGpu(options)) {
+    auto made = createCudaTarget(options.target);
+    if (!made)
+      return made.takeError();
+    gpu = std::move(*made);
+    target.maxBlocks = options.maxBlocks;
+    target.threadsPerBlock = options.threadsPerBlock;
+  } else {
+    auto made = createCpuTarget(options.cpu);
+    if (!made)
+      return made.takeError();
+    cpu = std::move(*made);
+    target.cpuLevel = cpu.level;
+  }
 
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> input =
@@ -163,26 +288,27 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   programs.ringChunks = options.ringChunks;
   programs.stageLag = options.stageLag;
   programs.hasBackward = options.hasBackward;
+  if (isForGpu(options))
+    programs.workers = options.maxBlocks;
   if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
         buildPipePipeline(manager, programs);
       }))
     return false;
-  mlir::FailureOr<fusco_library_info> info =
-      getLibraryInfo(*module, target->level);
+  mlir::FailureOr<fusco_library_info> info = getLibraryInfo(*module, target);
   if (mlir::failed(info))
     return false;
-  if (llvm::Error error = writeHeaderAndReport(files, options, *module, *info,
-                                               target->machine->getTargetCPU()))
+  if (llvm::Error error = writeHeader(files, options, *info))
     return std::move(error);
-  CpuPipelineOptions pipeline;
-  pipeline.cpuLevel = target->level;
-  if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
-        buildPipeToCpuPipeline(manager, pipeline);
-      }))
-    return false;
-  llvm::Expected<bool> isEmitted = emit(files, options, *module, *target);
+  llvm::json::Value report =
+      buildReport(*module, *info,
+                  gpu ? llvm::StringRef(hostCpu) : cpu.machine->getTargetCPU());
+  llvm::Expected<bool> isEmitted =
+      gpu ? compileForGpu(files, options, *module, *gpu, report)
+          : compileForCpu(files, options, *module, cpu);
   if (!isEmitted || !*isEmitted)
     return isEmitted;
+  if (llvm::Error error = writeReport(files, options, report))
+    return std::move(error);
   if (llvm::Error error = files.keep())
     return std::move(error);
   return true;

@@ -20,6 +20,8 @@ namespace po = boost::program_options;
 static constexpr int usageError = 2;
 /// More of anything that chunks are counted in makes no sense.
 static constexpr int64_t mostChunks = 1 << 20;
+/// More multiprocessors than any GPU has.
+static constexpr int64_t mostBlocks = 1024;
 
 static ParsedOptions fail(const std::string &message) {
   std::cerr << "fusco-compile: error: " << message
@@ -32,6 +34,10 @@ static std::optional<Emit> parseEmit(const std::string &name) {
     return Emit::Mlir;
   if (name == "llvm")
     return Emit::Llvm;
+  if (name == "ptx")
+    return Emit::Ptx;
+  if (name == "cubin")
+    return Emit::Cubin;
   if (name == "obj")
     return Emit::Obj;
   if (name == "so")
@@ -53,21 +59,31 @@ static std::optional<UniqueOption> parseUnique(const std::string &name) {
 
 ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   Options options;
-  std::string target, emit, unique, sanitize;
+  std::string emit, unique, sanitize;
   po::options_description visible("Options");
   // clang-format off
   visible.add_options()
-    ("target", po::value(&target)->required(), "what to compile for: cpu")
+    ("target", po::value(&options.target)->required(),
+     "what to compile for: cpu, or sm_90, which is any GPU from Hopper on")
     ("output,o", po::value(&options.output)->required(),
      "the library, or what --emit asks for; - is standard output")
     ("header", po::value(&options.header), "write the C header of the library")
     ("report", po::value(&options.report),
      "write what was compiled and decided, in JSON")
     ("emit", po::value(&emit)->default_value("so"),
-     "mlir (LLVM dialect), llvm (LLVM IR), obj or so")
+     "mlir (LLVM dialect), llvm (LLVM IR), obj or so; for a GPU also ptx or "
+     "cubin, the code of its kernels, which mlir and llvm are of as well")
     ("cpu", po::value(&options.cpu)->default_value("native"),
      "native, x86-64-v3, x86-64-v4 or another CPU that LLVM knows; native is "
      "the highest of the levels that this machine has")
+    ("max-blocks", po::value(&options.maxBlocks)->default_value(16),
+     "thread blocks, each on a multiprocessor of its own, that a rank takes at "
+     "most of a GPU")
+    ("threads-per-block", po::value(&options.threadsPerBlock)->default_value(384),
+     "threads of a block on a GPU, a multiple of 32")
+    ("ptxas", po::value(&options.ptxas),
+     "NVIDIA's assembler; without it, it is looked for on PATH, in CUDA_HOME and "
+     "/usr/local/cuda, and if there is none, the library holds PTX alone")
     ("no-fuse", "compile an unfused program as it stands")
     ("no-baseline", "leave out the unfused programs that fusco-run --baseline "
      "unfused measures against")
@@ -103,10 +119,11 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
                   .run(),
               values);
     if (values.count("help")) {
-      std::cout << "usage: fusco-compile MODEL.mlir --target cpu -o LIB.so "
-                   "[options]\n\nCompiles a module of the fusco dialect into "
-                   "a shared library.\n\n"
-                << visible;
+      std::cout
+          << "usage: fusco-compile MODEL.mlir --target cpu|sm_90 -o LIB.so "
+             "[options]\n\nCompiles a module of the fusco dialect into "
+             "a shared library.\n\n"
+          << visible;
       return {};
     }
     if (values.count("version")) {
@@ -130,12 +147,25 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
                   ", got " + std::to_string(value));
   if (options.input.empty())
     return fail("expected an input, MODEL.mlir or -");
-  if (target != "cpu")
-    return fail("expected --target cpu, got '" + target + "'");
+  if (isForGpu(options) && options.target.rfind("sm_", 0) != 0)
+    return fail("expected --target cpu or sm_90, got '" + options.target + "'");
   std::optional<Emit> parsed = parseEmit(emit);
   if (!parsed)
-    return fail("expected --emit mlir, llvm, obj or so, got '" + emit + "'");
+    return fail("expected --emit mlir, llvm, ptx, cubin, obj or so, got '" +
+                emit + "'");
   options.emit = *parsed;
+  if (!isForGpu(options) &&
+      (options.emit == Emit::Ptx || options.emit == Emit::Cubin))
+    return fail("expected a GPU as --target for --emit " + emit + ", got cpu");
+  if (options.threadsPerBlock < 32 || options.threadsPerBlock > 1024 ||
+      options.threadsPerBlock % 32 != 0)
+    return fail("expected --threads-per-block to be a multiple of 32 from 32 "
+                "to 1024, got " +
+                std::to_string(options.threadsPerBlock));
+  if (options.maxBlocks < 1 || options.maxBlocks > mostBlocks)
+    return fail("expected --max-blocks from 1 to " +
+                std::to_string(mostBlocks) + ", got " +
+                std::to_string(options.maxBlocks));
   std::optional<UniqueOption> parsedUnique = parseUnique(unique);
   if (!parsedUnique)
     return fail("expected --unique auto, assignment, rank or node, got '" +
@@ -144,6 +174,9 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   if (values.count("sanitize") && sanitize != "thread")
     return fail("expected --sanitize thread, got '" + sanitize + "'");
   options.sanitizeThread = values.count("sanitize");
+  if (options.sanitizeThread && isForGpu(options))
+    return fail("expected --target cpu with --sanitize thread, got '" +
+                options.target + "'");
   if (options.output == "-" && options.emit == Emit::So)
     return fail("expected a file for -o, since a library is linked there");
   return {options, 0};

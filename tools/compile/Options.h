@@ -19,12 +19,15 @@
 namespace fusco::compile {
 
 /// What is written to the output.
-enum class Emit { Mlir, Llvm, Obj, So };
+enum class Emit { Mlir, Llvm, Ptx, Cubin, Obj, So };
 
 struct Options {
   std::string input;  ///< "-" is standard input
   std::string output; ///< "-" is standard output, for text
-  std::string cpu;
+  std::string target; ///< "cpu", or the least GPU: "sm_90"
+  std::string cpu;    ///< of the target "cpu"
+  int64_t threadsPerBlock = 0, maxBlocks = 0; ///< of a GPU
+  std::string ptxas;                          ///< empty: where it is found
   Emit emit = Emit::So;
   bool fuse = true;            ///< make dispatch and combine of unfused steps
   bool hasBaseline = true;     ///< add the unfused programs for fusco-run
@@ -44,6 +47,8 @@ struct ParsedOptions {
   int exitCode = 0;
 };
 ParsedOptions parseOptions(int argc, char **argv);
+
+inline bool isForGpu(const Options &options) { return options.target != "cpu"; }
 
 } // namespace fusco::compile
 

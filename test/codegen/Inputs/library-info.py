@@ -36,6 +36,8 @@ Tensor = structure(
 Program = structure(
     ("name", NAME),
     ("writesPlan", ctypes.c_int32),
+    ("threadsPerBlock", ctypes.c_int32),
+    ("sharedBytes", ctypes.c_int32),
     ("numTensors", ctypes.c_int32),
     ("tensors", Tensor * 12),
 )
@@ -46,6 +48,7 @@ Library = structure(
     ("model", NAME),
     ("target", NAME),
     ("cpuLevel", ctypes.c_int32),
+    ("maxBlocks", ctypes.c_int32),
     ("numNodes", ctypes.c_int32),
     ("ranksPerNode", ctypes.c_int32),
     ("topk", ctypes.c_int32),

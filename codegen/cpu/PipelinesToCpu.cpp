@@ -6,12 +6,13 @@
 ///
 /// \file
 /// pipe.pipeline on a CPU: a rank's thread takes all stages in turn, each its
-/// lag behind. In step s, a stage does chunk s - lag, if there is one.
+/// lag behind. In step s, a stage does chunk s - lag, if there is one. Likewise
+/// all iterations of a pipe.for_each.
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/CpuPatterns.h"
 #include "codegen/ScalarBuilder.h"
+#include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
 
 using namespace mlir;
@@ -26,6 +27,8 @@ struct LowerPipeline : OpRewritePattern<PipelineOp> {
 
   LogicalResult matchAndRewrite(PipelineOp op,
                                 PatternRewriter &rewriter) const override {
+    if (op.getWorkers().value_or(1) != 1)
+      return op.emitOpError("expected one worker on a CPU");
     ScalarBuilder b(op.getLoc(), rewriter);
     auto stages = llvm::to_vector(op.getBody().getOps<StageOp>());
     auto lastLag = static_cast<int64_t>(stages.back().getLag());
@@ -45,8 +48,23 @@ struct LowerPipeline : OpRewritePattern<PipelineOp> {
     return success();
   }
 };
+
+struct LowerForEach : OpRewritePattern<ForEachOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ForEachOp op,
+                                PatternRewriter &rewriter) const override {
+    ScalarBuilder b(op.getLoc(), rewriter);
+    auto loop = b.create<scf::ForOp>(op.getFrom(), op.getTo(), b.index(1));
+    rewriter.inlineBlockBefore(&op.getBody().front(),
+                               loop.getBody()->getTerminator(),
+                               loop.getInductionVar());
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
 } // namespace
 
 void fusco::populatePipelinesToCpuPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerPipeline>(patterns.getContext());
+  patterns.add<LowerPipeline, LowerForEach>(patterns.getContext());
 }

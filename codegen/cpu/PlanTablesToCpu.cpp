@@ -10,9 +10,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/CpuPatterns.h"
 #include "codegen/ScalarBuilder.h"
-#include "dialect/Layout.h"
+#include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -143,21 +142,6 @@ struct LowerPlace : OpRewritePattern<PlaceOp> {
 struct LowerAssign : OpRewritePattern<AssignOp> {
   using OpRewritePattern::OpRewritePattern;
 
-  /// BlockPlacement::rankOfExpert, as code.
-  static Value rankOfExpert(ScalarBuilder &b, BlockPlacement placement,
-                            Value expert) {
-    int64_t larger = placement.largerRanks(), size = placement.expertsPerRank();
-    if (larger == 0)
-      return b.div(expert, b.index(size));
-    Value inLarger = b.div(expert, b.index(size + 1));
-    if (size == 0)
-      return inLarger;
-    Value boundary = b.index(larger * (size + 1));
-    Value inRest =
-        b.add(b.div(b.sub(expert, boundary), b.index(size)), b.index(larger));
-    return b.select(b.compare(Cmp::ult, expert, boundary), inLarger, inRest);
-  }
-
   /// Puts a descriptor into the first n of token t's, behind those of the same
   /// and of lower ranks: insertion sort, since topk is small.
   static void insert(ScalarBuilder &b, AssignOp op, Value t, Value k, Value n,
@@ -213,7 +197,7 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
                                      ? b.load(op.getRouterWeights(), {t, k})
                                      : b.f32(1);
                   insert(b, op, t, k, n[0],
-                         b.toI32(rankOfExpert(b, placement, id)), slot, weight);
+                         b.toI32(b.rankOfExpert(placement, id)), slot, weight);
                   b.create<scf::YieldOp>(b.add(n[0], b.index(1)));
                 },
                 [&](OpBuilder &, Location) { b.create<scf::YieldOp>(n[0]); });

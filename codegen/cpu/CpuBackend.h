@@ -10,8 +10,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#ifndef FUSCO_CODEGEN_CPUBACKEND_H
-#define FUSCO_CODEGEN_CPUBACKEND_H
+#ifndef FUSCO_CODEGEN_CPU_CPUBACKEND_H
+#define FUSCO_CODEGEN_CPU_CPUBACKEND_H
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/IR/LLVMContext.h"
@@ -47,4 +47,4 @@ llvm::Error emitObject(llvm::Module &module, const CpuTarget &target,
 
 } // namespace fusco
 
-#endif // FUSCO_CODEGEN_CPUBACKEND_H
+#endif // FUSCO_CODEGEN_CPU_CPUBACKEND_H

@@ -10,8 +10,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/CpuPatterns.h"
 #include "codegen/Passes.h"
+#include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -40,11 +40,11 @@ struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
     populateRowSumsToCpuPatterns(patterns);
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
-    target.addIllegalOp<pipe::PipelineOp, pipe::StageOp, pipe::HistogramOp,
-                        pipe::PlaceOp, pipe::AssignOp, pipe::CopyRowOp,
-                        pipe::StoreRowOp, pipe::CopyRowsOp, pipe::ZeroRowsOp,
-                        pipe::RowAddressOp, pipe::ReduceRowOp, pipe::MergeRowOp,
-                        pipe::DotRowOp>();
+    target.addIllegalOp<pipe::PipelineOp, pipe::StageOp, pipe::ForEachOp,
+                        pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
+                        pipe::CopyRowOp, pipe::StoreRowOp, pipe::CopyRowsOp,
+                        pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
+                        pipe::MergeRowOp, pipe::DotRowOp>();
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

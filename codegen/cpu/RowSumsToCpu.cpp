@@ -11,8 +11,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/CpuPatterns.h"
-#include "codegen/RowBuilder.h"
+#include "codegen/SumTree.h"
+#include "codegen/cpu/CpuPatterns.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -60,87 +60,20 @@ Value buildRowPointers(RowBuilder &b, ReduceRowOp op, Value token, Value count,
   return pointers;
 }
 
-/// Where a descriptor ends a branch of the tree of the sum.
-enum TreeEnd { endsNothing = 0, endsRank = 1, endsNode = 2 };
-
 struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
   using OpRewritePattern::OpRewritePattern;
 
-  /// The levels of the tree that can differ: with one rank there is only the
-  /// sum within it, with one node no sum of nodes.
-  struct Tree {
-    bool hasRanks, hasNodes;
-    unsigned levels() const { return 1 + hasRanks + hasNodes; }
-  };
-
-  /// For each descriptor its TreeEnd, as bytes.
-  static Value buildEnds(RowBuilder &b, ReduceRowOp op, Value count) {
+  /// For each descriptor its SumTree::End, as bytes.
+  static Value buildEnds(RowBuilder &b, ReduceRowOp op, const SumTree &tree,
+                         Value count) {
     int64_t topk = op.getRanks().getType().getDimSize(1);
     Value ends =
         b.frameArray(op->getParentOfType<ProgramOp>(), b.getI8Type(), topk);
-    Value last = b.sub(count, b.index(1));
-    Value perNode = b.index(op.getRanksPerNode());
-    auto rankOf = [&](Value i) {
-      return b.toIndex(
-          b.load(op.getRanks(), {op.getToken(), b.add(op.getBegin(), i)}));
-    };
     b.forRange(b.index(0), count, [&](Value i) {
-      Value isLast = b.compare(Cmp::eq, i, last);
-      Value next = b.select(isLast, i, b.add(i, b.index(1)));
-      Value rank = rankOf(i), nextRank = rankOf(next);
-      auto ending = [&](Value a, Value c, TreeEnd end) -> Value {
-        Value isEnd = b.create<arith::OrIOp>(isLast, b.compare(Cmp::ne, a, c));
-        return b.select(isEnd, b.create<arith::ConstantIntOp>(end, 8),
-                        b.create<arith::ConstantIntOp>(endsNothing, 8));
-      };
-      Value flags = b.create<arith::OrIOp>(
-          ending(rank, nextRank, endsRank),
-          ending(b.div(rank, perNode), b.div(nextRank, perNode), endsNode));
-      b.create<LLVM::StoreOp>(flags, b.element(ends, b.getI8Type(), i));
+      b.create<LLVM::StoreOp>(tree.buildEnd(b, i, count),
+                              b.element(ends, b.getI8Type(), i));
     });
     return ends;
-  }
-
-  /// One step of the tree after a descriptor has been added to the rank's sum.
-  /// `sums`: the pieces of the rank's sum, of the node's, of all nodes'. -0 is
-  /// the neutral element of an addition, +0 where a rank's sum starts.
-  static SmallVector<Value> closeBranches(RowBuilder &b, Tree tree, Value flags,
-                                          ArrayRef<Value> sums, int64_t pieces,
-                                          int64_t width) {
-    if (!tree.hasRanks)
-      return llvm::to_vector(sums);
-    auto isSet = [&](TreeEnd end) {
-      Value bit = b.create<arith::AndIOp>(
-          flags, b.create<arith::ConstantIntOp>(end, 8));
-      return b.create<arith::CmpIOp>(Cmp::ne, bit,
-                                     b.create<arith::ConstantIntOp>(0, 8));
-    };
-    // Adds level `from` to the next one and restarts it.
-    auto fold = [&](ArrayRef<Value> values, unsigned from, float start) {
-      SmallVector<Value> next(values);
-      for (int64_t piece = 0; piece < pieces; ++piece) {
-        Value &lower = next[from * pieces + piece];
-        Value &upper = next[(from + 1) * pieces + piece];
-        upper = b.create<arith::AddFOp>(upper, lower);
-        lower = b.splatF32(start, width);
-      }
-      return next;
-    };
-    auto when = [&](Value condition, ArrayRef<Value> values,
-                    function_ref<SmallVector<Value>(ArrayRef<Value>)> then) {
-      auto branch = b.create<scf::IfOp>(
-          condition,
-          [&](OpBuilder &, Location) { b.create<scf::YieldOp>(then(values)); },
-          [&](OpBuilder &, Location) { b.create<scf::YieldOp>(values); });
-      return llvm::to_vector_of<Value>(branch.getResults());
-    };
-    return when(isSet(endsRank), sums, [&](ArrayRef<Value> values) {
-      SmallVector<Value> folded = fold(values, 0, 0.0f);
-      if (!tree.hasNodes)
-        return folded;
-      return when(isSet(endsNode), folded,
-                  [&](ArrayRef<Value> inner) { return fold(inner, 1, -0.0f); });
-    });
   }
 
   /// Pointers to the rows of the next token, \p count of them, to prefetch.
@@ -169,28 +102,20 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     RowBuilder b(op.getLoc(), rewriter);
     RowType row(cast<MemRefType>(op.getRowType())),
         outRow(op.getOut().getType());
-    int64_t numRanks = op.getNumRanks(), perNode = op.getRanksPerNode();
-    Tree tree{numRanks > 1, numRanks > perNode};
+    SumTree tree(op);
     Value count = b.sub(op.getEnd(), op.getBegin());
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
     Value pointers = buildRowPointers(b, op, op.getToken(), count, row);
-    Value ends = tree.hasRanks ? buildEnds(b, op, count) : Value();
+    Value ends = tree.hasRanks() ? buildEnds(b, op, tree, count) : Value();
     bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
-    // Where the last level starts: a token without assignments stays there, and
-    // shall be +0.
-    Value neutral = b.select(b.compare(Cmp::eq, count, b.index(0)), b.f32(0.0f),
-                             b.f32(-0.0f));
+    Value neutral = SumTree::buildNeutral(b, count);
     Value nextPointers = buildNextPointers(b, op, count, row);
 
     /// Columns [offset, offset + width * pieces) of the result.
     auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
       int64_t pieceBytes = width * row.elementBytes();
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
-      SmallVector<Value> initial(pieces, b.splatF32(0.0f, width));
-      if (tree.hasNodes)
-        initial.append(pieces, b.splatF32(-0.0f, width));
-      if (tree.hasRanks)
-        initial.append(pieces, b.broadcastF32(neutral, width));
+      SmallVector<Value> initial = tree.buildStart(b, neutral, pieces, width);
       auto loop = b.create<scf::ForOp>(
           b.index(0), count, b.index(1), initial,
           [&](OpBuilder &, Location, Value i, ValueRange carried) {
@@ -214,12 +139,12 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
                   b.advance(pointer, piece * pieceBytes), row, width);
               sums[piece] = b.create<math::FmaOp>(weight, value, sums[piece]);
             }
-            Value flags;
-            if (tree.hasRanks)
-              flags = b.create<LLVM::LoadOp>(b.getI8Type(),
-                                             b.element(ends, b.getI8Type(), i));
+            Value end;
+            if (tree.hasRanks())
+              end = b.create<LLVM::LoadOp>(b.getI8Type(),
+                                           b.element(ends, b.getI8Type(), i));
             b.create<scf::YieldOp>(
-                closeBranches(b, tree, flags, sums, pieces, width));
+                tree.closeBranches(b, end, sums, pieces, width));
           });
       storeSums(b, loop.getResults().take_back(pieces), out, outRow, offset,
                 width, isStreaming);

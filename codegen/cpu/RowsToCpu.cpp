@@ -11,8 +11,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/CpuPatterns.h"
 #include "codegen/RowBuilder.h"
+#include "codegen/cpu/CpuPatterns.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;

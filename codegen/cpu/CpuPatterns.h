@@ -9,8 +9,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#ifndef FUSCO_CODEGEN_CPUPATTERNS_H
-#define FUSCO_CODEGEN_CPUPATTERNS_H
+#ifndef FUSCO_CODEGEN_CPU_CPUPATTERNS_H
+#define FUSCO_CODEGEN_CPU_CPUPATTERNS_H
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
@@ -31,4 +31,4 @@ void populateRowSumsToCpuPatterns(mlir::RewritePatternSet &patterns);
 
 } // namespace fusco
 
-#endif // FUSCO_CODEGEN_CPUPATTERNS_H
+#endif // FUSCO_CODEGEN_CPU_CPUPATTERNS_H

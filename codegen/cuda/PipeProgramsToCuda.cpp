@@ -1,0 +1,472 @@
+//===- PipeProgramsToCuda.cpp - Programs to kernels -----------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// pipe-programs-to-cuda:
+///   1. a team becomes a function that all threads of all blocks call;
+///   2. a program becomes a kernel: the first block does what the program says,
+///      the others wait for teams and do their part of them;
+///   3. in both, operations that name memory become arithmetic on addresses,
+///      and what waits or counts is done by the first thread of the block;
+///   4. waits and failures become branches to the function's exit.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Passes.h"
+#include "codegen/ProgramLowering.h"
+#include "codegen/cuda/DeviceLibrary.h"
+#include "codegen/cuda/Kernels.h"
+#include "codegen/cuda/SimtBuilder.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "passes/Passes.h"
+
+#include "fusco/library.h"
+
+namespace fusco {
+#define GEN_PASS_DEF_PIPEPROGRAMSTOCUDAPASS
+#include "codegen/Passes.h.inc"
+} // namespace fusco
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+using Cmp = arith::CmpIPredicate;
+
+namespace {
+
+/// Lowers a program or a team.
+class CudaProgramLowering : public ProgramLowering {
+public:
+  CudaProgramLowering(Operation *op, const LLVMTypeConverter &converter,
+                      int64_t threadsPerBlock, int32_t programNumber)
+      : ProgramLowering(op, converter), module(op->getParentOfType<ModuleOp>()),
+        threadsPerBlock(threadsPerBlock), programNumber(programNumber) {}
+
+  void runTeam(TeamOp team);
+  /// \p teams: the program's, already lowered, by number.
+  void runProgram(ProgramOp program, ArrayRef<func::FuncOp> teams);
+
+private:
+  void buildWait(Operation *op, ChannelOp channel, Value counter,
+                 Value expected, Value peer) override;
+  void buildCount(Operation *op, ChannelOp channel, Value peer, Value lane,
+                  Value offset) override;
+  void buildTransfer(Operation *op, ChannelOp channel, const Transfer &transfer,
+                     Value lane, Value offset) override;
+  void once(function_ref<void()> body) override;
+  Value lowerForTarget(Operation *op) override;
+
+  void lowerFailIf(FailIfOp op);
+  void lowerFork(ForkOp op);
+  /// The block's first thread calls \p call; where that gives anything but 0,
+  /// all threads leave.
+  void callAndLeave(Operation *op, DeviceCall call, ValueRange operands);
+  void leaveWhere(Operation *op, Value isBad);
+  /// Where the other blocks of a program's rank wait for teams.
+  Block *buildHelpers(func::FuncOp function, ArrayRef<func::FuncOp> teams);
+  /// The plan's trailer; null where the call was refused or \p isWanted is not.
+  Value loadStatus(ProgramOp program);
+  Value trailer();
+
+  Value call(DeviceCall which, ValueRange operands) {
+    return callDevice(b, module, which, operands);
+  }
+  Value i32(int64_t value) { return b.create<arith::ConstantIntOp>(value, 32); }
+  Value toI32(Value index) {
+    return b.create<arith::IndexCastOp>(b.getI32Type(), index);
+  }
+  Value control() {
+    return loadField(arguments, offsetof(fusco_device_args, control),
+                     arguments.getType());
+  }
+  Value valueField(Value control, size_t i) {
+    return advance(control, offsetof(fusco_device_control, values) + 8 * i);
+  }
+  SimtBuilder simt() {
+    SimtBuilder builder(b.getLoc(), b, threadsPerBlock);
+    builder.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
+    return builder;
+  }
+
+  ModuleOp module;
+  int64_t threadsPerBlock;
+  int32_t programNumber;
+  ArrayRef<func::FuncOp> teams;
+  Block *exit = nullptr; ///< where a function that failed is left
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// 3.
+//===----------------------------------------------------------------------===//
+
+void CudaProgramLowering::once(function_ref<void()> body) {
+  SimtBuilder s = simt();
+  s.sync(SimtScope::Block);
+  Value isFirst = b.create<arith::CmpIOp>(Cmp::eq, simt().threadInBlock(),
+                                          b.create<arith::ConstantIndexOp>(0));
+  auto branch = b.create<scf::IfOp>(isFirst, /*withElseRegion=*/false);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(branch.thenBlock());
+    body();
+  }
+  simt().sync(SimtScope::Block);
+}
+
+void CudaProgramLowering::buildWait(Operation *op, ChannelOp channel,
+                                    Value counter, Value expected, Value peer) {
+  Value phase = i32(static_cast<int64_t>(channel.getPhase()));
+  callAndLeave(
+      op, DeviceCall::Wait,
+      {arguments, counter, expected, toI32(peer), phase, i32(programNumber)});
+}
+
+void CudaProgramLowering::buildCount(Operation *op, ChannelOp channel,
+                                     Value peer, Value lane, Value offset) {
+  // All heaps are addressable, those of other nodes too: ranks share a GPU.
+  Value counter = advance(laneAddress(peerBase(peer), channel, lane), offset);
+  simt().ptx("red.release.sys.add.u64 [$0], 1;", "l,~{memory}", counter);
+}
+
+void CudaProgramLowering::buildTransfer(Operation *op, ChannelOp channel,
+                                        const Transfer &transfer, Value lane,
+                                        Value offset) {
+  Value to = advance(peerBase(transfer.peer), transfer.to);
+  SimtBuilder s = simt();
+  // A rank tells itself what stands there already.
+  Value isElsewhere =
+      s.create<LLVM::ICmpOp>(LLVM::ICmpPredicate::ne, to, transfer.from);
+  int64_t granule = std::min<int64_t>(transfer.granule, 16);
+  Type type = granule == 16 ? Type(VectorType::get(4, s.getI32Type()))
+                            : Type(s.getIntegerType(8 * granule));
+  s.create<scf::IfOp>(isElsewhere, [&](OpBuilder &, Location) {
+    Value pieces = s.div(s.toIndex(transfer.bytes), s.index(granule));
+    s.forMembers(SimtScope::Block, s.index(0), pieces, [&](Value i) {
+      Value at = s.toI64(s.mul(i, s.index(granule)));
+      Value piece =
+          s.create<LLVM::LoadOp>(type, s.advance(transfer.from, at), granule);
+      s.create<LLVM::StoreOp>(piece, s.advance(to, at), granule);
+    });
+    s.create<scf::YieldOp>();
+  });
+  b.setInsertionPoint(op);
+  once([&] { buildCount(op, channel, transfer.peer, lane, offset); });
+}
+
+Value CudaProgramLowering::lowerForTarget(Operation *op) {
+  if (isa<FenceOp>(op))
+    simt().ptx("fence.acq_rel.sys;", "~{memory}");
+  else if (isa<MeetOp>(op))
+    call(DeviceCall::Meet, arguments);
+  else if (auto failIf = dyn_cast<FailIfOp>(op))
+    lowerFailIf(failIf);
+  else if (auto fork = dyn_cast<ForkOp>(op))
+    lowerFork(fork);
+  return Value();
+}
+
+//===----------------------------------------------------------------------===//
+// 4.
+//===----------------------------------------------------------------------===//
+
+void CudaProgramLowering::leaveWhere(Operation *op, Value isBad) {
+  leaveIf(op, isBad, [&](Block *) { b.create<cf::BranchOp>(exit); });
+}
+
+void CudaProgramLowering::callAndLeave(Operation *op, DeviceCall which,
+                                       ValueRange operands) {
+  simt().sync(SimtScope::Block);
+  Value isFirst = b.create<arith::CmpIOp>(Cmp::eq, simt().threadInBlock(),
+                                          b.create<arith::ConstantIndexOp>(0));
+  auto branch = b.create<scf::IfOp>(
+      isFirst,
+      [&](OpBuilder &builder, Location loc) {
+        ImplicitLocOpBuilder inner(loc, builder);
+        Value result = callDevice(inner, module, which, operands);
+        builder.create<scf::YieldOp>(loc, result);
+      },
+      [&](OpBuilder &builder, Location loc) {
+        Value ok = builder.create<arith::ConstantIntOp>(loc, 0, 32);
+        builder.create<scf::YieldOp>(loc, ok);
+      });
+  // All threads learn of it, and see what the first one waited for.
+  Value any = b.create<LLVM::CallIntrinsicOp>(
+                   b.getI32Type(), b.getStringAttr("llvm.nvvm.barrier0.or"),
+                   ValueRange(branch.getResult(0)))
+                  .getResult(0);
+  leaveWhere(op, b.create<arith::CmpIOp>(Cmp::ne, any, i32(0)));
+}
+
+void CudaProgramLowering::lowerFailIf(FailIfOp op) {
+  leaveIf(op, op.getCondition(), [&](Block *) {
+    // Refused arguments: the host's own status.
+    Value code =
+        op.getStatus() == Status::Refused
+            ? b.create<arith::TruncIOp>(b.getI32Type(), status).getResult()
+            : i32(static_cast<int64_t>(op.getStatus()));
+    Value none = i32(0);
+    once([&] {
+      call(DeviceCall::Fail, {arguments, i32(programNumber), code, none, none,
+                              none, op.getA(), op.getB(), op.getC()});
+    });
+    b.create<cf::BranchOp>(exit);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// 2.
+//===----------------------------------------------------------------------===//
+
+/// \p value as the i64 that is handed over, and back.
+static Value toHanded(SimtBuilder &b, Value value) {
+  Type type = value.getType();
+  if (type.isF32())
+    value = b.create<arith::BitcastOp>(b.getI32Type(), value);
+  if (value.getType().isIndex())
+    return b.toI64(value);
+  if (value.getType().isInteger(64))
+    return value;
+  return b.create<arith::ExtUIOp>(b.getI64Type(), value);
+}
+
+static Value fromHanded(SimtBuilder &b, Value handed, Type type) {
+  if (type.isIndex())
+    return b.toIndex(handed);
+  if (type.isInteger(64))
+    return handed;
+  if (type.isF32())
+    return b.create<arith::BitcastOp>(
+        type, b.create<arith::TruncIOp>(b.getI32Type(), handed));
+  return b.create<arith::TruncIOp>(type, handed);
+}
+
+void CudaProgramLowering::lowerFork(ForkOp op) {
+  auto number = static_cast<int64_t>(
+      llvm::find_if(teams,
+                    [&](func::FuncOp team) {
+                      return team.getSymName() == getDeviceSymbol(op.getTeam());
+                    }) -
+      teams.begin());
+  once([&] {
+    Value base = control();
+    for (auto [i, value] : llvm::enumerate(op.getValues())) {
+      SimtBuilder s = simt();
+      b.create<LLVM::StoreOp>(toHanded(s, value), valueField(base, i),
+                              /*alignment=*/8, /*isVolatile=*/true);
+    }
+    call(DeviceCall::Fork, {arguments, constant(number)});
+  });
+  SmallVector<Value> operands{arguments};
+  llvm::append_range(operands, op.getValues());
+  func::FuncOp team = teams[number];
+  b.create<func::CallOp>(team, operands);
+  callAndLeave(op, DeviceCall::Join, arguments);
+}
+
+Block *CudaProgramLowering::buildHelpers(func::FuncOp function,
+                                         ArrayRef<func::FuncOp> teams) {
+  Region &region = function.getBody();
+  Type i64 = b.getI64Type();
+  Block *header = b.createBlock(&region, region.end(), i64, b.getLoc());
+  Block *done = b.createBlock(&region, region.end());
+  Block *over = b.createBlock(&region, region.end());
+
+  b.setInsertionPointToStart(header);
+  Value number = header->getArgument(0);
+  once([&] { call(DeviceCall::Await, {arguments, number}); });
+  Value base = control();
+  Value team = b.create<LLVM::LoadOp>(
+      i64, advance(base, offsetof(fusco_device_control, team)), /*alignment=*/8,
+      /*isVolatile=*/true);
+  SmallVector<int64_t> numbers;
+  SmallVector<Block *> blocks;
+  for (auto [i, constTeam] : llvm::enumerate(teams)) {
+    func::FuncOp function = constTeam;
+    OpBuilder::InsertionGuard guard(b);
+    Block *block = b.createBlock(done);
+    SmallVector<Value> operands{arguments};
+    for (auto [j, type] :
+         llvm::enumerate(function.getArgumentTypes().drop_front())) {
+      Value handed =
+          b.create<LLVM::LoadOp>(i64, valueField(base, j), /*alignment=*/8,
+                                 /*isVolatile=*/true);
+      SimtBuilder s = simt();
+      Value value = fromHanded(s, handed, type);
+      b.setInsertionPointToEnd(block);
+      operands.push_back(value);
+    }
+    b.create<func::CallOp>(function, operands);
+    b.create<cf::BranchOp>(done);
+    numbers.push_back(i);
+    blocks.push_back(block);
+  }
+  SmallVector<APInt> cases;
+  for (int64_t value : numbers)
+    cases.emplace_back(64, value);
+  b.create<cf::SwitchOp>(team, over, ValueRange(), cases, blocks,
+                         SmallVector<ValueRange>(blocks.size()));
+
+  b.setInsertionPointToStart(done);
+  once([&] { call(DeviceCall::Arrive, arguments); });
+  b.create<cf::BranchOp>(
+      header, ValueRange(b.create<arith::AddIOp>(number, constant(1))));
+
+  b.setInsertionPointToStart(over);
+  once([&] { call(DeviceCall::Arrive, arguments); });
+  b.create<func::ReturnOp>();
+  return header;
+}
+
+Value CudaProgramLowering::trailer() {
+  auto bytes = module->getAttrOfType<IntegerAttr>(planBytesAttrName);
+  return advance(plan, bytes.getInt());
+}
+
+/// What the host says of the call, and where the plan is only read, whether it
+/// is filled.
+Value CudaProgramLowering::loadStatus(ProgramOp program) {
+  if (program.getFillsPlan())
+    return status;
+  Value zero = constant(0);
+  Value isAccepted = b.create<arith::CmpIOp>(Cmp::eq, status, zero);
+  // A refused call has no plan: look anywhere.
+  Value word = b.create<arith::SelectOp>(isAccepted, trailer(), control());
+  Value filled = b.create<LLVM::LoadOp>(b.getI64Type(), word, /*alignment=*/8,
+                                        /*isVolatile=*/true);
+  Value isEmpty = b.create<arith::CmpIOp>(Cmp::eq, filled, zero);
+  Value isUnfit = b.create<arith::AndIOp>(isAccepted, isEmpty);
+  return b.create<arith::SelectOp>(isUnfit, constant(FUSCO_BAD_STATE), status);
+}
+
+void CudaProgramLowering::runProgram(ProgramOp program,
+                                     ArrayRef<func::FuncOp> lowered) {
+  teams = lowered;
+  Type ptr = LLVM::LLVMPointerType::get(b.getContext());
+  auto function = b.create<func::FuncOp>(getDeviceSymbol(program.getSymName()),
+                                         b.getFunctionType({ptr}, {}));
+  if (Attribute bytes = program->getAttr(sharedBytesAttrName))
+    function->setAttr(sharedBytesAttrName, bytes);
+  function.getBody().takeBody(program.getBody());
+  Block &entry = function.getBody().front();
+  entry.insertArgument(0u, ptr, program.getLoc());
+  SmallVector<Operation *> operations = collectPipeOps(function);
+  Operation *first = &entry.front();
+
+  b.setInsertionPoint(first);
+  loadArguments(entry, entry.getNumArguments() - 1);
+  status = loadStatus(program);
+  Value null = b.create<LLVM::ZeroOp>(ptr);
+  Value filled = null;
+  if (program.getFillsPlan()) {
+    Value isAccepted = b.create<arith::CmpIOp>(Cmp::eq, status, constant(0));
+    filled = b.create<arith::SelectOp>(isAccepted, trailer(), null);
+  }
+  SimtBuilder s = simt();
+  Value isFirst = s.compare(Cmp::eq, s.blockInRank(), s.index(0));
+  Block *leader = entry.splitBlock(first);
+
+  // The exits.
+  Region &region = function.getBody();
+  exit = b.createBlock(&region, region.end());
+  once([&] { call(DeviceCall::End, {arguments, null}); });
+  b.create<func::ReturnOp>();
+  for (Operation *op : operations) {
+    if (!isa<pipe::ReturnOp>(op))
+      continue;
+    b.setInsertionPoint(op);
+    once([&] { call(DeviceCall::End, {arguments, filled}); });
+    b.create<func::ReturnOp>();
+  }
+
+  Block *helpers = buildHelpers(function, teams);
+  b.setInsertionPointToEnd(&entry);
+  b.create<cf::CondBranchOp>(isFirst, leader, ValueRange(), helpers,
+                             ValueRange(constant(1)));
+
+  b.setInsertionPoint(first);
+  callAndLeave(first, DeviceCall::Begin,
+               {arguments, i32(programNumber), filled});
+  lowerAll(operations);
+  program.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// 1.
+//===----------------------------------------------------------------------===//
+
+void CudaProgramLowering::runTeam(TeamOp team) {
+  Type ptr = LLVM::LLVMPointerType::get(b.getContext());
+  auto program = symbols.lookup<ProgramOp>(team.getProgram());
+  unsigned numTensors = program.getArgumentTypes().size();
+  SmallVector<Type> types{ptr};
+  llvm::append_range(
+      types, llvm::drop_begin(team.getBody().getArgumentTypes(), numTensors));
+  auto function = b.create<func::FuncOp>(getDeviceSymbol(team.getSymName()),
+                                         b.getFunctionType(types, {}));
+  function.setPrivate();
+  function->setAttr(
+      "llvm.linkage",
+      LLVM::LinkageAttr::get(b.getContext(), LLVM::linkage::Linkage::Internal));
+  function->setAttr("passthrough", b.getStrArrayAttr({"alwaysinline"}));
+  if (Attribute bytes = team->getAttr(sharedBytesAttrName))
+    program->setAttr(sharedBytesAttrName, b.getI64IntegerAttr(std::max(
+                                              cast<IntegerAttr>(bytes).getInt(),
+                                              getSharedBytes(program))));
+  function.getBody().takeBody(team.getBody());
+  Block &body = function.getBody().front();
+  body.insertArgument(0u, ptr, team.getLoc());
+  SmallVector<Operation *> operations = collectPipeOps(function);
+
+  Region &region = function.getBody();
+  exit = b.createBlock(&region, region.end());
+  b.create<func::ReturnOp>();
+  for (Operation *op : operations) {
+    if (!isa<pipe::ReturnOp>(op))
+      continue;
+    b.setInsertionPoint(op);
+    b.create<func::ReturnOp>();
+  }
+  b.setInsertionPointToStart(&body);
+  loadArguments(body, numTensors);
+  lowerAll(operations);
+  team.erase();
+}
+
+namespace {
+struct PipeProgramsToCudaPass
+    : fusco::impl::PipeProgramsToCudaPassBase<PipeProgramsToCudaPass> {
+  using PipeProgramsToCudaPassBase::PipeProgramsToCudaPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (failed(verifyHasMemory(module)))
+      return signalPassFailure();
+    insertDeviceLibrary(module);
+    LLVMTypeConverter converter(&getContext());
+    // Numbers are those of fusco_library_info.
+    int32_t number = 0;
+    for (auto program : llvm::to_vector(module.getOps<ProgramOp>())) {
+      SmallVector<func::FuncOp> teams;
+      for (auto team : llvm::to_vector(module.getOps<TeamOp>())) {
+        if (team.getProgram() != program.getSymName())
+          continue;
+        std::string name = getDeviceSymbol(team.getSymName());
+        CudaProgramLowering(team, converter, threadsPerBlock, number)
+            .runTeam(team);
+        teams.push_back(module.lookupSymbol<func::FuncOp>(name));
+      }
+      CudaProgramLowering(program, converter, threadsPerBlock, number++)
+          .runProgram(program, teams);
+    }
+  }
+};
+} // namespace
