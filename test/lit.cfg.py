@@ -50,6 +50,15 @@ config.substitutions.append(
 )
 
 
+# A libcuda that interprets PTX (test/cuda-emulator).
+config.substitutions.append(
+    (
+        "%cuda_emulator",
+        os.path.join(config.fusco_lib_dir, "libfusco-cuda-emulator.so"),
+    )
+)
+
+
 def countGpus():
     """The GPUs that the driver lists; 0 without a driver."""
     if not shutil.which("nvidia-smi"):

@@ -285,7 +285,7 @@ void addProgram(fusco_library &library, fusco_library_info &info,
 
 fusco_library makeLibrary() {
   static fusco_library_info info = {};
-  fusco_library library = {&info, {}};
+  fusco_library library = {&info, nullptr, {}};
   const Shape shape = shapeOfModel();
   info.magic = hasFault("magic") ? 1 : FUSCO_LIBRARY_MAGIC;
   info.abiVersion = FUSCO_ABI_VERSION + hasFault("abi");

@@ -7,11 +7,12 @@
 /// \file
 /// All programs are steps of one list, which every rank walks through in each
 /// iteration. Before a step the ranks meet; the step's time is from the first
-/// start to the last end.
+/// start to the last end, on a GPU by its own events.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/Bench.h"
 
+#include "tools/run/GpuClock.h"
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
 #include "tools/run/Output.h"
@@ -37,6 +38,13 @@ struct Step {
   MemoryPass pass = MemoryPass::Memcpy; ///< where there is no program
 };
 
+/// The passes over memory that are timed.
+std::vector<MemoryPass> passesOf(const Library &library) {
+  if (library.isOnGpu())
+    return {MemoryPass::Memcpy};
+  return {std::begin(allMemoryPasses), std::end(allMemoryPasses)};
+}
+
 /// Dispatch and combine of each shuffle, then the backward if there is one,
 /// then all passes over memory, then the program "plan" if there is one.
 std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
@@ -49,7 +57,7 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
     steps.push_back({programs.backward->dispatch, 0});
     steps.push_back({programs.backward->combine, 0});
   }
-  for (MemoryPass pass : allMemoryPasses)
+  for (MemoryPass pass : passesOf(library))
     steps.push_back({-1, 0, pass});
   if (int plan = library.findProgram("plan"); plan >= 0)
     steps.push_back({plan, 0});
@@ -101,6 +109,12 @@ void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
     tensors.setFloats("weights", routing.weights);
 }
 
+void uploadAll(const std::vector<Step> &steps, const Tensors &tensors) {
+  for (const Step &step : steps)
+    if (step.program >= 0)
+      tensors.upload(step.program);
+}
+
 /// The identity from rows to y, with a cast where their types differ.
 void runExperts(const reference::Shape &shape, Tensors &tensors) {
   const int64_t elements = tensors["y"].shape[0] * shape.hidden;
@@ -112,22 +126,6 @@ void runExperts(const reference::Shape &shape, Tensors &tensors) {
         reference::narrow(shape.outputType,
                           reference::widen(shape.rowType, row)));
   }
-}
-
-/// Rows of each rank's expert-major tensor, pads counted.
-std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
-                                  const Routing &routing) {
-  std::vector<int64_t> count(size_t(shape.experts), 0);
-  for (const RankRouting &rank : routing.ranks)
-    for (int64_t id : rank.ids)
-      if (id >= 0)
-        ++count[size_t(id)];
-  std::vector<int64_t> rows(routing.ranks.size(), 0);
-  for (int64_t expert = 0; expert != shape.experts; ++expert)
-    rows[size_t(shape.rankOfExpert(expert))] +=
-        (count[size_t(expert)] + shape.alignRows - 1) / shape.alignRows *
-        shape.alignRows;
-  return rows;
 }
 
 int64_t iterationsFor(const std::vector<std::vector<Timing>> &warmups) {
@@ -159,8 +157,11 @@ BenchResult bench(const Library &library, const Programs &programs,
   Progress progress(fmt::format("timing, seed {}", options.seed),
                     3); // make memory, warm up, measure
   const BenchResult::Directions &own = result.shuffles.front();
-  MemoryLimits limits(numRanks,
-                      std::max(own.dispatch.bytes(), own.combine.bytes()));
+  std::optional<MemoryLimits> limits;
+  GpuMeeting gpuMeeting(numRanks);
+  if (!library.isOnGpu())
+    limits.emplace(numRanks,
+                   std::max(own.dispatch.bytes(), own.combine.bytes()));
   progress.advance();
 
   launchRanks(library, options.timeoutMs, [&](Rank &rank) {
@@ -173,8 +174,29 @@ BenchResult bench(const Library &library, const Programs &programs,
       if (step.program >= 0)
         tensors.create(step.program, routing.ranks[index].tokens,
                        expertRows[index], expertRows[index]);
+    std::optional<GpuClock> gpuClock;
+    if (library.isOnGpu())
+      gpuClock.emplace(rank, gpuMeeting);
     fillInputs(rank, routing.ranks[index], options.seed, tensors);
+    uploadAll(steps, tensors);
 
+    auto runStep = [&](const Step &step) {
+      if (step.program >= 0)
+        tensors.run(step.program, plans[step.plan],
+                    gpuClock ? gpuClock->stream() : nullptr);
+      else if (gpuClock)
+        gpuClock->copy();
+      else
+        limits->run(step.pass, rank.index);
+    };
+    auto timeStep = [&](const Step &step, Timing &timing) {
+      if (gpuClock)
+        return gpuClock->time(timing, [&] { runStep(step); });
+      rank.meetAwake();
+      timing.start(rank.index);
+      runStep(step);
+      timing.stop(rank.index);
+    };
     auto runSteps = [&](std::vector<std::vector<Timing>> &into,
                         int64_t iterations) {
       if (rank.index == 0)
@@ -182,22 +204,16 @@ BenchResult bench(const Library &library, const Programs &programs,
           step.assign(size_t(iterations), Timing(numRanks));
       rank.meet();
       for (int64_t iteration = 0; iteration != iterations; ++iteration)
-        for (size_t i = 0; i != steps.size(); ++i) {
-          Timing &timing = into[i][size_t(iteration)];
-          rank.meetAwake();
-          timing.start(rank.index);
-          if (steps[i].program >= 0)
-            tensors.run(steps[i].program, plans[steps[i].plan]);
-          else
-            limits.run(steps[i].pass, rank.index);
-          timing.stop(rank.index);
-        }
+        for (size_t i = 0; i != steps.size(); ++i)
+          timeStep(steps[i], into[i][size_t(iteration)]);
       rank.meet();
     };
 
     runSteps(warmups, numWarmups);
     result.plans[index] = plans.front().info();
+    tensors.download(programs.shuffles.front().dispatch);
     runExperts(shape, tensors);
+    uploadAll(steps, tensors);
     if (rank.index == 0) {
       progress.advance();
       if (!options.iterations)
@@ -220,13 +236,20 @@ BenchResult bench(const Library &library, const Programs &programs,
     takeTimes(*result.backward);
   auto passGbps = [&](MemoryPass pass) {
     const size_t at = next + size_t(pass);
-    return double(limits.bytesOf(pass)) / (medianUs(timings[at]) * 1e3);
+    const int64_t bytes =
+        limits ? limits->bytesOf(pass) : 2 * gpuMeeting.copyBytes;
+    return double(bytes) / (medianUs(timings[at]) * 1e3);
   };
-  result.copyGbps = std::max(passGbps(MemoryPass::Memcpy),
-                             passGbps(MemoryPass::StreamingCopy));
-  result.writeGbps = passGbps(MemoryPass::Write);
-  result.readGbps = passGbps(MemoryPass::Read);
-  next += std::size(allMemoryPasses);
+  result.copyGbps = passGbps(MemoryPass::Memcpy);
+  if (limits) {
+    result.copyGbps =
+        std::max(result.copyGbps, passGbps(MemoryPass::StreamingCopy));
+    result.writeGbps = passGbps(MemoryPass::Write);
+    result.readGbps = passGbps(MemoryPass::Read);
+  } else {
+    result.launches = 1;
+  }
+  next += passesOf(library).size();
   if (next != timings.size())
     result.planUs = medianUs(timings[next]);
   return result;

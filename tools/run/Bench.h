@@ -39,10 +39,13 @@ struct BenchResult {
   std::optional<Directions> backward;
   std::optional<double> planUs; ///< of the program "plan", if there is one
   int64_t iterations = 0;
-  /// Medians of plain passes over memory by the same threads, made in turn with
-  /// what is timed. A copy counts the bytes that it reads and those that it
-  /// writes; it is the faster of memcpy and a streaming copy.
-  double copyGbps = 0, writeGbps = 0, readGbps = 0;
+  /// Medians of plain passes over memory, made in turn with what is timed. A
+  /// copy counts the bytes that it reads and those that it writes. On a CPU the
+  /// same threads make them, and it is the faster of memcpy and a streaming
+  /// copy; on a GPU it is the driver's copy.
+  double copyGbps = 0;
+  std::optional<double> writeGbps, readGbps; ///< on a CPU
+  std::optional<int> launches;        ///< kernels of each program, on a GPU
   std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
 };
 

@@ -43,6 +43,9 @@ struct CheckResult {
 CheckResult check(const Library &library, const Programs &programs,
                   const Routing &routing, const Options &options);
 
+/// The results of all ranks in one, with the first mismatch.
+CheckResult sumResults(const std::vector<CheckResult> &results);
+
 } // namespace fusco::run
 
 #endif // FUSCO_TOOLS_RUN_CHECK_H

@@ -47,13 +47,15 @@ struct Launch {
   std::map<int, StatusError> statusErrors; ///< by rank
 };
 
-/// Where ranks outnumber processors, binds the calling thread to one. Ranks of
-/// the same local index hand rows to each other through rings that a core's
-/// cache holds, so they get the same one. Where the system refuses, threads go
-/// where it likes.
+/// Where ranks outnumber processors and use them, binds the calling thread to
+/// one. Ranks of the same local index hand rows to each other through rings
+/// that a core's cache holds, so they get the same one. Where the system
+/// refuses, threads go where it likes.
 void bindToProcessor(const Rank &rank) {
   const reference::Shape &shape = rank.library.shape();
   cpu_set_t allowed;
+  if (rank.library.isOnGpu())
+    return;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 ||
       shape.numRanks() <= CPU_COUNT(&allowed))
     return;
@@ -128,6 +130,15 @@ void Rank::meetAwake() {
   meet(); // nobody waits long enough here to sleep
 }
 
+void Rank::synchronize(void *stream) {
+  try {
+    require(library, library.api().contextSynchronize(context, stream));
+  } catch (...) {
+    leave();
+    throw;
+  }
+}
+
 void Rank::leave() {
   if (hasLeft)
     return;
@@ -165,24 +176,33 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
     std::string name = spec.name;
     if (byName.count(name))
       continue;
-    int64_t shape[2] = {spec.shape[0], spec.shape[1]};
+    std::vector<int64_t> shape(spec.shape, spec.shape + spec.ndim);
     if (shape[0] < 0)
       shape[0] = rowsOf(name);
-    DLManagedTensor *made = nullptr;
-    require(rank.library, rank.library.api().tensorCreate(
-                              rank.context, {spec.dtypeCode, spec.dtypeBits, 1},
-                              spec.ndim, shape, &made));
-    byName[name].reset(made);
+    create(name, {spec.dtypeCode, spec.dtypeBits, 1}, shape);
+    if (rank.library.isOnGpu())
+      byName[name].mirror = std::make_unique<uint8_t[]>(size_t(numBytes(name)));
   }
 }
 
+void Tensors::create(const std::string &name, DLDataType dtype,
+                     const std::vector<int64_t> &shape) {
+  DLManagedTensor *made = nullptr;
+  require(rank.library, rank.library.api().tensorCreate(rank.context, dtype,
+                                                        int32_t(shape.size()),
+                                                        shape.data(), &made));
+  byName[name].owner.reset(made);
+}
+
 const DLTensor &Tensors::operator[](const std::string &name) const {
-  return byName.at(name)->dl_tensor;
+  return byName.at(name).owner->dl_tensor;
 }
 
 uint8_t *Tensors::data(const std::string &name) const {
-  const DLTensor &tensor = (*this)[name];
-  return static_cast<uint8_t *>(tensor.data) + tensor.byte_offset;
+  const Tensor &tensor = byName.at(name);
+  if (!rank.library.isOnGpu())
+    return static_cast<uint8_t *>(tensor.owner->dl_tensor.data);
+  return tensor.mirror.get();
 }
 
 int64_t Tensors::numBytes(const std::string &name) const {
@@ -235,14 +255,38 @@ std::vector<int64_t> Tensors::integers(const std::string &name) const {
   return values;
 }
 
-void Tensors::run(int program, const Plan &plan) const {
+void Tensors::upload(int program) const {
+  if (!rank.library.isOnGpu())
+    return;
+  const fusco_program_info &info = rank.library.program(program);
+  for (int i = 0; i != info.numTensors; ++i) {
+    const char *name = info.tensors[i].name;
+    require(rank.library, rank.library.api().copyToDevice(
+                              rank.context, (*this)[name].data, data(name),
+                              uint64_t(numBytes(name))));
+  }
+}
+
+void Tensors::download(int program) const {
+  if (!rank.library.isOnGpu())
+    return;
+  const fusco_program_info &info = rank.library.program(program);
+  for (int i = 0; i != info.numTensors; ++i) {
+    const char *name = info.tensors[i].name;
+    require(rank.library, rank.library.api().copyToHost(
+                              rank.context, data(name), (*this)[name].data,
+                              uint64_t(numBytes(name))));
+  }
+}
+
+void Tensors::run(int program, const Plan &plan, void *stream) const {
   const fusco_program_info &info = rank.library.program(program);
   const DLTensor *arguments[FUSCO_MAX_TENSORS];
   for (int i = 0; i != info.numTensors; ++i)
     arguments[i] = &(*this)[info.tensors[i].name];
   fusco_status status = rank.library.api().programRun(
       rank.library.handle(), program, rank.context, plan.get(), arguments,
-      nullptr);
+      stream);
   try {
     require(rank.library, status);
   } catch (...) {

@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace fusco::run {
 
@@ -42,6 +43,10 @@ public:
   /// meet() such that all ranks are awake when it returns, to start a
   /// measurement together.
   void meetAwake();
+  /// Waits for the programs that this rank has launched on \p stream, null for
+  /// its context's own. Throws Error after leave() if one failed. On a CPU they
+  /// were over when they returned.
+  void synchronize(void *stream = nullptr);
   /// To be called when this rank fails, before its tensors end. The first call
   /// waits for the others to stop, who may be writing to them.
   void leave();
@@ -69,7 +74,9 @@ private:
   std::unique_ptr<fusco_plan, void (*)(fusco_plan *)> plan;
 };
 
-/// The tensors of one rank by name; must end before their rank does.
+/// The tensors of one rank by name; must end before their rank does. On a GPU
+/// each has a mirror on the host, which is what is read and written here;
+/// upload() and download() bring it there and back. On a CPU they do nothing.
 class Tensors {
 public:
   explicit Tensors(Rank &rank) : rank(rank) {}
@@ -81,8 +88,13 @@ public:
   void create(int program, int64_t tokens, int64_t roomRows,
               int64_t expertRows);
 
+  /// Makes a tensor of no program, without a mirror.
+  void create(const std::string &name, DLDataType dtype,
+              const std::vector<int64_t> &shape);
+
   bool has(const std::string &name) const { return byName.count(name) != 0; }
   const DLTensor &operator[](const std::string &name) const;
+  /// The tensor's contents, on a GPU those of its mirror.
   uint8_t *data(const std::string &name) const;
   int64_t numBytes(const std::string &name) const;
 
@@ -95,16 +107,24 @@ public:
   void setIntegers(const std::string &name, const std::vector<int64_t> &values);
   std::vector<int64_t> integers(const std::string &name) const;
 
-  /// Runs \p program of this rank on them. Throws Error after leave() if it
-  /// fails.
-  void run(int program, const Plan &plan) const;
+  /// Copy all tensors of \p program to the GPU, or back when it is over.
+  void upload(int program) const;
+  void download(int program) const;
+
+  /// Runs \p program of this rank on them; on a GPU launches it on \p stream,
+  /// null for the context's own. Throws Error after leave() if it fails.
+  void run(int program, const Plan &plan, void *stream = nullptr) const;
 
 private:
   struct Deleter {
     void operator()(DLManagedTensor *tensor) const { tensor->deleter(tensor); }
   };
+  struct Tensor {
+    std::unique_ptr<DLManagedTensor, Deleter> owner;
+    std::unique_ptr<uint8_t[]> mirror; ///< of a program's tensor on a GPU
+  };
   Rank &rank;
-  std::map<std::string, std::unique_ptr<DLManagedTensor, Deleter>> byName;
+  std::map<std::string, Tensor> byName;
 };
 
 } // namespace fusco::run

@@ -92,10 +92,13 @@ RuntimeApi resolveApi(void *object, const std::string &path) {
   resolve(object, path, "fusco_status_name", api.statusName);
   resolve(object, path, "fusco_last_error", api.lastError);
   resolve(object, path, "fusco_context_rank", api.contextRank);
+  resolve(object, path, "fusco_context_synchronize", api.contextSynchronize);
   resolve(object, path, "fusco_plan_create", api.planCreate);
   resolve(object, path, "fusco_plan_destroy", api.planDestroy);
   resolve(object, path, "fusco_plan_get_info", api.planGetInfo);
   resolve(object, path, "fusco_tensor_create", api.tensorCreate);
+  resolve(object, path, "fusco_copy_to_device", api.copyToDevice);
+  resolve(object, path, "fusco_copy_to_host", api.copyToHost);
   resolve(object, path, "fusco_launch_threads", api.launchThreads);
   resolve(object, path, "fusco_program_run", api.programRun);
   return api;

@@ -28,10 +28,13 @@ struct RuntimeApi {
   decltype(&fusco_status_name) statusName;
   decltype(&fusco_last_error) lastError;
   decltype(&fusco_context_rank) contextRank;
+  decltype(&fusco_context_synchronize) contextSynchronize;
   decltype(&fusco_plan_create) planCreate;
   decltype(&fusco_plan_destroy) planDestroy;
   decltype(&fusco_plan_get_info) planGetInfo;
   decltype(&fusco_tensor_create) tensorCreate;
+  decltype(&fusco_copy_to_device) copyToDevice;
+  decltype(&fusco_copy_to_host) copyToHost;
   decltype(&fusco_launch_threads) launchThreads;
   decltype(&fusco_program_run) programRun;
 };
@@ -58,6 +61,9 @@ public:
   const std::string &path() const { return libraryPath; }
   const fusco_library *handle() const { return library; }
   const fusco_library_info &info() const { return *library->info; }
+  /// Whether its programs are kernels: they return when they are launched, and
+  /// tensors are in the GPU's memory.
+  bool isOnGpu() const { return library->device != nullptr; }
   const RuntimeApi &api() const { return functions; }
   const fusco_program_info &program(int index) const {
     return info().programs[index];

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/Error.h"
+#include "tools/run/GraphCheck.h"
 #include "tools/run/Output.h"
 #include "tools/run/Report.h"
 
@@ -65,6 +66,21 @@ Programs programsOf(const Library &library, const Options &options) {
   return programs;
 }
 
+/// The first difference that was found; empty if none.
+std::string mismatchOf(const Report &report) {
+  for (const auto &result : {report.check, report.graph})
+    if (result && !result->passed())
+      return result->mismatch;
+  return "";
+}
+
+/// What the plans of \p report's routing say.
+const std::vector<fusco_plan_info> &plansOf(const Report &report) {
+  if (report.bench)
+    return report.bench->plans;
+  return report.check ? report.check->plans : report.graph->plans;
+}
+
 int run(int argc, char **argv) {
   std::optional<Options> options = parseOptions(argc, argv);
   if (!options)
@@ -72,26 +88,31 @@ int run(int argc, char **argv) {
   if (options->json)
     requireWritable(*options->json);
   Library library(options->library);
+  if (library.isOnGpu())
+    allowConcurrentStreams();
   std::vector<int64_t> tokens = tokensOf(library, *options);
   Programs programs = programsOf(library, *options);
   Routing routing = makeRouting(library.shape(), *options, tokens);
 
-  Report report = {library, *options, routing, {}, {}, {}};
+  Report report = {library, *options, routing, {}, {}, {}, {}, {}};
   if (options->check)
     report.check = check(library, programs, routing, *options);
-  bool passed = !report.check || report.check->passed();
-  if (options->bench && passed) // times of wrong results mean nothing
+  if (options->graph)
+    report.graph =
+        checkGraph(library, programs.shuffles.front(), routing, *options);
+  const std::string mismatch = mismatchOf(report);
+  if (options->bench && mismatch.empty()) // wrong results have no times
     report.bench = bench(library, programs, routing, *options);
-  report.traffic =
-      sumTraffic(library, routing,
-                 report.bench ? report.bench->plans : report.check->plans);
+  if (library.isOnGpu())
+    report.gpu = describeGpu();
+  report.traffic = sumTraffic(library, routing, plansOf(report));
 
   if (options->json)
     writeAtomically(*options->json, toJson(report));
   printToStdout(toTable(report));
-  if (!passed)
+  if (!mismatch.empty())
     throw Error(fmt::format("check failed: {} (repeat with --seed {})",
-                            report.check->mismatch, options->seed));
+                            mismatch, options->seed));
   return 0;
 }
 

@@ -85,7 +85,7 @@ uint64_t freshSeed() {
 struct RawOptions {
   std::string library, routing, weights, synthetic, launch, transport,
       tokensPerRank, baselines, json;
-  int64_t layer, ranks, tokens, iterations;
+  int64_t layer, ranks, tokens, iterations, graph;
   std::string seed;
 };
 
@@ -126,11 +126,14 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "longest wait for a peer (default 30000)");
   add("check", po::bool_switch(&options.check),
       "compare every bit with the reference interpreter (the default if "
-      "--bench is not given)");
+      "neither --bench nor --graph is given)");
   add("bench", po::bool_switch(&options.bench),
       "time dispatch, combine and a plain copy");
   add("iterations", po::value(&raw.iterations)->value_name("N"),
       "timed runs of --bench (default: as many as take 2.5 s)");
+  add("graph", po::value(&raw.graph)->value_name("N"),
+      "libraries for GPUs: capture dispatch and combine in a CUDA Graph and "
+      "replay it N times with other contents, compared like --check");
   add("baseline", po::value(&raw.baselines)->value_name("NAME,..."),
       "check this alternative too, and time it with --bench: unfused");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
@@ -158,6 +161,8 @@ Options convert(const po::variables_map &given, Options options,
     options.tokens = raw.tokens;
   if (given.count("iterations"))
     options.iterations = raw.iterations;
+  if (given.count("graph"))
+    options.graph = raw.graph;
   if (given.count("tokens-per-rank"))
     options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
   if (given.count("baseline"))
@@ -186,6 +191,8 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
         fmt::format("--tokens must be at least 0, got {}", *options.tokens));
   if (options.iterations)
     requireWithin("--iterations", *options.iterations, 1, 1000000);
+  if (options.graph)
+    requireWithin("--graph", *options.graph, 1, 1000000);
   requireWithin("--timeout-ms", options.timeoutMs, 1, 86400000);
   if (!(options.skew >= 1) || !std::isfinite(options.skew))
     throw UsageError(
@@ -253,7 +260,7 @@ std::optional<Options> parseOptions(int argc, char **argv) {
         "fusco-run --help");
   options = convert(given, options, raw);
   refuseWhatMakesNoSense(given, options, raw);
-  if (!options.check && !options.bench)
+  if (!options.check && !options.bench && !options.graph)
     options.check = true;
   // A ratio to something that computes something else would mean nothing.
   if (!options.baselines.empty())

@@ -39,6 +39,7 @@ struct Options {
   double skew = 3.5; ///< of Synthetic::Skewed: hottest expert / mean
   uint64_t seed = 0;
   std::optional<int64_t> iterations;
+  std::optional<int64_t> graph; ///< replays of a CUDA Graph
   int64_t timeoutMs = 30000;
   bool check = false;
   bool bench = false;

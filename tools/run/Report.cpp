@@ -50,22 +50,30 @@ double fractionOfLimit(const BenchResult &bench, const Direction &direction) {
 }
 
 /// The same with what neither reading nor writing alone can beat: a shuffle
-/// mostly reads or mostly writes, where a copy does both.
-double fractionOfBound(const BenchResult &bench, const Direction &direction) {
+/// mostly reads or mostly writes, where a copy does both. Nothing where these
+/// were not measured.
+std::optional<double> fractionOfBound(const BenchResult &bench,
+                                      const Direction &direction) {
+  if (!bench.readGbps || !bench.writeGbps)
+    return std::nullopt;
   double boundUs =
       std::max({double(direction.bytes()) / bench.copyGbps,
-                double(direction.bytesRead) / bench.readGbps,
-                double(direction.bytesWritten) / bench.writeGbps}) /
+                double(direction.bytesRead) / *bench.readGbps,
+                double(direction.bytesWritten) / *bench.writeGbps}) /
       1e3;
   return boundUs / direction.us;
 }
 
 Json directionJson(const BenchResult &bench, const Direction &direction) {
-  return {{"median_us", direction.us},
-          {"bytes", direction.bytes()},
-          {"gbps", gbps(direction.bytes(), direction.us)},
-          {"fraction_of_limit", fractionOfLimit(bench, direction)},
-          {"fraction_of_bound", fractionOfBound(bench, direction)}};
+  Json json = {{"median_us", direction.us},
+               {"bytes", direction.bytes()},
+               {"gbps", gbps(direction.bytes(), direction.us)},
+               {"fraction_of_limit", fractionOfLimit(bench, direction)}};
+  if (auto fraction = fractionOfBound(bench, direction))
+    json["fraction_of_bound"] = *fraction;
+  if (bench.launches)
+    json["launches"] = *bench.launches;
+  return json;
 }
 
 Json shapeJson(const Report &report) {
@@ -96,9 +104,11 @@ void addBench(Json &json, const Report &report) {
     json["dispatch_backward"] = directionJson(bench, bench.backward->dispatch);
     json["combine_backward"] = directionJson(bench, bench.backward->combine);
   }
-  json["limit"] = {{"copy_gbps", bench.copyGbps},
-                   {"write_gbps", bench.writeGbps},
-                   {"read_gbps", bench.readGbps}};
+  json["limit"] = {{"copy_gbps", bench.copyGbps}};
+  if (bench.writeGbps)
+    json["limit"]["write_gbps"] = *bench.writeGbps;
+  if (bench.readGbps)
+    json["limit"]["read_gbps"] = *bench.readGbps;
   json["iterations"] = bench.iterations;
   for (size_t i = 0; i != report.options.baselines.size(); ++i) {
     const std::string &name = report.options.baselines[i];
@@ -142,12 +152,13 @@ std::string benchTable(const Report &report) {
       fmt::format("\n{:<20} {:>12} {:>12} {:>9} {:>11} {:>11}\n", "",
                   "median us", "MB", "GB/s", "of limit", "of bound");
   auto direction = [&](const std::string &name, const Direction &direction) {
-    text += fmt::format(
-        "{:<20} {:>12.1f} {:>12.2f} {:>9.2f} {:>10.1f}% {:>10.1f}%\n", name,
-        direction.us, double(direction.bytes()) * 1e-6,
-        gbps(direction.bytes(), direction.us),
-        100 * fractionOfLimit(bench, direction),
-        100 * fractionOfBound(bench, direction));
+    auto fraction = fractionOfBound(bench, direction);
+    text +=
+        fmt::format("{:<20} {:>12.1f} {:>12.2f} {:>9.2f} {:>10.1f}% {:>11}\n",
+                    name, direction.us, double(direction.bytes()) * 1e-6,
+                    gbps(direction.bytes(), direction.us),
+                    100 * fractionOfLimit(bench, direction),
+                    fraction ? fmt::format("{:.1f}%", 100 * *fraction) : "-");
   };
   direction("dispatch", bench.shuffles.front().dispatch);
   direction("combine", bench.shuffles.front().combine);
@@ -166,8 +177,10 @@ std::string benchTable(const Report &report) {
     text += fmt::format("{:<20} {:>12} {:>12} {:>9.2f}\n", name, "", "", gbps);
   };
   limit("copy limit", bench.copyGbps);
-  limit("write alone", bench.writeGbps);
-  limit("read alone", bench.readGbps);
+  if (bench.writeGbps)
+    limit("write alone", *bench.writeGbps);
+  if (bench.readGbps)
+    limit("read alone", *bench.readGbps);
   for (size_t i = 0; i != report.options.baselines.size(); ++i)
     text += fmt::format("{:<20} {:>11.2f}x\n",
                         "ratio to " + report.options.baselines[i],
@@ -191,6 +204,10 @@ std::string toJson(const Report &report) {
   json["machine"] = {{"cpu", cpuModel()},
                      {"cores", std::thread::hardware_concurrency()},
                      {"threads", report.library.shape().numRanks()}};
+  if (report.gpu) {
+    json["device"] = report.gpu->name;
+    json["driver_version"] = report.gpu->driver;
+  }
   if (report.check)
     json["check"] = {{"passed", report.check->passed()},
                      {"bit_exact", report.check->passed()},
@@ -198,6 +215,10 @@ std::string toJson(const Report &report) {
                      {"backward", report.check->hasBackward}};
   if (report.check && !report.check->passed())
     json["check"]["mismatch"] = report.check->mismatch;
+  if (report.graph)
+    json["graph"] = {{"passed", report.graph->passed()},
+                     {"replays", *report.options.graph},
+                     {"rows", report.graph->rows}};
   if (report.bench)
     addBench(json, report);
   json["plan"] = {
@@ -228,6 +249,9 @@ std::string toTable(const Report &report) {
   text += row("routing",
               fmt::format("{}; {} tokens per rank", report.routing.description,
                           tokensText(report.routing)));
+  if (report.gpu)
+    text += row("device", fmt::format("{}, driver for CUDA {}",
+                                      report.gpu->name, report.gpu->driver));
   text += row("seed", std::to_string(report.options.seed));
   text += row("links", fmt::format("scale-out {}, scale-up {}",
                                    megabytes(traffic.bytesScaleOut),
@@ -252,6 +276,13 @@ std::string toTable(const Report &report) {
                                                ? ", forward and backward"
                                                : "")
                              : "FAILED");
+  if (report.graph)
+    text += row("graph",
+                report.graph->passed()
+                    ? fmt::format("passed, {} rows bit for bit in {} "
+                                  "replays",
+                                  report.graph->rows, *report.options.graph)
+                    : "FAILED");
   if (report.bench)
     text += benchTable(report);
   return text;

@@ -13,6 +13,7 @@
 
 #include "tools/run/Bench.h"
 #include "tools/run/Check.h"
+#include "tools/run/Gpu.h"
 #include "tools/run/Traffic.h"
 
 #include <optional>
@@ -25,11 +26,13 @@ struct Report {
   const Options &options;
   const Routing &routing;
   std::optional<CheckResult> check;
+  std::optional<CheckResult> graph; ///< of the replays
   std::optional<BenchResult> bench; ///< shuffles: own, then the baselines
   Traffic traffic;
+  std::optional<GpuDescription> gpu; ///< that it ran on
 };
 
-/// JSON with two-space indentation and a final line break. Keys: check,
+/// JSON with two-space indentation and a final line break. Keys: check, graph,
 /// dispatch, combine and their backward, limit, baseline, ratio, plan, each
 /// only if it was asked for, and what was run on what.
 std::string toJson(const Report &report);

@@ -229,4 +229,19 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
   return routing;
 }
 
+std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
+                                  const Routing &routing) {
+  std::vector<int64_t> count(size_t(shape.experts), 0);
+  for (const RankRouting &rank : routing.ranks)
+    for (int64_t id : rank.ids)
+      if (id >= 0)
+        ++count[size_t(id)];
+  std::vector<int64_t> rows(routing.ranks.size(), 0);
+  for (int64_t expert = 0; expert != shape.experts; ++expert)
+    rows[size_t(shape.rankOfExpert(expert))] +=
+        (count[size_t(expert)] + shape.alignRows - 1) / shape.alignRows *
+        shape.alignRows;
+  return rows;
+}
+
 } // namespace fusco::run

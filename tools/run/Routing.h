@@ -43,6 +43,10 @@ struct Routing {
 Routing makeRouting(const reference::Shape &shape, const Options &options,
                     const std::vector<int64_t> &tokens);
 
+/// Rows of each rank's expert-major tensor under \p routing, pads counted.
+std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
+                                  const Routing &routing);
+
 } // namespace fusco::run
 
 #endif // FUSCO_TOOLS_RUN_ROUTING_H

@@ -23,20 +23,28 @@ public:
   explicit Timing(int threads)
       : starts(size_t(threads)), ends(size_t(threads)) {}
 
-  void start(int thread) { starts[size_t(thread)] = Clock::now(); }
-  void stop(int thread) { ends[size_t(thread)] = Clock::now(); }
+  void start(int thread) { starts[size_t(thread)] = nowUs(); }
+  void stop(int thread) { ends[size_t(thread)] = nowUs(); }
+  /// In place of start and stop: by another clock that all threads share.
+  void record(int thread, double startUs, double endUs) {
+    starts[size_t(thread)] = startUs;
+    ends[size_t(thread)] = endUs;
+  }
 
   /// From the first start to the last end.
   double us() const {
-    std::chrono::duration<double, std::micro> time =
-        *std::max_element(ends.begin(), ends.end()) -
-        *std::min_element(starts.begin(), starts.end());
-    return time.count();
+    return *std::max_element(ends.begin(), ends.end()) -
+           *std::min_element(starts.begin(), starts.end());
   }
 
 private:
-  using Clock = std::chrono::steady_clock;
-  std::vector<Clock::time_point> starts, ends;
+  static double nowUs() {
+    std::chrono::duration<double, std::micro> time =
+        std::chrono::steady_clock::now().time_since_epoch();
+    return time.count();
+  }
+
+  std::vector<double> starts, ends;
 };
 
 /// The median of the times of \p runs, at least one.

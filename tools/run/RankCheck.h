@@ -1,0 +1,92 @@
+//===- RankCheck.h - One rank's half of a check -----------------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// The contents of one rank's tensors in a round, what the reference
+/// interpreter makes of them, and the comparison with what programs made.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_RANKCHECK_H
+#define FUSCO_TOOLS_RUN_RANKCHECK_H
+
+#include "tools/run/Comparison.h"
+#include "tools/run/Random.h"
+#include "tools/run/Routing.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fusco::run {
+
+/// What the ranks share during a round: contents of tensors, by rank.
+struct Round {
+  explicit Round(size_t numRanks)
+      : inputs(numRanks), y(numRanks), dout(numRanks), drows(numRanks) {}
+
+  std::vector<reference::RankInput> inputs;
+  std::vector<reference::RankDispatch> dispatched;
+  std::vector<const uint8_t *> y, dout, drows;
+};
+
+class RankCheck {
+public:
+  /// Checks the backward too if \p hasBackward.
+  RankCheck(Rank &rank, bool hasBackward, Round &round, uint64_t seed)
+      : rank(rank), hasBackward(hasBackward), round(round), seed(seed),
+        shape(rank.library.shape()) {}
+
+  /// Draws the contents of round \p number, \p routing's tokens. All ranks
+  /// call it together; the reference interpreter computes what is expected.
+  void draw(int number, const RankRouting &routing);
+
+  /// Rows that this rank gets in the round, pads counted.
+  int64_t numRows() const { return dispatched().offsets.back(); }
+
+  // The inputs of each kind of program.
+  void setDispatchInputs(Tensors &tensors) const;
+  void setCombineInputs(Tensors &tensors) const;
+  void setCombineBackwardInputs(Tensors &tensors) const;
+  void setDispatchBackwardInputs(Tensors &tensors) const;
+
+  // The outputs of each. `where` says in which run of which program.
+  void compareDispatch(const std::string &where, const Tensors &tensors);
+  void compareCombine(const std::string &where, const Tensors &tensors);
+  void compareCombineBackward(const std::string &where, const Tensors &tensors);
+  void compareDispatchBackward(const std::string &where,
+                               const Tensors &tensors);
+  void comparePlan(const std::string &where, const fusco_plan_info &info);
+
+  Comparison comparison;
+
+private:
+  reference::RankInput &input() { return round.inputs[size_t(rank.index)]; }
+  const reference::RankInput &input() const {
+    return round.inputs[size_t(rank.index)];
+  }
+  const reference::RankDispatch &dispatched() const {
+    return round.dispatched[size_t(rank.index)];
+  }
+  void drawTokens(const RankRouting &routing);
+  reference::Bytes drawRows(reference::ElementType type, Purpose purpose) const;
+  void computeExpected();
+
+  Rank &rank;
+  const bool hasBackward;
+  Round &round;
+  const uint64_t seed;
+  const reference::Shape &shape;
+
+  // This rank's, of the current round.
+  int number = 0;
+  reference::Bytes y, dout, drows;
+  reference::Bytes expectedOut, expectedDx;
+  reference::CombineGradient expectedGradient;
+};
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_RANKCHECK_H
