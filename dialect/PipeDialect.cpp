@@ -290,10 +290,13 @@ LogicalResult ForkOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   if (!team) // fork_c1
     return emitOpError("expected ")
            << getTeamAttr() << " to name a 'pipe.team'";
+  auto program = symbolTable.lookupNearestSymbolFrom<ProgramOp>(
+      team, team.getProgramAttr());
+  size_t numTensors = program ? program.getArgumentTypes().size() : 0;
   TypeRange taken = team.getBody().getArgumentTypes();
   TypeRange given = getValues().getTypes();
-  if (taken.size() < given.size() ||
-      taken.take_back(given.size()) != given) // fork_c1
+  if (taken.size() != numTensors + given.size() ||
+      taken.drop_front(numTensors) != given) // fork_c1
     return emitOpError("expected the values that ")
            << getTeamAttr() << " takes after the tensors, got " << given;
   return success();
@@ -388,7 +391,7 @@ LogicalResult AssignOp::verify() {
 /// The frame of the program is where a row's addresses are kept.
 static LogicalResult verifyInProgram(Operation *op) {
   if (!op->getParentOfType<ProgramOp>() && !op->getParentOfType<TeamOp>())
-    return op->emitOpError("expected in a 'pipe.program'");
+    return op->emitOpError("expected in a 'pipe.program' or 'pipe.team'");
   return success();
 }
 

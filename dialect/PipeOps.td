@@ -507,7 +507,7 @@ def Pipe_ForkOp : Pipe_Op<"fork", [DeclareOpInterfaceMethods<SymbolUserOpInterfa
   }];
   let arguments = (ins FlatSymbolRefAttr:$team,
     Variadic<AnyTypeOf<[Index, I1, I32, I64, F32]>>:$values);
-  let assemblyFormat = "$team `(` $values `)` attr-dict `:` type($values)";
+  let assemblyFormat = "$team (`(` $values^ `:` type($values) `)`)? attr-dict";
 }
 
 def Pipe_MeetOp : Pipe_Op<"meet"> {

@@ -496,7 +496,7 @@ pipe.program @assign_c2(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<
 //===----------------------------------------------------------------------===//
 
 func.func @copy_row_c1(%x: memref<?x16xbf16>, %addresses: memref<4xi64>, %table: memref<4x2xi32>, %i: index) {
-  // expected-error@+1 {{'pipe.copy_row' op expected in a 'pipe.program'}}
+  // expected-error@+1 {{'pipe.copy_row' op expected in a 'pipe.program' or 'pipe.team'}}
   pipe.copy_row %x[%i] to %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16>
     : memref<?x16xbf16> to memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>)
   return
@@ -536,7 +536,7 @@ pipe.program @reduce_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresse
 // -----
 
 func.func @reduce_row_c2(%out: memref<?x16xbf16>, %addresses: memref<4xi64>, %table: memref<4x2xi32>, %i: index) {
-  // expected-error@+1 {{'pipe.reduce_row' op expected in a 'pipe.program'}}
+  // expected-error@+1 {{'pipe.reduce_row' op expected in a 'pipe.program' or 'pipe.team'}}
   pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %out[%i] ranks 4 per_node 2
     : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
   return
@@ -603,7 +603,7 @@ pipe.team @team_c1 of @p {
 pipe.program @fork_c1() {
   %i = pipe.rank
   // expected-error@+1 {{'pipe.fork' op expected the values that @t takes after the tensors, got 'index'}}
-  pipe.fork @t(%i) : index
+  pipe.fork @t(%i : index)
   pipe.return
 }
 pipe.team @t of @fork_c1 {
@@ -615,5 +615,17 @@ pipe.team @t of @fork_c1 {
 pipe.program @meet_c1() {
   // expected-error@+1 {{'pipe.meet' op expected in a 'pipe.team'}}
   pipe.meet
+  pipe.return
+}
+
+// -----
+
+pipe.program @fork_c1_few() {
+  // expected-error@+1 {{'pipe.fork' op expected the values that @t takes after the tensors, got }}
+  pipe.fork @t
+  pipe.return
+}
+pipe.team @t of @fork_c1_few {
+^bb0(%i: index):
   pipe.return
 }

@@ -354,8 +354,8 @@ pipe.program @workers(%x: memref<?x16xbf16> {pipe.name = "x"}) {
   ^bb0(%j: index):
     pipe.zero_rows %x[%j, %j] : memref<?x16xbf16>
   }
-  // CHECK: pipe.fork @team(%[[I]]) : index
-  pipe.fork @team(%i) : index
+  // CHECK: pipe.fork @team(%[[I]] : index)
+  pipe.fork @team(%i : index)
   // CHECK: pipe.pipeline chunks %[[I]] workers 4 {
   pipe.pipeline chunks %i workers 4 {
     pipe.stage "send" lag 0 {

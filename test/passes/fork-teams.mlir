@@ -16,7 +16,7 @@ pipe.program @p(%x: memref<?x64xf32> {pipe.name = "x"}, %y: memref<?x64xf32> {pi
     %zero = arith.constant 0 : i32
     memref.store %zero, %fanout[%t] : memref<32xi32>
   }
-  // CHECK: pipe.fork @p.team0(%[[TOKENS:.*]]) : index
+  // CHECK: pipe.fork @p.team0(%[[TOKENS:.*]] : index)
   // CHECK-NOT: pipe.for_each
   pipe.for_each %c0 to %tokens {
   ^bb0(%t: index):
@@ -25,7 +25,7 @@ pipe.program @p(%x: memref<?x64xf32> {pipe.name = "x"}, %y: memref<?x64xf32> {pi
     pipe.store_row %x[%t] to %y[%to] : memref<?x64xf32> to memref<?x64xf32>
   }
   // CHECK: scf.for %[[I:.*]] =
-  // CHECK-NEXT: pipe.fork @p.team1(%[[I]], %{{.*}}) : index, i64
+  // CHECK-NEXT: pipe.fork @p.team1(%[[I]], %{{.*}} : index, i64)
   scf.for %i = %c0 to %tokens step %c1 {
     pipe.copy_rows %x[%i] to %address[%rank] count %c1 : memref<?x64xf32>
   }
