@@ -14,7 +14,6 @@
 #include "codegen/Passes.h"
 #include "codegen/RuntimeCalls.h"
 #include "codegen/cuda/Kernels.h"
-#include "codegen/cuda/SimtBuilder.h"
 #include "dialect/FuscoOps.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"

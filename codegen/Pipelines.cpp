@@ -96,10 +96,6 @@ void fusco::registerCodegenPasses() {
       "fusco-cpu-pipeline", "from intent to the LLVM dialect, for a CPU",
       buildCpuPipeline);
   PassPipelineRegistration<CudaPipelineOptions>(
-      "fusco-pipe-to-cuda-pipeline",
-      "from pipe programs to kernels in the LLVM dialect",
-      buildPipeToCudaPipeline);
-  PassPipelineRegistration<CudaPipelineOptions>(
       "fusco-cuda-pipeline", "from intent to kernels in the LLVM dialect",
       buildCudaPipeline);
 }

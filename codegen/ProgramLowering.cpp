@@ -346,6 +346,13 @@ void ProgramLowering::lowerPutRows(PutRowsOp op) {
 // Modules
 //===----------------------------------------------------------------------===//
 
+void fusco::makeInternal(func::FuncOp function) {
+  function.setPrivate();
+  function->setAttr("llvm.linkage",
+                    LLVM::LinkageAttr::get(function.getContext(),
+                                           LLVM::linkage::Linkage::Internal));
+}
+
 LogicalResult fusco::verifyHasMemory(Operation *module) {
   for (Operation &op : module->getRegion(0).getOps()) {
     std::optional<uint64_t> at;

@@ -17,6 +17,7 @@
 
 #include "dialect/PipeDialect.h"
 #include "mlir/Conversion/LLVMCommon/TypeConverter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 
 namespace fusco {
@@ -128,6 +129,9 @@ private:
     return symbols.lookup<pipe::ChannelOp>(symbol.getValue());
   }
 };
+
+/// Makes \p function one that only its module can call.
+void makeInternal(mlir::func::FuncOp function);
 
 /// Whether each buffer and channel of \p module has its place; an error if not.
 mlir::LogicalResult verifyHasMemory(mlir::Operation *module);

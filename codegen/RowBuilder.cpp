@@ -40,6 +40,12 @@ Value RowBuilder::toPointer(Value address) {
   return create<LLVM::IntToPtrOp>(ptrType(), address);
 }
 
+Value RowBuilder::rowAddress(Value rows, Value row) {
+  RowType type(cast<MemRefType>(rows.getType()));
+  Value offset = mul(toI64(row), i64(type.bytes));
+  return add(addressOf(rows), offset);
+}
+
 Value RowBuilder::rowPointer(Value address, Value row, const RowType &type) {
   return toPointer(add(address, mul(toI64(row), i64(type.bytes))));
 }
@@ -138,6 +144,12 @@ Value RowBuilder::widen(Value elements, int64_t width) {
       create<arith::ShLIOp>(create<arith::ExtUIOp>(lanes(i32, width), elements),
                             splatInt(16, i32, width));
   return create<arith::BitcastOp>(wide, bits);
+}
+
+Value RowBuilder::canonicalNan(Value value) {
+  Value isNan = create<arith::CmpFOp>(arith::CmpFPredicate::UNO, value, value);
+  Value nan = create<arith::BitcastOp>(getF32Type(), i32(0x7FFFFFFF));
+  return select(isNan, nan, value);
 }
 
 Value RowBuilder::narrowToBits(Value value, const RowType &row, int64_t width) {

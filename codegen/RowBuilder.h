@@ -45,6 +45,8 @@ struct RowBuilder : ScalarBuilder {
   /// The address of a memref's first element.
   mlir::Value addressOf(mlir::Value memref);
   mlir::Value toPointer(mlir::Value address);
+  /// The address of row \p row of the memref \p rows.
+  mlir::Value rowAddress(mlir::Value rows, mlir::Value row);
   /// The pointer to row \p row of a tensor at \p address.
   mlir::Value rowPointer(mlir::Value address, mlir::Value row,
                          const RowType &type);
@@ -83,6 +85,8 @@ struct RowBuilder : ScalarBuilder {
                           int64_t width) {
     return widen(loadElements(pointer, row, width), width);
   }
+  /// f32 \p value, a NaN as the one that results have.
+  mlir::Value canonicalNan(mlir::Value value);
   /// float32 \p value rounded to the row's element, as its bits: to nearest
   /// even, denormals kept, one NaN.
   mlir::Value narrowToBits(mlir::Value value, const RowType &row,

@@ -83,6 +83,13 @@ struct ScalarBuilder : mlir::ImplicitLocOpBuilder {
   mlir::Value extent(mlir::Value memref, int64_t dimension) {
     return create<mlir::memref::DimOp>(memref, dimension);
   }
+  /// \p value, not negative, rounded up to a multiple of \p align.
+  mlir::Value alignUp(mlir::Value value, int64_t align) {
+    if (align == 1)
+      return value;
+    mlir::Value multiple = index(align);
+    return mul(div(add(value, index(align - 1)), multiple), multiple);
+  }
   /// 1 where \p condition, else 0, as i64.
   mlir::Value count(mlir::Value condition) {
     return create<mlir::arith::ExtUIOp>(getI64Type(), condition);

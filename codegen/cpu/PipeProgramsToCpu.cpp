@@ -157,10 +157,7 @@ void CpuProgramLowering::run() {
   auto function =
       b.create<func::FuncOp>(getProgramSymbol(program.getSymName()),
                              b.getFunctionType({ptr}, {b.getI32Type()}));
-  function.setPrivate();
-  function->setAttr(
-      "llvm.linkage",
-      LLVM::LinkageAttr::get(b.getContext(), LLVM::linkage::Linkage::Internal));
+  makeInternal(function);
   function.getBody().takeBody(program.getBody());
   Block &body = function.getBody().front();
   body.insertArgument(0u, ptr, program.getLoc());

@@ -5,21 +5,18 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// pipe.pipeline on a CPU: a rank's thread takes all stages in turn, each its
-/// lag behind. In step s, a stage does chunk s - lag, if there is one. Likewise
-/// all iterations of a pipe.for_each.
+/// pipe.pipeline on a CPU: a rank's thread takes all stages of all chunks.
+/// Likewise all iterations of a pipe.for_each.
 ///
 //===----------------------------------------------------------------------===//
 
-#include "codegen/ScalarBuilder.h"
+#include "codegen/StageLoop.h"
 #include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
 
 using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
-
-using Cmp = arith::CmpIPredicate;
 
 namespace {
 struct LowerPipeline : OpRewritePattern<PipelineOp> {
@@ -30,20 +27,8 @@ struct LowerPipeline : OpRewritePattern<PipelineOp> {
     if (op.getWorkers().value_or(1) != 1)
       return op.emitOpError("expected one worker on a CPU");
     ScalarBuilder b(op.getLoc(), rewriter);
-    auto stages = llvm::to_vector(op.getBody().getOps<StageOp>());
-    auto lastLag = static_cast<int64_t>(stages.back().getLag());
-    Value chunks = op.getChunks(), zero = b.index(0);
-    b.forRange(zero, b.add(chunks, b.index(lastLag)), [&](Value step) {
-      for (StageOp stage : stages) {
-        Value lag = b.index(static_cast<int64_t>(stage.getLag()));
-        Value chunk = b.sub(step, lag);
-        Value isOne = b.both(b.compare(Cmp::sge, chunk, zero),
-                             b.compare(Cmp::slt, chunk, chunks));
-        auto branch = b.create<scf::IfOp>(isOne, /*withElseRegion=*/false);
-        rewriter.inlineBlockBefore(&stage.getBody().front(),
-                                   branch.thenBlock()->getTerminator(), chunk);
-      }
-    });
+    buildStageLoop(b, rewriter, op, op.getChunks(),
+                   [](Value number) { return number; });
     rewriter.eraseOp(op);
     return success();
   }

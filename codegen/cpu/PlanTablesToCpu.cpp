@@ -10,6 +10,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "codegen/PlanStats.h"
 #include "codegen/ScalarBuilder.h"
 #include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
@@ -83,12 +84,7 @@ struct LowerPlace : OpRewritePattern<PlaceOp> {
     Value zero = b.index(0), experts = b.index(placement.experts);
     Value ranks = b.index(placement.ranks);
     int64_t align = op.getAlign();
-    auto alignedUp = [&](Value rows) {
-      if (align == 1)
-        return rows;
-      Value multiple = b.index(align);
-      return b.mul(b.div(b.add(rows, b.index(align - 1)), multiple), multiple);
-    };
+    auto alignedUp = [&](Value rows) { return b.alignUp(rows, align); };
 
     // Row by row, so that it vectorises: totals over all ranks, and in bases
     // for now the rows of lower ranks.
@@ -180,7 +176,7 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
                              static_cast<int64_t>(op.getNumRanks())};
     Value zero = b.index(0), none = b.i64(0), minusOne = b.index(-1);
     Value perNode = b.index(op.getRanksPerNode());
-    Value self = op.getRank(), ownNode = b.div(self, perNode);
+    Value ownNode = b.div(op.getRank(), perNode);
     Value numTokens = b.extent(op.getIds(), 0);
 
     auto assignToken = [&](Value t) -> Value {
@@ -209,7 +205,6 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
 
     // rowsUniqueRank, rowsUniqueNode, rowsScaleUp, rowsScaleOut: descriptors
     // are sorted by rank, so that a new rank or node is a change.
-    Value always = b.create<arith::ConstantIntOp>(1, 1);
     auto countToken = [&](Value t, Value n,
                           ValueRange sums) -> SmallVector<Value> {
       SmallVector<Value> carried(sums);
@@ -220,23 +215,13 @@ struct LowerAssign : OpRewritePattern<AssignOp> {
             Value node = b.div(rank, perNode);
             Value isNewRank = b.compare(Cmp::ne, rank, c[4]);
             Value isNewNode = b.compare(Cmp::ne, node, c[5]);
-            Value isFar = b.compare(Cmp::ne, node, ownNode);
-            // A row comes to a node at the rank of the same local index.
-            Value isOther =
-                b.compare(Cmp::ne, b.rem(rank, perNode), b.rem(self, perNode));
-            auto startsUnit = [&](Unit unit) {
-              return unit == Unit::Node   ? isNewNode
-                     : unit == Unit::Rank ? isNewRank
-                                          : always;
-            };
-            Value goesUp = b.both(isOther, startsUnit(op.getScaleUp()));
-            Value goesOut = b.both(isFar, startsUnit(op.getScaleOut()));
-            return {b.add(c[0], b.count(isNewRank)),
-                    b.add(c[1], b.count(b.both(isNewNode, isFar))),
-                    b.add(c[2], b.count(goesUp)),
-                    b.add(c[3], b.count(goesOut)),
-                    rank,
-                    node};
+            SmallVector<Value> next;
+            for (auto [sum, isCounted] : llvm::zip(
+                     c, buildStatsOf(b, op, {rank, node, isNewRank, isNewNode},
+                                     ownNode)))
+              next.push_back(b.add(sum, b.count(isCounted)));
+            next.append({rank, node});
+            return next;
           });
       return llvm::to_vector(counted.take_front(4));
     };

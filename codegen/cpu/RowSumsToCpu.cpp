@@ -259,9 +259,7 @@ struct LowerDotRow : OpRewritePattern<DotRowOp> {
       sum = b.create<arith::AddFOp>(part(0), part(half));
     }
     Value dot = b.create<vector::ExtractOp>(sum, int64_t(0));
-    Value isNan = b.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, dot, dot);
-    Value nan = b.create<arith::BitcastOp>(b.getF32Type(), b.i32(0x7FFFFFFF));
-    rewriter.replaceOp(op, b.select(isNan, nan, dot));
+    rewriter.replaceOp(op, b.canonicalNan(dot));
     return success();
   }
 };

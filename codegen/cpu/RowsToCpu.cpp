@@ -173,9 +173,7 @@ struct LowerRowAddress : OpRewritePattern<RowAddressOp> {
   LogicalResult matchAndRewrite(RowAddressOp op,
                                 PatternRewriter &rewriter) const override {
     RowBuilder b(op.getLoc(), rewriter);
-    RowType row(op.getRows().getType());
-    Value offset = b.mul(b.toI64(op.getRow()), b.i64(row.bytes));
-    rewriter.replaceOp(op, b.add(b.addressOf(op.getRows()), offset));
+    rewriter.replaceOp(op, b.rowAddress(op.getRows(), op.getRow()));
     return success();
   }
 };

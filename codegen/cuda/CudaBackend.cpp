@@ -11,7 +11,6 @@
 
 #include "codegen/cuda/CudaBackend.h"
 #include "codegen/cuda/Kernels.h"
-#include "codegen/cuda/SimtBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"

@@ -11,7 +11,6 @@
 
 #include "codegen/Passes.h"
 #include "codegen/cuda/Kernels.h"
-#include "codegen/cuda/SimtBuilder.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"

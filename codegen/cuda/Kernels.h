@@ -20,6 +20,13 @@ namespace fusco {
 /// The gpu.module of all kernels, and the gpu.binary of their code.
 constexpr llvm::StringLiteral kernelsSymbol{"kernels"};
 
+/// The global that stands for a block's dynamic shared memory.
+constexpr llvm::StringLiteral sharedMemorySymbol{"fusco_shared"};
+
+/// On a pipe.program, a pipe.team and a kernel, i64: the bytes of it that a
+/// block needs. On the gpu.binary a dictionary of these by kernel.
+constexpr llvm::StringLiteral sharedBytesAttrName{"pipe.shared_bytes"};
+
 /// The symbol of the program or team \p name in PTX, which has no '.'.
 std::string getDeviceSymbol(llvm::StringRef name);
 

@@ -12,6 +12,7 @@
 
 #include "codegen/Passes.h"
 #include "codegen/cuda/CudaPatterns.h"
+#include "codegen/cuda/Kernels.h"
 #include "codegen/cuda/SimtBuilder.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"

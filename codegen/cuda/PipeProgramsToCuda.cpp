@@ -71,8 +71,10 @@ private:
   void leaveWhere(Operation *op, Value isBad);
   /// Where the other blocks of a program's rank wait for teams.
   Block *buildHelpers(func::FuncOp function, ArrayRef<func::FuncOp> teams);
-  /// The plan's trailer; null where the call was refused or \p isWanted is not.
+  /// What the host says of the call, and where the plan is only read, whether
+  /// it is filled.
   Value loadStatus(ProgramOp program);
+  /// Where a plan says whether it is filled.
   Value trailer();
 
   Value call(DeviceCall which, ValueRange operands) {
@@ -89,11 +91,8 @@ private:
   Value valueField(Value control, size_t i) {
     return advance(control, offsetof(fusco_device_control, values) + 8 * i);
   }
-  SimtBuilder simt() {
-    SimtBuilder builder(b.getLoc(), b, threadsPerBlock);
-    builder.setInsertionPoint(b.getInsertionBlock(), b.getInsertionPoint());
-    return builder;
-  }
+  /// At this builder's place.
+  SimtBuilder simt() { return SimtBuilder(b.getLoc(), b, threadsPerBlock); }
 
   ModuleOp module;
   int64_t threadsPerBlock;
@@ -110,16 +109,12 @@ private:
 
 void CudaProgramLowering::once(function_ref<void()> body) {
   SimtBuilder s = simt();
-  s.sync(SimtScope::Block);
-  Value isFirst = b.create<arith::CmpIOp>(Cmp::eq, simt().threadInBlock(),
-                                          b.create<arith::ConstantIndexOp>(0));
-  auto branch = b.create<scf::IfOp>(isFirst, /*withElseRegion=*/false);
-  {
+  s.once(SimtScope::Block, [&] {
     OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(branch.thenBlock());
+    b.setInsertionPoint(s.getInsertionBlock(), s.getInsertionPoint());
     body();
-  }
-  simt().sync(SimtScope::Block);
+    s.setInsertionPointToEnd(b.getInsertionBlock());
+  });
 }
 
 void CudaProgramLowering::buildWait(Operation *op, ChannelOp channel,
@@ -184,11 +179,10 @@ void CudaProgramLowering::leaveWhere(Operation *op, Value isBad) {
 
 void CudaProgramLowering::callAndLeave(Operation *op, DeviceCall which,
                                        ValueRange operands) {
-  simt().sync(SimtScope::Block);
-  Value isFirst = b.create<arith::CmpIOp>(Cmp::eq, simt().threadInBlock(),
-                                          b.create<arith::ConstantIndexOp>(0));
+  SimtBuilder s = simt();
+  s.sync(SimtScope::Block);
   auto branch = b.create<scf::IfOp>(
-      isFirst,
+      s.isFirstOf(SimtScope::Block),
       [&](OpBuilder &builder, Location loc) {
         ImplicitLocOpBuilder inner(loc, builder);
         Value result = callDevice(inner, module, which, operands);
@@ -287,32 +281,25 @@ Block *CudaProgramLowering::buildHelpers(func::FuncOp function,
   Value team = b.create<LLVM::LoadOp>(
       i64, advance(base, offsetof(fusco_device_control, team)), /*alignment=*/8,
       /*isVolatile=*/true);
-  SmallVector<int64_t> numbers;
+  SmallVector<APInt> numbers;
   SmallVector<Block *> blocks;
-  for (auto [i, constTeam] : llvm::enumerate(teams)) {
-    func::FuncOp function = constTeam;
+  for (func::FuncOp function : teams) {
     OpBuilder::InsertionGuard guard(b);
-    Block *block = b.createBlock(done);
+    numbers.emplace_back(64, numbers.size());
+    blocks.push_back(b.createBlock(done));
     SmallVector<Value> operands{arguments};
-    for (auto [j, type] :
+    for (auto [i, type] :
          llvm::enumerate(function.getArgumentTypes().drop_front())) {
       Value handed =
-          b.create<LLVM::LoadOp>(i64, valueField(base, j), /*alignment=*/8,
+          b.create<LLVM::LoadOp>(i64, valueField(base, i), /*alignment=*/8,
                                  /*isVolatile=*/true);
       SimtBuilder s = simt();
-      Value value = fromHanded(s, handed, type);
-      b.setInsertionPointToEnd(block);
-      operands.push_back(value);
+      operands.push_back(fromHanded(s, handed, type));
     }
     b.create<func::CallOp>(function, operands);
     b.create<cf::BranchOp>(done);
-    numbers.push_back(i);
-    blocks.push_back(block);
   }
-  SmallVector<APInt> cases;
-  for (int64_t value : numbers)
-    cases.emplace_back(64, value);
-  b.create<cf::SwitchOp>(team, over, ValueRange(), cases, blocks,
+  b.create<cf::SwitchOp>(team, over, ValueRange(), numbers, blocks,
                          SmallVector<ValueRange>(blocks.size()));
 
   b.setInsertionPointToStart(done);
@@ -331,8 +318,6 @@ Value CudaProgramLowering::trailer() {
   return advance(plan, bytes.getInt());
 }
 
-/// What the host says of the call, and where the plan is only read, whether it
-/// is filled.
 Value CudaProgramLowering::loadStatus(ProgramOp program) {
   if (program.getFillsPlan())
     return status;
@@ -412,15 +397,9 @@ void CudaProgramLowering::runTeam(TeamOp team) {
       types, llvm::drop_begin(team.getBody().getArgumentTypes(), numTensors));
   auto function = b.create<func::FuncOp>(getDeviceSymbol(team.getSymName()),
                                          b.getFunctionType(types, {}));
-  function.setPrivate();
-  function->setAttr(
-      "llvm.linkage",
-      LLVM::LinkageAttr::get(b.getContext(), LLVM::linkage::Linkage::Internal));
+  makeInternal(function);
   function->setAttr("passthrough", b.getStrArrayAttr({"alwaysinline"}));
-  if (Attribute bytes = team->getAttr(sharedBytesAttrName))
-    program->setAttr(sharedBytesAttrName, b.getI64IntegerAttr(std::max(
-                                              cast<IntegerAttr>(bytes).getInt(),
-                                              getSharedBytes(program))));
+  raiseSharedBytes(program, getSharedBytes(team));
   function.getBody().takeBody(team.getBody());
   Block &body = function.getBody().front();
   body.insertArgument(0u, ptr, team.getLoc());

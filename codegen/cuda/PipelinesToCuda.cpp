@@ -12,14 +12,13 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "codegen/StageLoop.h"
 #include "codegen/cuda/CudaPatterns.h"
 #include "codegen/cuda/SimtBuilder.h"
 
 using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
-
-using Cmp = arith::CmpIPredicate;
 
 //===----------------------------------------------------------------------===//
 // pipe.for_each
@@ -28,7 +27,7 @@ using Cmp = arith::CmpIPredicate;
 SmallVector<SharedLoop> fusco::findSharedLoops(ModuleOp module) {
   SmallVector<SharedLoop> loops;
   module.walk([&](ForEachOp op) {
-    loops.push_back({op, getSimtScope(op), isForWarps(op)});
+    loops.push_back({op, getSimtScope(op), op.hasRows()});
   });
   return loops;
 }
@@ -68,45 +67,19 @@ static void lower(const SharedLoop &loop, RewriterBase &rewriter,
                     : Share{b.memberOf(loop.scope), b.membersOf(loop.scope)};
   // Iterations may write what any thread has just read. The blocks of a team
   // meet where it says so.
-  bool meets = loop.scope != SimtScope::Rank;
-  if (meets)
-    b.sync(loop.scope);
+  b.finish(loop.scope);
   auto iterations = b.create<scf::ForOp>(b.add(op.getFrom(), share.first),
                                          op.getTo(), share.stride);
   rewriter.inlineBlockBefore(&op.getBody().front(),
                              iterations.getBody()->getTerminator(),
                              iterations.getInductionVar());
-  if (meets)
-    b.sync(loop.scope);
+  b.finish(loop.scope);
   rewriter.eraseOp(op);
 }
 
 //===----------------------------------------------------------------------===//
 // pipe.pipeline
 //===----------------------------------------------------------------------===//
-
-/// One worker's part: the chunks from its number on.
-static void lowerForWorker(PipelineOp op, RewriterBase &rewriter,
-                           SimtBuilder &b, const Share &share) {
-  auto stages = llvm::to_vector(op.getBody().getOps<StageOp>());
-  auto lastLag = static_cast<int64_t>(stages.back().getLag());
-  Value zero = b.index(0);
-  Value rest =
-      b.create<arith::MaxSIOp>(b.sub(op.getChunks(), share.first), zero);
-  Value count = b.ceilDiv(rest, share.stride);
-  b.forRange(zero, b.add(count, b.index(lastLag)), [&](Value step) {
-    for (StageOp stage : stages) {
-      Value lag = b.index(static_cast<int64_t>(stage.getLag()));
-      Value turn = b.sub(step, lag);
-      Value isOne = b.both(b.compare(Cmp::sge, turn, zero),
-                           b.compare(Cmp::slt, turn, count));
-      Value chunk = b.add(share.first, b.mul(turn, share.stride));
-      auto branch = b.create<scf::IfOp>(isOne, /*withElseRegion=*/false);
-      rewriter.inlineBlockBefore(&stage.getBody().front(),
-                                 branch.thenBlock()->getTerminator(), chunk);
-    }
-  });
-}
 
 /// In a team, each block does the work of some workers, one after the other.
 static void lower(PipelineOp op, RewriterBase &rewriter,
@@ -119,7 +92,13 @@ static void lower(PipelineOp op, RewriterBase &rewriter,
       b.create<scf::ForOp>(isForTeam ? b.blockInRank() : b.index(0), workers,
                            isForTeam ? b.blocksOfRank() : b.index(1));
   b.setInsertionPointToStart(loop.getBody());
-  lowerForWorker(op, rewriter, b, {loop.getInductionVar(), workers});
+  // The worker's chunks, from its number on.
+  Value worker = loop.getInductionVar();
+  Value rest =
+      b.create<arith::MaxSIOp>(b.sub(op.getChunks(), worker), b.index(0));
+  buildStageLoop(b, rewriter, op, b.ceilDiv(rest, workers), [&](Value number) {
+    return b.add(worker, b.mul(number, workers));
+  });
   rewriter.eraseOp(op);
 }
 

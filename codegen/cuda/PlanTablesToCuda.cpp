@@ -10,6 +10,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "codegen/PlanStats.h"
 #include "codegen/cuda/CudaPatterns.h"
 #include "codegen/cuda/SimtBuilder.h"
 #include "dialect/Layout.h"
@@ -41,12 +42,6 @@ struct TableBuilder : SimtBuilder {
   }
   Value either(Value a, Value b) { return create<arith::OrIOp>(a, b); }
   Value allLanes() { return i32(-1); }
-  void ifThen(Value condition, function_ref<void()> then) {
-    create<scf::IfOp>(condition, [&](OpBuilder &, Location) {
-      then();
-      create<scf::YieldOp>();
-    });
-  }
 
   Value numIds(Value ids) { return mul(extent(ids, 0), topkOf(ids)); }
   Value topkOf(Value ids) {
@@ -82,23 +77,19 @@ struct TableBuilder : SimtBuilder {
 
 constexpr int64_t bytesPerEntry = sizeof(int32_t);
 
-/// A pattern that knows what code is made for.
-template <typename OpT> struct TablePattern : OpRewritePattern<OpT> {
-  TablePattern(MLIRContext *context, const CudaLimits &limits)
-      : OpRewritePattern<OpT>(context), limits(limits) {}
+template <typename OpT> struct TablePattern : CudaPattern<OpT> {
+  using CudaPattern<OpT>::CudaPattern;
 
   /// Entries for the scratch use of \p op, from \p offset bytes of shared
   /// memory on where they fit, else those of \p table.
   Value getScratch(TableBuilder &b, Operation *op, int64_t offset,
                    int64_t entries, Value table) const {
     int64_t bytes = offset + entries * bytesPerEntry;
-    if (bytes > limits.sharedBytes)
+    if (bytes > this->limits.sharedBytes)
       return b.toPointer(b.addressOf(table));
     raiseSharedBytes(op, bytes);
     return b.advance(b.sharedMemory(), offset);
   }
-
-  const CudaLimits limits;
 };
 
 //===----------------------------------------------------------------------===//
@@ -168,12 +159,7 @@ struct LowerPlace : TablePattern<PlaceOp> {
     Value zero = b.index(0), experts = b.index(placement.experts);
     Value ranks = b.index(placement.ranks);
     int64_t align = op.getAlign();
-    auto alignedUp = [&](Value rows) {
-      if (align == 1)
-        return rows;
-      Value multiple = b.index(align);
-      return b.mul(b.div(b.add(rows, b.index(align - 1)), multiple), multiple);
-    };
+    auto alignedUp = [&](Value rows) { return b.alignUp(rows, align); };
 
     // A thread per expert: rows of all ranks, and of lower ranks.
     Value segments =
@@ -229,16 +215,9 @@ struct LowerPlace : TablePattern<PlaceOp> {
 // pipe.assign
 //===----------------------------------------------------------------------===//
 
-/// Of fusco_plan_stats, what a lane counts of its assignments; `tokens` is
-/// before these.
-enum AssignmentStat {
-  assignmentsStat,
-  uniqueRankStat,
-  uniqueNodeStat,
-  scaleUpStat,
-  scaleOutStat,
-  numAssignmentStats
-};
+/// Of fusco_plan_stats, what a lane counts of its assignments: from
+/// assignments, which all are, to rowsScaleOut. `tokens` is before these.
+constexpr int64_t numAssignmentStats = 5;
 
 /// What the other ids of its token say about an assignment.
 struct PlaceInToken {
@@ -392,7 +371,7 @@ struct LowerAssign : TablePattern<AssignOp> {
     // The warp's assignments, 32 at a time.
     Value own = cursorsOf(warp), lane = b.laneInWarp(), none = b.index(-1);
     Value perNode = b.index(op.getRanksPerNode());
-    Value self = op.getRank(), ownNode = b.div(self, perNode);
+    Value ownNode = b.div(op.getRank(), perNode);
     Value always = b.create<arith::ConstantIntOp>(1, 1);
     Value ownSteps = b.ceilDiv(b.sub(end, begin), step);
     ValueRange counted = b.forRange(
@@ -422,22 +401,11 @@ struct LowerAssign : TablePattern<AssignOp> {
             b.store(b.toI32(found.fanout), op.getFanout(), {token});
           });
 
-          Value node = b.div(rank, perNode);
-          Value isFar = b.compare(Cmp::ne, node, ownNode);
-          // A row comes to a node at the rank of the same local index.
-          Value isOther =
-              b.compare(Cmp::ne, b.rem(rank, perNode), b.rem(self, perNode));
-          auto startsUnit = [&](Unit unit) {
-            return unit == Unit::Node   ? found.isNewNode
-                   : unit == Unit::Rank ? found.isNewRank
-                                        : always;
-          };
-          std::array<Value, numAssignmentStats> isCounted;
-          isCounted[assignmentsStat] = always;
-          isCounted[uniqueRankStat] = found.isNewRank;
-          isCounted[uniqueNodeStat] = b.both(found.isNewNode, isFar);
-          isCounted[scaleUpStat] = b.both(isOther, startsUnit(op.getScaleUp()));
-          isCounted[scaleOutStat] = b.both(isFar, startsUnit(op.getScaleOut()));
+          SmallVector<Value> isCounted{always};
+          isCounted.append(buildStatsOf(
+              b, op,
+              {rank, b.div(rank, perNode), found.isNewRank, found.isNewNode},
+              ownNode));
           SmallVector<Value> next;
           for (auto [sum, condition] : llvm::zip_equal(sums, isCounted))
             next.push_back(
@@ -457,9 +425,7 @@ struct LowerAssign : TablePattern<AssignOp> {
                  b.element(stats, b.getI64Type(), b.index(1 + i)),
                  b.toI64(sum));
     });
-    // The blocks of a team meet where it says so.
-    if (scope == SimtScope::Block)
-      b.sync(scope);
+    b.finish(scope);
     rewriter.eraseOp(op);
     return success();
   }

@@ -300,9 +300,7 @@ struct LowerDotRow : CudaPattern<DotRowOp> {
     // Both of a pair add the same two values, so that all lanes get the sum.
     for (int64_t half = threadsPerWarp / 2; half > 0; half /= 2)
       dot = b.create<arith::AddFOp>(dot, b.readPartner(dot, half));
-    Value isNan = b.create<arith::CmpFOp>(arith::CmpFPredicate::UNO, dot, dot);
-    Value nan = b.create<arith::BitcastOp>(b.getF32Type(), b.i32(0x7FFFFFFF));
-    rewriter.replaceOp(op, b.select(isNan, nan, dot));
+    rewriter.replaceOp(op, b.canonicalNan(dot));
     return success();
   }
 };

@@ -400,9 +400,7 @@ struct LowerRowAddress : CudaPattern<RowAddressOp> {
   LogicalResult matchAndRewrite(RowAddressOp op,
                                 PatternRewriter &rewriter) const override {
     SimtBuilder b(op.getLoc(), rewriter, limits.threadsPerBlock);
-    RowType row(op.getRows().getType());
-    Value offset = b.mul(b.toI64(op.getRow()), b.i64(row.bytes));
-    rewriter.replaceOp(op, b.add(b.addressOf(op.getRows()), offset));
+    rewriter.replaceOp(op, b.rowAddress(op.getRows(), op.getRow()));
     return success();
   }
 };

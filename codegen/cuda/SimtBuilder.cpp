@@ -10,28 +10,18 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/cuda/SimtBuilder.h"
+#include "codegen/cuda/Kernels.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
 
-bool fusco::isForWarps(ForEachOp loop) {
-  return loop.getBody()
-      .walk([](Operation *op) {
-        return isa<CopyRowOp, StoreRowOp, CopyRowsOp, ReduceRowOp, MergeRowOp,
-                   DotRowOp, ZeroRowsOp>(op)
-                   ? WalkResult::interrupt()
-                   : WalkResult::advance();
-      })
-      .wasInterrupted();
-}
-
 SimtScope fusco::getSimtScope(Operation *op) {
   for (Operation *parent = op->getParentOp(); parent;
        parent = parent->getParentOp()) {
     if (auto loop = dyn_cast<ForEachOp>(parent))
-      return isForWarps(loop) ? SimtScope::Warp : SimtScope::Thread;
+      return loop.hasRows() ? SimtScope::Warp : SimtScope::Thread;
     if (isa<StageOp, ProgramOp>(parent))
       return SimtScope::Block;
     if (isa<TeamOp>(parent))
@@ -41,13 +31,11 @@ SimtScope fusco::getSimtScope(Operation *op) {
 }
 
 void fusco::raiseSharedBytes(Operation *op, int64_t bytes) {
-  Operation *code = op->getParentOp();
-  while (!isa<TeamOp, ProgramOp>(code))
-    code = code->getParentOp();
-  auto known = code->getAttrOfType<IntegerAttr>(sharedBytesAttrName);
-  if (!known || known.getInt() < bytes)
-    code->setAttr(sharedBytesAttrName,
-                  Builder(op->getContext()).getI64IntegerAttr(bytes));
+  while (!isa<TeamOp, ProgramOp>(op))
+    op = op->getParentOp();
+  if (getSharedBytes(op) < bytes)
+    op->setAttr(sharedBytesAttrName,
+                Builder(op->getContext()).getI64IntegerAttr(bytes));
 }
 
 /// A special register, as index.
@@ -126,15 +114,15 @@ void SimtBuilder::finish(SimtScope scope) {
     sync(scope);
 }
 
+Value SimtBuilder::isFirstOf(SimtScope scope) {
+  return compare(arith::CmpIPredicate::eq, memberOf(scope), index(0));
+}
+
 void SimtBuilder::once(SimtScope scope, function_ref<void()> body) {
   if (scope == SimtScope::Thread)
     return body();
   sync(scope);
-  Value isFirst = compare(arith::CmpIPredicate::eq, memberOf(scope), index(0));
-  create<scf::IfOp>(isFirst, [&](OpBuilder &, Location) {
-    body();
-    create<scf::YieldOp>();
-  });
+  ifThen(isFirstOf(scope), body);
   sync(scope);
 }
 

@@ -29,21 +29,13 @@ enum class SimtScope {
 
 constexpr int64_t threadsPerWarp = 32;
 
-/// The global that stands for a block's dynamic shared memory.
-constexpr llvm::StringLiteral sharedMemorySymbol{"fusco_shared"};
-
-/// On a pipe.program or pipe.team, i64: the bytes of it that they need.
-constexpr llvm::StringLiteral sharedBytesAttrName{"pipe.shared_bytes"};
-
 /// Whose work \p op is. An iteration of a pipe.for_each is a warp's where it
 /// has operations of rows, else a thread's. What stands straight in a pipe.team
 /// is the rank's; all else a block's: a stage's, or the program's first one.
 SimtScope getSimtScope(mlir::Operation *op);
 
-/// Whether the iterations of \p loop are for warps rather than for threads.
-bool isForWarps(pipe::ForEachOp loop);
-
-/// The program or team around \p op needs \p bytes of shared memory at least.
+/// The program or team that \p op is, or that is around it, needs \p bytes of
+/// shared memory at least.
 void raiseSharedBytes(mlir::Operation *op, int64_t bytes);
 
 /// Short forms for SIMT code. Numbers of threads are index.
@@ -69,6 +61,8 @@ struct SimtBuilder : RowBuilder {
   /// The end of an operation: its threads meet, but for the blocks of a team,
   /// which meet where it says so.
   void finish(SimtScope scope);
+  /// Whether this thread is the first of \p scope (i1).
+  mlir::Value isFirstOf(SimtScope scope);
   /// The first thread of \p scope runs \p body; all meet before and after it.
   void once(SimtScope scope, llvm::function_ref<void()> body);
   /// Iteration i of [from, to) is done by member i modulo the members of
