@@ -158,13 +158,6 @@ static void reportKernels(llvm::json::Value &report, const Assembled &code,
 static llvm::Expected<bool>
 compileForGpu(OutputFiles &files, const Options &options, mlir::ModuleOp module,
               llvm::TargetMachine &machine, llvm::json::Value &report) {
-  llvm::Expected<std::string> ptxas = findPtxas(options.ptxas);
-  if (!ptxas)
-    return ptxas.takeError();
-  if (options.emit == Emit::Cubin && ptxas->empty())
-    return llvm::createStringError(
-        "cannot find ptxas, which --emit cubin needs; install the CUDA toolkit "
-        "or name it with --ptxas");
   CudaPipelineOptions pipeline;
   pipeline.target = options.target;
   pipeline.threadsPerBlock = options.threadsPerBlock;
@@ -197,6 +190,13 @@ compileForGpu(OutputFiles &files, const Options &options, mlir::ModuleOp module,
     **out << *ptx;
     return true;
   }
+  llvm::Expected<std::string> ptxas = findPtxas(options.ptxas);
+  if (!ptxas)
+    return ptxas.takeError();
+  if (options.emit == Emit::Cubin && ptxas->empty())
+    return llvm::createStringError(
+        "cannot find ptxas, which --emit cubin needs; install the CUDA toolkit "
+        "or name it with --ptxas");
   Assembled code;
   if (!ptxas->empty()) {
     llvm::Expected<Assembled> assembled =
