@@ -429,6 +429,16 @@ struct PipeProgramsToCudaPass
     ModuleOp module = getOperation();
     if (failed(verifyHasMemory(module)))
       return signalPassFailure();
+    WalkResult result = module.walk([](ForkOp op) {
+      size_t most = FUSCO_MAX_TEAM_VALUES;
+      return op.getValues().size() <= most
+                 ? WalkResult::advance()
+                 : WalkResult(op.emitOpError("expected at most ")
+                              << most << " values for a team of a GPU, got "
+                              << op.getValues().size());
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
     insertDeviceLibrary(module);
     LLVMTypeConverter converter(&getContext());
     // Numbers are those of fusco_library_info.
