@@ -101,9 +101,10 @@ trap 'rm -f "$figures"' EXIT
 for name in dsv3 dsv3_2x4; do
   for tokens in 128 1024 4096; do
     [[ $name == dsv3 || $tokens != 4096 ]] || continue
-    check "$run" "$folder/$name.so" --tokens "$tokens" --bench > >(tee -a "$figures")
+    check "$run" "$folder/$name.so" --tokens "$tokens" --bench >>"$figures"
   done
 done
+cat "$figures"
 if [[ $record ]]; then
   {
     echo
