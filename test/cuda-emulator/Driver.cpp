@@ -393,6 +393,43 @@ CUDA_API cuMemFree_v2(CUdeviceptr address) {
   return freeMemory(address, Memory::Device);
 }
 
+namespace {
+/// What the driver's own handle looks like from outside.
+struct IpcHandle {
+  union {
+    Memory::Shared shared;
+    char reserved[64];
+  };
+};
+} // namespace
+
+CUDA_API cuIpcGetMemHandle(IpcHandle *handle, CUdeviceptr address) {
+  return run([&](Lock &) {
+    auto shared = Memory::get().share(address);
+    if (!shared)
+      return CUDA_ERROR_INVALID_VALUE;
+    std::memset(handle, 0, sizeof(*handle));
+    handle->shared = *shared;
+    return CUDA_SUCCESS;
+  });
+}
+
+CUDA_API cuIpcOpenMemHandle_v2(CUdeviceptr *address, IpcHandle handle,
+                               unsigned) {
+  return run([&](Lock &) {
+    *address = Memory::get().map(handle.shared);
+    return *address ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
+CUDA_API cuIpcCloseMemHandle(CUdeviceptr address) {
+  return run([&](Lock &lock) {
+    Gpu::get().waitForAll(lock);
+    return Memory::get().unmap(address) ? CUDA_SUCCESS
+                                        : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
 CUDA_API cuMemHostAlloc(void **data, std::size_t bytes, unsigned) {
   return run([&](Lock &) {
     *data = Memory::get().allocate(bytes, Memory::Host);

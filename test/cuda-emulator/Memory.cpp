@@ -8,8 +8,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fcntl.h>
 #include <new>
+#include <string>
 #include <sys/mman.h>
+#include <unistd.h>
 
 using namespace fusco::emulator;
 
@@ -18,19 +21,34 @@ static std::size_t roundToGranules(std::size_t bytes) {
          Memory::granuleBytes;
 }
 
-/// Address space only: pages come with the first write.
-static void *reserve(std::size_t bytes) {
-  void *address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+static constexpr std::uint64_t pageBytes = 4096;
+
+/// A file without a name that takes \p bytes, and room only for what is
+/// written.
+static int makeFile(std::size_t bytes) {
+  int file = memfd_create("cuda-emulator", MFD_CLOEXEC);
+  if (file < 0 || ftruncate(file, off_t(bytes)) != 0)
+    throw std::bad_alloc();
+  return file;
+}
+
+/// Address space only: pages come with the first write. Of \p file, if it is
+/// not -1.
+static void *reserve(std::size_t bytes, int file) {
+  void *address = mmap(
+      nullptr, bytes, PROT_READ | PROT_WRITE,
+      MAP_NORESERVE | (file < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED),
+      file, 0);
   if (address == MAP_FAILED)
     throw std::bad_alloc();
   return address;
 }
 
 Memory::Memory()
-    : base(reinterpret_cast<std::uint64_t>(reserve(arenaBytes))),
+    : file(makeFile(arenaBytes)),
+      base(reinterpret_cast<std::uint64_t>(reserve(arenaBytes, file))),
       validBytes(static_cast<std::uint16_t *>(
-          reserve(arenaBytes / granuleBytes * sizeof(std::uint16_t)))) {}
+          reserve(arenaBytes / granuleBytes * sizeof(std::uint16_t), -1))) {}
 
 Memory &Memory::get() {
   // Never destroyed: kernels may run until the process ends.
@@ -66,11 +84,57 @@ char *Memory::allocate(std::size_t bytes, Kind kind) {
 void Memory::release(std::uint64_t address, std::size_t bytes) {
   std::memset(&validBytes[(address - base) / granuleBytes], 0,
               roundToGranules(bytes) / granuleBytes * sizeof(std::uint16_t));
-  const std::uint64_t pageBytes = 4096;
   std::uint64_t first = (address + pageBytes - 1) / pageBytes * pageBytes;
   std::uint64_t end = (address + bytes) / pageBytes * pageBytes;
   if (first < end)
-    madvise(reinterpret_cast<void *>(first), end - first, MADV_DONTNEED);
+    fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+              off_t(first - base), off_t(end - first));
+}
+
+std::optional<Memory::Shared> Memory::share(std::uint64_t address) const {
+  auto found = allocations.find(address);
+  if (found == allocations.end() || found->second.kind != Device)
+    return std::nullopt;
+  return Shared{getpid(), file, address - base, found->second.bytes};
+}
+
+std::uint64_t Memory::map(const Shared &shared) {
+  // Whole pages of the other's, over an allocation of our own.
+  const std::uint64_t skipped = shared.at % pageBytes;
+  const std::size_t bytes =
+      (skipped + shared.bytes + pageBytes - 1) / pageBytes * pageBytes;
+  std::string path = "/proc/" + std::to_string(shared.process) + "/fd/" +
+                     std::to_string(shared.file);
+  int theirs = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (theirs < 0)
+    return 0;
+  char *room = allocate(bytes + pageBytes, Device);
+  if (!room) {
+    close(theirs);
+    return 0;
+  }
+  const auto start = reinterpret_cast<std::uint64_t>(room);
+  const std::uint64_t first = (start + pageBytes - 1) / pageBytes * pageBytes;
+  mmap(reinterpret_cast<void *>(first), bytes, PROT_READ | PROT_WRITE,
+       MAP_SHARED | MAP_FIXED | MAP_NORESERVE, theirs,
+       off_t(shared.at - skipped));
+  close(theirs);
+  mapped[first + skipped] = start;
+  return first + skipped;
+}
+
+bool Memory::unmap(std::uint64_t address) {
+  auto found = mapped.find(address);
+  if (found == mapped.end())
+    return false;
+  const std::uint64_t first = address / pageBytes * pageBytes;
+  const std::uint64_t end = found->second + allocations.at(found->second).bytes;
+  mmap(reinterpret_cast<void *>(first), (end - first) / pageBytes * pageBytes,
+       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file,
+       off_t(first - base));
+  bool isFree = free(found->second, Device);
+  mapped.erase(found);
+  return isFree;
 }
 
 bool Memory::free(std::uint64_t address, Kind kind) {

@@ -33,6 +33,17 @@ public:
   bool free(std::uint64_t address, Kind kind);
   void freeAll();
 
+  /// Where other processes find the allocation that starts at \p address.
+  struct Shared {
+    int process, file; ///< a descriptor of that process
+    std::uint64_t at;  ///< in the file
+    std::size_t bytes;
+  };
+  std::optional<Shared> share(std::uint64_t address) const;
+  /// Shows memory of another process; 0 if that cannot be.
+  std::uint64_t map(const Shared &shared);
+  bool unmap(std::uint64_t address);
+
   /// Whether the bytes lie in one allocation. This and the next may be asked
   /// while another thread allocates.
   bool contains(std::uint64_t address, std::size_t bytes) const;
@@ -56,9 +67,12 @@ private:
   Memory();
   void release(std::uint64_t address, std::size_t bytes);
 
+  int file; ///< behind all of it, for other processes
   std::uint64_t base;
   std::uint16_t *validBytes; ///< of each granule
   std::map<std::uint64_t, Allocation> allocations;
+  /// Allocations that hold what map() shows, by the address that it gave.
+  std::map<std::uint64_t, std::uint64_t> mapped;
 };
 
 } // namespace fusco::emulator
