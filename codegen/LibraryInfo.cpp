@@ -52,6 +52,36 @@ static LogicalResult describeTensor(ProgramOp program, unsigned index,
   return success();
 }
 
+/// Other ranks use a tensor whose window they are told; where the program puts
+/// rows to tensors, from other nodes too.
+static void describeExposure(ProgramOp program, fusco_program_info &info) {
+  uint8_t exposure = FUSCO_EXPOSURE_NODE;
+  program.walk([&](PutRowsOp) { exposure = FUSCO_EXPOSURE_NETWORK; });
+  program.walk([&](WindowOp window) {
+    auto tensor = dyn_cast<BlockArgument>(window.getTensor());
+    // What becomes an address at once is this rank's own use.
+    bool isTold = llvm::any_of(window->getUsers(), [](Operation *user) {
+      return !isa<RemoteOp>(user);
+    });
+    if (tensor && isTold)
+      info.tensors[tensor.getArgNumber()].exposure = exposure;
+  });
+}
+
+static LogicalResult describeChannels(ModuleOp module,
+                                      fusco_library_info &info) {
+  for (auto channel : module.getOps<ChannelOp>()) {
+    if (info.numChannels == FUSCO_MAX_CHANNELS)
+      return channel.emitOpError("expected at most ")
+             << int64_t(FUSCO_MAX_CHANNELS) << " channels in a module";
+    fusco_channel_info &described = info.channels[info.numChannels++];
+    if (failed(setName(channel, described.name, channel.getSymName())))
+      return failure();
+    described.phase = static_cast<int32_t>(channel.getPhase());
+  }
+  return success();
+}
+
 static LogicalResult describeProgram(ProgramOp program,
                                      fusco_program_info &info) {
   if (failed(setName(program, info.name, program.getSymName())))
@@ -64,6 +94,7 @@ static LogicalResult describeProgram(ProgramOp program,
   for (int32_t i = 0; i < info.numTensors; ++i)
     if (failed(describeTensor(program, i, info.tensors[i])))
       return failure();
+  describeExposure(program, info);
   return success();
 }
 
@@ -117,6 +148,8 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   info.planBytes = memory(planBytesAttrName).getInt();
   if (auto stats = module.lookupSymbol<BufferOp>(shared::stats))
     info.planStatsBytes = stats.getAt().value_or(0);
+  if (failed(describeChannels(module, info)))
+    return failure();
 
   for (auto program : module.getOps<ProgramOp>()) {
     if (info.numPrograms == FUSCO_MAX_PROGRAMS)

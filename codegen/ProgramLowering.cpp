@@ -29,6 +29,17 @@ using namespace fusco::pipe;
 // Memory
 //===----------------------------------------------------------------------===//
 
+ProgramLowering::ProgramLowering(Operation *op,
+                                 const LLVMTypeConverter &converter)
+    : converter(converter), b(op->getLoc(), op), symbols(op->getParentOp()) {
+  for (auto channel : op->getParentRegion()->getOps<ChannelOp>())
+    channelNumbers.try_emplace(channel, channelNumbers.size());
+}
+
+Value ProgramLowering::channelNumber(ChannelOp channel) {
+  return b.create<arith::ConstantIntOp>(channelNumbers.lookup(channel), 32);
+}
+
 Value ProgramLowering::toIndex(Value i64) {
   return b.create<arith::IndexCastOp>(b.getIndexType(), i64);
 }

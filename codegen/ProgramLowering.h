@@ -30,8 +30,8 @@ public:
   virtual ~ProgramLowering() = default;
 
 protected:
-  ProgramLowering(mlir::Operation *op, const mlir::LLVMTypeConverter &converter)
-      : converter(converter), b(op->getLoc(), op), symbols(op->getParentOp()) {}
+  ProgramLowering(mlir::Operation *op,
+                  const mlir::LLVMTypeConverter &converter);
 
   /// Loads what the arguments point to, at the start of the builder's block.
   /// The block's arguments from the second on that are memrefs are tensors, of
@@ -77,6 +77,8 @@ protected:
   mlir::Value toIndex(mlir::Value i64);
   mlir::Value toI64(mlir::Value index);
   mlir::Value constant(int64_t value);
+  /// The number (i32) of \p channel in the library's description.
+  mlir::Value channelNumber(pipe::ChannelOp channel);
   /// The heap of rank \p rank (index).
   mlir::Value peerBase(mlir::Value rank);
   /// The lane \p lane (index) of \p channel in the heap at \p base.
@@ -125,6 +127,7 @@ private:
   /// Counts it as sent.
   void takeClaimedSlot(pipe::ChannelOp channel, mlir::Value lane,
                        const ClaimedSlot &slot);
+  llvm::DenseMap<mlir::Operation *, int32_t> channelNumbers;
   pipe::ChannelOp lookupChannel(mlir::FlatSymbolRefAttr symbol) {
     return symbols.lookup<pipe::ChannelOp>(symbol.getValue());
   }

@@ -416,8 +416,8 @@ def Pipe_PutOp : Pipe_ChannelUserOp<"put", [AttrSizedOperandSegments]> {
   let description = [{
     `count` units of `bytes_per_unit` bytes after `head_bytes`, from
     `source[source_indices]` here to `destination[destination_indices]` at `peer`;
-    then it sends the claimed slot, as pipe.signal does. The source is free again
-    after it.
+    then it sends the claimed slot, as pipe.signal does. It may go on after that:
+    the source is free again when the slot is.
 
     - (put_c1) `channel` names a pipe.channel.
     - (put_c2) `source` and `destination` name symmetric buffers, with one

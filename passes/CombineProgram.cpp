@@ -227,7 +227,8 @@ void CombineBuilder::buildAsk(Value chunk) {
     Descriptors by = p.planDescriptors();
     auto askNode = [&](const UnitRun &unit) {
       Value lane = p.laneOfNode(node, p.nodeOf(unit.rank));
-      RingSlot ask = viewAsks(p.local(shared::asksSent), lane, p.index(0));
+      RingSlot ask = viewAsks(p.local(shared::asksSent), lane,
+                              p.loadEntry(shared::nodeSlots, lane));
       p.appendUnit(ask.by, p.takeEntry(shared::nodeCounts, lane), by, unit.run);
     };
     p.forEachToken(chunk, numTokens, [&](Value token) {
@@ -249,11 +250,10 @@ void CombineBuilder::buildAsk(Value chunk) {
     if (hasOtherNodes())
       p.forEachOtherNode([&](const OtherNode &to) {
         Value slot = p.loadEntry(shared::nodeSlots, to.lane);
-        Value zero = p.index(0);
-        RingSlot ask = viewAsks(p.local(shared::asksSent), to.lane, zero);
+        RingSlot ask = viewAsks(p.local(shared::asksSent), to.lane, slot);
         p.store(p.toI32(p.loadEntry(shared::nodeCounts, to.lane)), ask.count,
                 {p.index(0)});
-        p.b.create<PutOp>(shared::asksSent, ValueRange{to.lane, zero}, to.peer,
+        p.b.create<PutOp>(shared::asksSent, ValueRange{to.lane, slot}, to.peer,
                           shared::asksTaken, ValueRange{to.theirLane, slot},
                           getAsksLayout(p.shape).bytes(), p.index(0),
                           /*bytes_per_unit=*/0, shared::asks, to.lane,
@@ -289,8 +289,7 @@ void CombineBuilder::buildSum(Value chunk) {
       if (isByRank())
         p.receiveRankSlots(shared::partials, from.node);
       Value answer = p.claim(shared::sums, from.lane, from.peer);
-      Value zero = p.index(0);
-      Value sums = p.viewSums(p.local(shared::sumsSent), zero, zero);
+      Value sums = p.viewSums(p.local(shared::sumsSent), from.lane, answer);
       Value count = p.toIndex(p.load(ask.count, {p.index(0)}));
       auto sumUnit = [&](Value unit) {
         sumRun(ask.by, p.wholeRun(ask.by, unit), from.node, sums, unit,
@@ -301,8 +300,9 @@ void CombineBuilder::buildSum(Value chunk) {
         p.forRange(p.index(0), count, sumUnit);
       else
         p.forEach(p.index(0), count, sumUnit);
-      p.b.create<PutOp>(shared::sumsSent, ValueRange{zero, zero}, from.peer,
-                        shared::sumsTaken, ValueRange{from.theirLane, answer},
+      p.b.create<PutOp>(shared::sumsSent, ValueRange{from.lane, answer},
+                        from.peer, shared::sumsTaken,
+                        ValueRange{from.theirLane, answer},
                         /*head_bytes=*/0, count, 4 * p.shape.hidden,
                         shared::sums, from.lane, from.theirLane);
       if (isByRank())

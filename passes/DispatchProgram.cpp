@@ -266,7 +266,8 @@ void DispatchBuilder::buildSend(Value chunk) {
           by, token, [&](const Run &run) { place(by, run); },
           [&](const Run &unit, Value lane) {
             Value number = p.takeEntry(shared::nodeCounts, lane);
-            RingSlot sent = viewRows(shared::rowsSent, lane, p.index(0));
+            RingSlot sent = viewRows(shared::rowsSent, lane,
+                                     p.loadEntry(shared::nodeSlots, lane));
             p.b.create<StoreRowOp>(tensors.x, token, sent.rows, number,
                                    /*streaming=*/false);
             p.appendUnit(sent.by, number, by, unit);
@@ -280,11 +281,10 @@ void DispatchBuilder::buildSend(Value chunk) {
         SlotLayout layout = getRowsLayout(p.shape);
         Value slot = p.loadEntry(shared::nodeSlots, to.lane);
         Value count = p.loadEntry(shared::nodeCounts, to.lane);
-        Value zero = p.index(0);
-        RingSlot sent = viewRows(shared::rowsSent, to.lane, zero);
+        RingSlot sent = viewRows(shared::rowsSent, to.lane, slot);
         p.store(p.toI32(count), sent.count, {p.index(0)});
         auto rowType = cast<MemRefType>(sent.rows.getType());
-        p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, zero}, to.peer,
+        p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, slot}, to.peer,
                           shared::rowsForwarded, ValueRange{to.theirLane, slot},
                           layout.rowsOffset(), count,
                           rowType.getDimSize(1) *
@@ -315,8 +315,7 @@ void DispatchBuilder::buildForward(Value chunk) {
         sendCopies(from.node);
       if (tensors.weightGradient) {
         Value answer = p.claim(shared::gradients, from.lane, from.peer);
-        Value zero = p.index(0);
-        Value sent = viewGradients(shared::gradientsSent, zero, zero);
+        Value sent = viewGradients(shared::gradientsSent, from.lane, answer);
         p.forEach(p.index(0), count, [&](Value unit) {
           Run run = p.wholeRun(taken.by, unit);
           p.forRange(run.begin, run.end, [&](Value i) {
@@ -324,7 +323,7 @@ void DispatchBuilder::buildForward(Value chunk) {
                     {unit, i});
           });
         });
-        p.b.create<PutOp>(shared::gradientsSent, ValueRange{zero, zero},
+        p.b.create<PutOp>(shared::gradientsSent, ValueRange{from.lane, answer},
                           from.peer, shared::gradientsTaken,
                           ValueRange{from.theirLane, answer}, /*head_bytes=*/0,
                           count, 4 * p.shape.topk, shared::gradients, from.lane,

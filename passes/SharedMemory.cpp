@@ -107,14 +107,11 @@ private:
     b.create<BufferOp>(name, MemRefType::get(dims, element), scope,
                        IntegerAttr());
   }
-  /// A slot of \p bytes bytes for each slot of \p lanes lanes.
+  /// A slot of \p bytes bytes for each slot of \p lanes lanes. It is where
+  /// slots arrive, or what they are put from: either end may use one again only
+  /// when the channel says that the slot is free, and by then the put is over.
   void ring(StringRef name, int64_t lanes, int64_t bytes) {
     buffer(name, {lanes, depth, bytes}, b.getI8Type());
-  }
-  /// What is put from: one slot for each of \p lanes that are filled at a time,
-  /// since a put leaves it free.
-  void staging(StringRef name, int64_t lanes, int64_t bytes) {
-    buffer(name, {lanes, 1, bytes}, b.getI8Type());
   }
 
   ImplicitLocOpBuilder &b;
@@ -151,11 +148,11 @@ void Declarer::declareDispatch() {
                    Link::ScaleOut, otherNodes);
       int64_t bytes = alignUp(getRowsLayout(shape).units * shape.topk * 4,
                               SlotLayout::alignment);
-      staging(shared::gradientsSent, 1, bytes);
+      ring(shared::gradientsSent, otherNodes, bytes);
       ring(shared::gradientsTaken, otherNodes, bytes);
     }
     int64_t bytes = getRowsLayout(shape).bytes();
-    staging(shared::rowsSent, otherNodes, bytes);
+    ring(shared::rowsSent, otherNodes, bytes);
     ring(shared::rowsForwarded, otherNodes, bytes);
   }
   if (needs.dispatchesByRank) {
@@ -170,9 +167,9 @@ void Declarer::declareCombine() {
   if (needs.combines && otherNodes > 0) {
     conversation(shared::asks, shared::sums, Phase::Combine, Link::ScaleOut,
                  otherNodes);
-    staging(shared::asksSent, otherNodes, asksBytes);
+    ring(shared::asksSent, otherNodes, asksBytes);
     ring(shared::asksTaken, otherNodes, asksBytes);
-    staging(shared::sumsSent, 1, sumsBytes);
+    ring(shared::sumsSent, otherNodes, sumsBytes);
     ring(shared::sumsTaken, otherNodes, sumsBytes);
     buffer(shared::ownSum, {1, 4 * shape.hidden}, b.getI8Type());
     buffer(shared::summands, {shape.nodes}, i64);

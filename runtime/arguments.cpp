@@ -180,6 +180,27 @@ static fusco_status checkTensor(const EntryPoint &where, DLDevice device,
   return FUSCO_OK;
 }
 
+/// Checks that the processes of other ranks see \p tensor where they use it.
+static fusco_status checkExposure(const fusco_context &context,
+                                  const fusco_tensor_spec &spec,
+                                  const DLTensor &tensor) {
+  const Membership *membership = context.domain->membership.get();
+  if (!membership || spec.exposure == FUSCO_EXPOSURE_NONE ||
+      !hasElements(tensor))
+    return FUSCO_OK;
+  std::uint64_t bytes = spec.dtypeBits / 8;
+  for (std::int32_t dim = 0; dim < tensor.ndim; ++dim)
+    bytes *= tensor.shape[dim];
+  const char *data = static_cast<char *>(tensor.data) + tensor.byte_offset;
+  if (membership->getArena().contains(data, bytes))
+    return FUSCO_OK;
+  return failIn(
+      context.entryPoint, FUSCO_INVALID_ARGUMENT,
+      "tensor '%s': expected memory that the processes of other ranks "
+      "see, got other memory; allocate it with fusco_tensor_create",
+      spec.name);
+}
+
 /// Checks that \p tensors, each in order by itself, agree on how many tokens
 /// there are.
 static fusco_status checkTokens(const fusco_context &context,
@@ -240,9 +261,12 @@ fusco_status fusco::runtime::checkTensors(const fusco_context &context,
   if (!tensors)
     return failIn(where, FUSCO_INVALID_ARGUMENT, "expected tensors, got NULL");
   const DLDevice device = context.domain->getDevice();
-  for (std::int32_t i = 0; i < program.numTensors; ++i)
-    if (fusco_status status =
-            checkTensor(where, device, program.tensors[i], tensors[i]))
+  for (std::int32_t i = 0; i < program.numTensors; ++i) {
+    const fusco_tensor_spec &spec = program.tensors[i];
+    if (fusco_status status = checkTensor(where, device, spec, tensors[i]))
       return status;
+    if (fusco_status status = checkExposure(context, spec, *tensors[i]))
+      return status;
+  }
   return checkTokens(context, plan, tensors);
 }

@@ -1,4 +1,4 @@
-//===- context.cpp - Domains, contexts and plans --------------------------===//
+//===- context.cpp - Contexts and plans -----------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -12,6 +12,7 @@
 
 #include "runtime/context.h"
 
+#include "runtime/checks.h"
 #include "runtime/cuda/kernel.h"
 #include "runtime/failure.h"
 
@@ -21,44 +22,6 @@
 #include <new>
 
 using namespace fusco::runtime;
-
-/// Refuses what is no library of this ABI. Reads nothing but the magic and the
-/// version before they are known to be right.
-static fusco_status checkLibrary(const char *function,
-                                 const fusco_library *library) {
-  if (!library || !library->info)
-    return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a library, got NULL",
-                function);
-  const fusco_library_info &info = *library->info;
-  if (info.magic != FUSCO_LIBRARY_MAGIC)
-    return fail(FUSCO_INVALID_ARGUMENT,
-                "%s: expected a fusco library, got one with magic 0x%" PRIx64,
-                function, info.magic);
-  if (info.abiVersion != FUSCO_ABI_VERSION)
-    return fail(FUSCO_VERSION_MISMATCH,
-                "%s: expected a library of ABI version %d, got %" PRIu32
-                "; compile the model again",
-                function, FUSCO_ABI_VERSION, info.abiVersion);
-  if (info.size != sizeof(info))
-    return fail(FUSCO_VERSION_MISMATCH,
-                "%s: expected a library description of %zu bytes, got %" PRIu32
-                "; compile the model again",
-                function, sizeof(info), info.size);
-  return FUSCO_OK;
-}
-
-/// Refuses a struct that a caller compiled against another header.
-static fusco_status checkStruct(const char *function, const char *name,
-                                std::uint32_t size, std::size_t expectedSize,
-                                std::uint32_t version) {
-  if (size == expectedSize && version == FUSCO_ABI_VERSION)
-    return FUSCO_OK;
-  return fail(FUSCO_VERSION_MISMATCH,
-              "%s: expected a %s of %zu bytes and version %d, got %" PRIu32
-              " bytes and version %" PRIu32
-              "; initialise it with its _INIT macro",
-              function, name, expectedSize, FUSCO_ABI_VERSION, size, version);
-}
 
 /// __builtin_cpu_supports of older clang does not know F16C.
 static bool hasF16c() {
@@ -108,65 +71,6 @@ static fusco_status checkTarget(const char *function,
   return FUSCO_OK;
 }
 
-//===--- Domain -----------------------------------------------------------===//
-
-/// Makes what kernels of all ranks share: where each rank's heap is, and who
-/// failed first.
-static fusco_status showHeapsToGpu(fusco_domain &domain) {
-  const Gpu *gpu = domain.gpu.get();
-  if (fusco_status status =
-          allocateZeroed(gpu, sizeof(std::int64_t), "the domain's state",
-                         domain.failedRankOnGpu))
-    return status;
-  if (fusco_status status =
-          allocateZeroed(gpu, domain.numRanks * sizeof(char *),
-                         "the addresses of heaps", domain.peersOnGpu))
-    return status;
-  for (std::int32_t rank = 0; rank < domain.numRanks; ++rank) {
-    char *heap = domain.heaps[rank].get();
-    if (fusco_status status = gpu->copyFromHost(
-            domain.peersOnGpu.get() + rank * sizeof(heap), &heap, sizeof(heap)))
-      return status;
-  }
-  return FUSCO_OK;
-}
-
-fusco_status fusco_domain_create(const fusco_library *library,
-                                 fusco_domain **domain) {
-  if (fusco_status status = checkLibrary(__func__, library))
-    return status;
-  if (!domain)
-    return fail(FUSCO_INVALID_ARGUMENT,
-                "%s: expected room for a domain, got NULL", __func__);
-
-  const fusco_library_info &info = *library->info;
-  std::unique_ptr<fusco_domain> made(new (std::nothrow) fusco_domain);
-  if (made && library->device)
-    if (fusco_status status = Gpu::open(*library, made->gpu))
-      return status;
-  if (made) {
-    made->library = library;
-    made->numRanks = info.numNodes * info.ranksPerNode;
-    made->heaps.reset(new (std::nothrow) Memory[made->numRanks]);
-    made->isTaken.reset(new (std::nothrow) std::atomic<bool>[made->numRanks]());
-  }
-  if (!made || !made->heaps || !made->isTaken)
-    return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a domain", __func__);
-  for (std::int32_t rank = 0; rank < made->numRanks; ++rank) {
-    if (fusco_status status =
-            allocateZeroed(made->gpu.get(), info.symmetricBytes,
-                           "a rank's symmetric heap", made->heaps[rank]))
-      return status;
-  }
-  if (made->gpu)
-    if (fusco_status status = showHeapsToGpu(*made))
-      return status;
-  *domain = made.release();
-  return FUSCO_OK;
-}
-
-void fusco_domain_destroy(fusco_domain *domain) { delete domain; }
-
 //===--- Context ----------------------------------------------------------===//
 
 fusco_status fusco_context_create(const fusco_library *library,
@@ -198,20 +102,19 @@ fusco_status fusco_context_create(const fusco_library *library,
     return fail(FUSCO_INVALID_ARGUMENT,
                 "%s: expected a rank from 0 to %" PRId32 ", got %" PRId32,
                 __func__, domain->numRanks - 1, rank);
-  if (!config->transport || std::strcmp(config->transport, "local") != 0)
-    return fail(FUSCO_UNSUPPORTED,
-                "%s: expected transport 'local', the only one there is, got "
-                "'%s'",
-                __func__, config->transport ? config->transport : "NULL");
   if (!domain->gpu) // which was looked at when the domain was made
     if (fusco_status status = checkTarget(__func__, info))
       return status;
-  std::int32_t failedRank = domain->firstFailedRank.load();
-  if (failedRank >= 0)
+  if (domain->membership && rank != domain->membership->getRank())
+    return fail(
+        FUSCO_INVALID_ARGUMENT,
+        "%s: expected rank %" PRId32
+        ", the one that joined the domain in this process, got %" PRId32,
+        __func__, domain->membership->getRank(), rank);
+  if (std::optional<RankFailure> failure = domain->getFailure())
     return fail(FUSCO_BAD_STATE,
-                "%s: the domain failed when rank %" PRId32
-                " timed out; make a new domain",
-                __func__, failedRank);
+                "%s: the domain failed when %s; make a new one", __func__,
+                describe(*failure).data);
 
   std::unique_ptr<fusco_context> made(new (std::nothrow) fusco_context{});
   if (made)
@@ -232,7 +135,7 @@ fusco_status fusco_context_create(const fusco_library *library,
   made->timeoutUs = config->timeoutUs;
   std::int32_t firstOfNode = rank - rank % info.ranksPerNode;
   for (std::int32_t i = firstOfNode; i < firstOfNode + info.ranksPerNode; ++i)
-    made->peers[i] = domain->heaps[i].get();
+    made->peers[i] = domain->bases[i];
   *context = made.release();
   return FUSCO_OK;
 }

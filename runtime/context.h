@@ -1,4 +1,4 @@
-//===- context.h - Domains, contexts and plans ------------------*- C++ -*-===//
+//===- context.h - Contexts and plans ---------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -14,32 +14,12 @@
 
 #include "fusco/library.h"
 #include "runtime/cuda/gpu.h"
+#include "runtime/domain.h"
 #include "runtime/memory.h"
 #include "runtime/status.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-
-/// The memory that the ranks of one process share.
-struct fusco_domain {
-  const fusco_library *library;
-  std::int32_t numRanks;
-  std::unique_ptr<fusco::runtime::Gpu> gpu;        ///< NULL on a CPU
-  std::unique_ptr<fusco::runtime::Memory[]> heaps; ///< [numRanks]
-  std::unique_ptr<std::atomic<bool>[]> isTaken;    ///< [numRanks] has a context
-  /// The first rank whose wait expired, -1 while there is none. From then on
-  /// the counters in the heaps are out of step and the domain is of no more
-  /// use; all waits in it end.
-  std::atomic<std::int32_t> firstFailedRank{-1};
-  fusco::runtime::Memory peersOnGpu;      ///< char *[numRanks], of all heaps
-  fusco::runtime::Memory failedRankOnGpu; ///< fusco_device_args::failedRank
-
-  /// Where heaps, plans and tensors are.
-  DLDevice getDevice() const {
-    return gpu ? DLDevice{kDLCUDA, gpu->getOrdinal()} : DLDevice{kDLCPU, 0};
-  }
-};
 
 struct fusco_context {
   const fusco_library *library;

@@ -23,17 +23,36 @@ fusco_status fusco::runtime::breakContext(fusco_context &context,
   return status;
 }
 
-static const char *getPhaseName(std::int32_t phase) {
-  static constexpr const char *names[FUSCO_NUM_PHASES] = {"plan", "rows",
-                                                          "ready", "combine"};
-  return phase >= 0 && phase < FUSCO_NUM_PHASES ? names[phase] : "unknown";
+namespace {
+/// "phase 'rows', channel 'copies',"
+struct PlaceText {
+  char data[FUSCO_NAME_BYTES + 64];
+};
+} // namespace
+
+/// Where a program waits that waits on \p channel.
+static PlaceText describeChannel(const fusco_library_info &info,
+                                 std::int32_t channel) {
+  static constexpr const char *phases[FUSCO_NUM_PHASES] = {"plan", "rows",
+                                                           "ready", "combine"};
+  const char *name = "unknown", *phase = "unknown";
+  if (channel >= 0 && channel < info.numChannels) {
+    const fusco_channel_info &found = info.channels[channel];
+    name = found.name;
+    if (found.phase >= 0 && found.phase < FUSCO_NUM_PHASES)
+      phase = phases[found.phase];
+  }
+  PlaceText text;
+  std::snprintf(text.data, sizeof(text.data), "phase '%s', channel '%s',",
+                phase, name);
+  return text;
 }
 
 fusco_status fusco::runtime::failExpiredWait(fusco_context &context,
                                              std::uint64_t actual,
                                              std::uint64_t expected,
                                              std::int32_t peer,
-                                             std::int32_t phase) {
+                                             std::int32_t channel) {
   char patience[32];
   if (context.timeoutUs >= 1000000)
     std::snprintf(patience, sizeof(patience), "%.1f s",
@@ -42,31 +61,63 @@ fusco_status fusco::runtime::failExpiredWait(fusco_context &context,
     std::snprintf(patience, sizeof(patience), "%g ms",
                   static_cast<double>(context.timeoutUs) / 1e3);
   fail(FUSCO_TIMEOUT,
-       "rank %" PRId32
-       ": timeout after %s in phase '%s' of %s_%s: rank %" PRId32
+       "rank %" PRId32 ": timeout after %s in %s of %s_%s: rank %" PRId32
        " is at %" PRIu64 ", expected %" PRIu64,
-       context.rank, patience, getPhaseName(phase), context.entryPoint.model,
-       context.entryPoint.function, peer, actual, expected);
-  std::int32_t none = -1;
-  context.domain->firstFailedRank.compare_exchange_strong(none, context.rank);
+       context.rank, patience,
+       describeChannel(*context.library->info, channel).data,
+       context.entryPoint.model, context.entryPoint.function, peer, actual,
+       expected);
+  if (context.domain->markFailed({context.rank, FUSCO_TIMEOUT}) &&
+      context.domain->membership)
+    context.domain->membership->reportFailure(FUSCO_TIMEOUT);
   return breakContext(context, FUSCO_TIMEOUT);
 }
 
-fusco_status fusco::runtime::failAbortedWait(fusco_context &context,
-                                             std::int32_t failedRank,
-                                             std::int32_t phase) {
-  if (phase == noPhase)
-    failIn(context.entryPoint, FUSCO_PEER_FAILED,
-           "rank %" PRId32 " timed out before this rank arrived", failedRank);
+FailureText fusco::runtime::describe(const RankFailure &failure) {
+  FailureText text;
+  if (failure.status == FUSCO_OK)
+    std::snprintf(text.data, sizeof(text.data),
+                  "the process of rank %" PRId32 " was lost", failure.rank);
   else
-    fail(FUSCO_PEER_FAILED,
-         "rank %" PRId32
-         ": gave up in phase '%s' of %s_%s because rank %" PRId32
-         " failed with %s",
-         context.rank, getPhaseName(phase), context.entryPoint.model,
-         context.entryPoint.function, failedRank,
-         fusco_status_name(FUSCO_TIMEOUT));
+    std::snprintf(text.data, sizeof(text.data),
+                  "rank %" PRId32 " failed with %s", failure.rank,
+                  fusco_status_name(failure.status));
+  return text;
+}
+
+fusco_status fusco::runtime::failLateCall(fusco_context &context,
+                                          const RankFailure &failure) {
+  failIn(context.entryPoint, FUSCO_PEER_FAILED,
+         "%s before rank %" PRId32 " arrived", describe(failure).data,
+         context.rank);
   return breakContext(context, FUSCO_PEER_FAILED);
+}
+
+fusco_status fusco::runtime::failAbortedWait(
+    fusco_context &context, const RankFailure &failure, std::int32_t channel,
+    std::int32_t peer, std::uint64_t actual, std::uint64_t expected) {
+  fail(FUSCO_PEER_FAILED,
+       "rank %" PRId32 ": gave up in %s of %s_%s because %s; rank %" PRId32
+       " is at %" PRIu64 ", expected %" PRIu64,
+       context.rank, describeChannel(*context.library->info, channel).data,
+       context.entryPoint.model, context.entryPoint.function,
+       describe(failure).data, peer, actual, expected);
+  return breakContext(context, FUSCO_PEER_FAILED);
+}
+
+fusco_status fusco::runtime::failPut(fusco_context &context, std::int32_t peer,
+                                     fusco_status status) {
+  char cause[errorTextBytes];
+  std::snprintf(cause, sizeof(cause), "%s", fusco_last_error());
+  fail(status, "rank %" PRId32 ": cannot send in %s_%s: %s", context.rank,
+       context.entryPoint.model, context.entryPoint.function, cause);
+  fusco_domain &domain = *context.domain;
+  RankFailure failure = {peer, FUSCO_OK};
+  if (peer < 0)
+    failure = {context.rank, status};
+  if (domain.markFailed(failure))
+    domain.membership->reportFailure(status);
+  return breakContext(context, status);
 }
 
 fusco_status fusco::runtime::failEmptyPlan(const EntryPoint &where) {

@@ -20,18 +20,30 @@ namespace fusco::runtime {
 /// Ends \p context for good, with the thread's last error as the reason.
 fusco_status breakContext(fusco_context &context, fusco_status status);
 
-/// A wait that expired: ends the context, and tells the domain.
+/// A wait for \p peer on \p channel of the library that expired: ends the
+/// context, and tells the domain.
 fusco_status failExpiredWait(fusco_context &context, std::uint64_t actual,
                              std::uint64_t expected, std::int32_t peer,
-                             std::int32_t phase);
+                             std::int32_t channel);
 
-/// A fusco_phase: before the first.
-constexpr std::int32_t noPhase = -1;
+/// "rank 3 failed with FUSCO_TIMEOUT"
+struct FailureText {
+  char data[96];
+};
+FailureText describe(const RankFailure &failure);
 
-/// A wait that ended because that of \p failedRank has expired, or a call that
-/// came after that (noPhase): ends the context.
-fusco_status failAbortedWait(fusco_context &context, std::int32_t failedRank,
-                             std::int32_t phase);
+/// A wait like that which ended because some rank has failed: ends the context.
+fusco_status failAbortedWait(fusco_context &context, const RankFailure &failure,
+                             std::int32_t channel, std::int32_t peer,
+                             std::uint64_t actual, std::uint64_t expected);
+
+/// A call that came after some rank had failed: ends the context.
+fusco_status failLateCall(fusco_context &context, const RankFailure &failure);
+
+/// A put to \p peer, or to any if that is -1, that failed with \p status and
+/// the thread's last error: ends the context, and tells the domain.
+fusco_status failPut(fusco_context &context, std::int32_t peer,
+                     fusco_status status);
 
 /// A program that reads a plan, and none was filled.
 fusco_status failEmptyPlan(const EntryPoint &where);

@@ -82,11 +82,25 @@ static std::int64_t countTokens(const fusco_program_info &program,
   return 0;
 }
 
-static fusco_status callProgram(const fusco_context &context,
-                                std::int32_t program,
+/// Calls it, with the network on its side where there is one, and waits until
+/// the tensors that the network reads are free again.
+static fusco_status callProgram(fusco_context &context, std::int32_t program,
                                 const fusco_program_args &args) {
   DefaultFloatMode floatMode;
-  return static_cast<fusco_status>(context.library->programs[program](&args));
+  Membership *membership = context.domain->membership.get();
+  CountedPuts *network = membership ? membership->getNetwork() : nullptr;
+  if (network)
+    network->enter();
+  auto status =
+      static_cast<fusco_status>(context.library->programs[program](&args));
+  if (network && status == FUSCO_OK) {
+    status = network->flushSources(context.timeoutUs);
+    if (status != FUSCO_OK)
+      failPut(context, -1, status);
+  }
+  if (network)
+    network->leave();
+  return status;
 }
 
 /// The kernel of refused arguments tells the peers; what it would return is
@@ -126,9 +140,9 @@ fusco_status fusco_program_run(const fusco_library *library,
   context->program = &programInfo;
 
   // A latecomer must not write to peers that gave it up and left.
-  std::int32_t failedRank = context->domain->firstFailedRank.load();
-  if (failedRank >= 0)
-    return failAbortedWait(*context, failedRank, noPhase);
+  fusco_domain &domain = *context->domain;
+  if (std::optional<RankFailure> failure = domain.getFailure())
+    return failLateCall(*context, *failure);
 
   fusco_program_args args = {};
   args.context = context;
@@ -159,7 +173,7 @@ constexpr timespec sleepTime = {0, 50 * 1000};
 std::int32_t fusco_program_wait(const fusco_program_args *args,
                                 const std::uint64_t *counter,
                                 std::uint64_t expected, std::int32_t peer,
-                                std::int32_t phase) {
+                                std::int32_t channel) {
   fusco_context &context = *args->context;
   auto start = Clock::now();
   for (int spin = 0; spin < numSpins; ++spin) {
@@ -174,13 +188,16 @@ std::int32_t fusco_program_wait(const fusco_program_args *args,
     std::uint64_t actual = __atomic_load_n(counter, __ATOMIC_ACQUIRE);
     if (actual >= expected)
       return FUSCO_OK;
-    std::int32_t failedRank = context.domain->firstFailedRank.load();
-    if (failedRank >= 0)
-      return failAbortedWait(context, failedRank, phase);
+    if (std::optional<RankFailure> failure = context.domain->getFailure())
+      return failAbortedWait(context, *failure, channel, peer, actual,
+                             expected);
     auto elapsedUs =
         std::chrono::duration_cast<std::chrono::microseconds>(elapsed).count();
     if (static_cast<std::uint64_t>(elapsedUs) >= context.timeoutUs)
-      return failExpiredWait(context, actual, expected, peer, phase);
+      return failExpiredWait(context, actual, expected, peer, channel);
+    Membership *membership = context.domain->membership.get();
+    if (membership && membership->pause(elapsedUs))
+      continue;
     if (elapsed < yieldTime)
       sched_yield();
     else
@@ -190,14 +207,34 @@ std::int32_t fusco_program_wait(const fusco_program_args *args,
 
 //===--- Put --------------------------------------------------------------===//
 
-/// Transport "local": the ranks of all nodes live in this process. The one
-/// place that touches another node's memory.
+/// Whether \p data is in the heap of this rank, which keeps what it puts until
+/// the peer has it. A tensor may be the caller's again when the program ends.
+static bool isInHeap(const fusco_context &context, const void *data) {
+  auto distance = static_cast<std::uint64_t>(static_cast<const char *>(data) -
+                                             context.peers[context.rank]);
+  return distance < context.library->info->symmetricBytes;
+}
+
+/// Through the network.
+static fusco_status putRemotely(fusco_context &context, std::int32_t peer,
+                                std::int64_t to, const void *from,
+                                std::int64_t bytes, std::int64_t counter) {
+  fusco_status status = context.domain->membership->getNetwork()->put(
+      peer, to, from, bytes, counter,
+      /*waitsForSource=*/bytes > 0 && !isInHeap(context, from));
+  return status == FUSCO_OK ? status : failPut(context, peer, status);
+}
+
+/// The one place that touches another node's memory.
 std::int32_t fusco_program_put(const fusco_program_args *args,
                                std::int32_t peer, std::int64_t to,
                                const void *from, std::int64_t bytes,
                                std::int64_t counter) {
-  char *heap = args->context->domain->heaps[peer].get();
-  // Tensors lie anywhere in the process: a window may lead out of the heap.
+  fusco_context &context = *args->context;
+  char *heap = context.domain->bases[peer];
+  if (!heap)
+    return putRemotely(context, peer, to, from, bytes, counter);
+  // Tensors of this process lie anywhere: a window may lead out of the heap.
   auto *target =
       reinterpret_cast<char *>(reinterpret_cast<std::uintptr_t>(heap) + to);
   // A rank tells itself what stands there already.

@@ -27,7 +27,13 @@ namespace {
 struct OwnedTensor {
   DLManagedTensor managed;
   std::unique_ptr<std::int64_t[]> shape;
-  Memory data;
+  Memory data;            ///< in a domain that has all ranks here
+  Arena *arena = nullptr; ///< where `shared` is, in one that was joined
+  char *shared = nullptr;
+  ~OwnedTensor() {
+    if (arena)
+      arena->free(shared);
+  }
 };
 } // namespace
 
@@ -44,6 +50,18 @@ static bool countBytes(std::int64_t bytesPerElement, const std::int64_t *shape,
   return std::all_of(shape, shape + ndim, [&](std::int64_t extent) {
     return !__builtin_mul_overflow(bytes, extent, &bytes);
   });
+}
+
+/// Other processes see a rank's tensors in its arena.
+static fusco_status allocate(fusco_domain &domain, std::uint64_t bytes,
+                             OwnedTensor &tensor) {
+  if (!domain.membership)
+    return allocateZeroed(domain.gpu.get(), bytes, "a tensor", tensor.data);
+  Arena &arena = domain.membership->getArena();
+  if (fusco_status status = arena.allocate(bytes, tensor.shared))
+    return status;
+  tensor.arena = &arena;
+  return FUSCO_OK;
 }
 
 fusco_status fusco_tensor_create(fusco_context *context, DLDataType dtype,
@@ -85,13 +103,12 @@ fusco_status fusco_tensor_create(fusco_context *context, DLDataType dtype,
     made->shape.reset(new (std::nothrow) std::int64_t[ndim]);
   if (!made || !made->shape)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a tensor", __func__);
-  if (fusco_status status = allocateZeroed(context->domain->gpu.get(), bytes,
-                                           "a tensor", made->data))
+  if (fusco_status status = allocate(*context->domain, bytes, *made))
     return status;
   std::copy_n(shape, ndim, made->shape.get());
 
   DLTensor &view = made->managed.dl_tensor;
-  view.data = made->data.get();
+  view.data = made->arena ? made->shared : made->data.get();
   view.device = context->domain->getDevice();
   view.ndim = ndim;
   view.dtype = dtype;

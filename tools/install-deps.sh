@@ -17,20 +17,25 @@ packages=(
   clang-format-14              # tools/check.sh checks formatting
   cmake                        # configures
   git                          # tools/check.sh asks it which files to check
-  libboost-dev                 # headers
+  iproute2                     # tests make network namespaces
+  libboost-dev                 # headers; Asio among them
   libboost-program-options-dev # command lines of the tools
   libdlpack-dev                # tensors in the C ABI
   libfmt-dev                   # text and tables
   libgtest-dev                 # unit tests
   libmlir-19-dev               # the compiler's libraries
+  libpmix-dev                  # headers: ranks that mpirun or srun started
+  libucx-dev                   # headers and UCX, for ranks on several hosts
   libxtensor-dev               # reads .npy files
   llvm-19-dev                  # likewise the compiler's libraries
   llvm-19-tools                # lit, FileCheck, not, count
   mlir-19-tools                # mlir-tblgen
   ninja-build                  # builds
   nlohmann-json3-dev           # reports and config files
+  openmpi-bin                  # tests launch with mpirun
   python3                      # runs lit
   python3-numpy                # tests write .npy files with it
+  ucx-utils                    # ucx_perftest, which benchmarks compare with
 )
 
 fail() {

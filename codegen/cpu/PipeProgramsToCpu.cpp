@@ -88,9 +88,9 @@ void CpuProgramLowering::buildWait(Operation *op, ChannelOp channel,
       b.create<arith::CmpIOp>(arith::CmpIPredicate::slt, actual, expected);
   returnIf(op, isEarly, [&] {
     Value rank = b.create<arith::IndexCastOp>(b.getI32Type(), peer);
-    Value phase = i32(static_cast<int64_t>(channel.getPhase()));
-    return callRuntime(b, RuntimeCall::ProgramWait,
-                       {arguments, counter, expected, rank, phase});
+    return callRuntime(
+        b, RuntimeCall::ProgramWait,
+        {arguments, counter, expected, rank, channelNumber(channel)});
   });
 }
 

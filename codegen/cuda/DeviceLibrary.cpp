@@ -51,7 +51,7 @@ static constexpr llvm::StringLiteral source = R"mlir(
 // Records an error of this rank, the first one only: its status in the control,
 // all of it where the host sees it, unless one is there that the host has not
 // taken, or the host itself refused the call.
-llvm.func internal @fusco_fail(%args: !llvm.ptr, %program: i32, %status: i32, %phase: i32, %peer: i32,
+llvm.func internal @fusco_fail(%args: !llvm.ptr, %program: i32, %status: i32, %channel: i32, %peer: i32,
                                %aborted: i32, %a: i64, %b: i64, %c: i64) attributes {passthrough = ["alwaysinline"]} {
   %controlField = llvm.getelementptr %args[0, 6] : (!llvm.ptr) -> !llvm.ptr, !args
   %control = llvm.load %controlField : !llvm.ptr -> !llvm.ptr
@@ -73,7 +73,7 @@ llvm.func internal @fusco_fail(%args: !llvm.ptr, %program: i32, %status: i32, %p
   %1 = llvm.getelementptr %error[0, 1] : (!llvm.ptr) -> !llvm.ptr, !error
   llvm.store volatile %program, %1 : i32, !llvm.ptr
   %2 = llvm.getelementptr %error[0, 2] : (!llvm.ptr) -> !llvm.ptr, !error
-  llvm.store volatile %phase, %2 : i32, !llvm.ptr
+  llvm.store volatile %channel, %2 : i32, !llvm.ptr
   %3 = llvm.getelementptr %error[0, 3] : (!llvm.ptr) -> !llvm.ptr, !error
   llvm.store volatile %peer, %3 : i32, !llvm.ptr
   %4 = llvm.getelementptr %error[0, 4] : (!llvm.ptr) -> !llvm.ptr, !error
@@ -93,7 +93,7 @@ llvm.func internal @fusco_fail(%args: !llvm.ptr, %program: i32, %status: i32, %p
 // Waits until the counter is at least `expected` (signed: a slot that was never
 // sent is expected before any credit), for the context's timeout at most. Ends
 // early where another block of this rank failed or another rank timed out.
-llvm.func internal @fusco_wait(%args: !llvm.ptr, %counter: !llvm.ptr, %expected: i64, %peer: i32, %phase: i32,
+llvm.func internal @fusco_wait(%args: !llvm.ptr, %counter: !llvm.ptr, %expected: i64, %peer: i32, %channel: i32,
                                %program: i32) -> i32 attributes {passthrough = ["alwaysinline"]} {
   %zero = llvm.mlir.constant(0 : i64) : i64
   %ok = llvm.mlir.constant(0 : i32) : i32
@@ -136,11 +136,12 @@ llvm.func internal @fusco_wait(%args: !llvm.ptr, %counter: !llvm.ptr, %expected:
   %failedPeer = llvm.trunc %index : i64 to i32
   %peerFailed = llvm.mlir.constant(5 : i32) : i32
   %isAborted = llvm.mlir.constant(1 : i32) : i32
-  llvm.call @fusco_fail(%args, %program, %peerFailed, %phase, %failedPeer, %isAborted, %zero, %zero, %zero) : (!llvm.ptr, i32, i32, i32, i32, i32, i64, i64, i64) -> ()
+  %waitedFor = llvm.sext %peer : i32 to i64
+  llvm.call @fusco_fail(%args, %program, %peerFailed, %channel, %failedPeer, %isAborted, %actual, %expected, %waitedFor) : (!llvm.ptr, i32, i32, i32, i32, i32, i64, i64, i64) -> ()
   llvm.br ^done(%peerFailed : i32)
 ^expire:
   %timedOut = llvm.mlir.constant(4 : i32) : i32
-  llvm.call @fusco_fail(%args, %program, %timedOut, %phase, %peer, %ok, %actual, %expected, %zero) : (!llvm.ptr, i32, i32, i32, i32, i32, i64, i64, i64) -> ()
+  llvm.call @fusco_fail(%args, %program, %timedOut, %channel, %peer, %ok, %actual, %expected, %zero) : (!llvm.ptr, i32, i32, i32, i32, i32, i64, i64, i64) -> ()
   %self = llvm.add %rank, %one : i64
   %before = llvm.inline_asm has_side_effects asm_dialect = att "atom.relaxed.sys.cas.b64 $0, [$1], 0, $2;", "=l,l,l,~{memory}" %failedRank, %self : (!llvm.ptr, i64) -> i64
   llvm.br ^done(%timedOut : i32)
@@ -150,7 +151,7 @@ llvm.func internal @fusco_wait(%args: !llvm.ptr, %counter: !llvm.ptr, %expected:
 
 // The first block starts. `trailer` is the plan's where the program fills it,
 // else null. A rank that comes after another timed out must not write to peers
-// that have left: phase -1.
+// that have left: channel -1.
 llvm.func internal @fusco_begin(%args: !llvm.ptr, %program: i32, %trailer: !llvm.ptr) -> i32 attributes {passthrough = ["alwaysinline"]} {
   %zero = llvm.mlir.constant(0 : i64) : i64
   %ok = llvm.mlir.constant(0 : i32) : i32

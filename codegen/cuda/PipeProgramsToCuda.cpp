@@ -119,10 +119,9 @@ void CudaProgramLowering::once(function_ref<void()> body) {
 
 void CudaProgramLowering::buildWait(Operation *op, ChannelOp channel,
                                     Value counter, Value expected, Value peer) {
-  Value phase = i32(static_cast<int64_t>(channel.getPhase()));
-  callAndLeave(
-      op, DeviceCall::Wait,
-      {arguments, counter, expected, toI32(peer), phase, i32(programNumber)});
+  callAndLeave(op, DeviceCall::Wait,
+               {arguments, counter, expected, toI32(peer),
+                channelNumber(channel), i32(programNumber)});
 }
 
 void CudaProgramLowering::buildCount(Operation *op, ChannelOp channel,

@@ -68,6 +68,9 @@ static const char *findFunctions(void *object, Driver &driver) {
   symbols.find("cuMemcpyDtoHAsync_v2", driver.memcpyDtoHAsync);
   symbols.find("cuMemcpyDtoDAsync_v2", driver.memcpyDtoDAsync);
   symbols.find("cuMemsetD8Async", driver.memsetD8Async);
+  symbols.find("cuIpcGetMemHandle", driver.ipcGetMemHandle);
+  symbols.find("cuIpcOpenMemHandle_v2", driver.ipcOpenMemHandle);
+  symbols.find("cuIpcCloseMemHandle", driver.ipcCloseMemHandle);
   symbols.find("cuStreamCreate", driver.streamCreate);
   symbols.find("cuStreamDestroy_v2", driver.streamDestroy);
   symbols.find("cuStreamSynchronize", driver.streamSynchronize);

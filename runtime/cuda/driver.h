@@ -59,11 +59,16 @@ enum CUjit_option : int {
 
 enum : unsigned {
   CU_STREAM_NON_BLOCKING = 1,
+  CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS = 1,
   CU_EVENT_DEFAULT = 0,
   CU_MEMHOSTALLOC_PORTABLE = 1,
   CU_MEMHOSTALLOC_DEVICEMAP = 2
 };
 
+/// Memory of a process, for others.
+struct CUipcMemHandle {
+  char reserved[64];
+};
 enum CUstreamCaptureMode : int { CU_STREAM_CAPTURE_MODE_THREAD_LOCAL = 1 };
 
 //===--- The driver -------------------------------------------------------===//
@@ -120,6 +125,10 @@ struct Driver {
                               std::size_t bytes, CUstream stream);
   CUresult (*memsetD8Async)(CUdeviceptr data, unsigned char value,
                             std::size_t bytes, CUstream stream);
+  CUresult (*ipcGetMemHandle)(CUipcMemHandle *handle, CUdeviceptr data);
+  CUresult (*ipcOpenMemHandle)(CUdeviceptr *data, CUipcMemHandle handle,
+                               unsigned flags);
+  CUresult (*ipcCloseMemHandle)(CUdeviceptr data);
 
   CUresult (*streamCreate)(CUstream *stream, unsigned flags);
   CUresult (*streamDestroy)(CUstream stream);

@@ -42,7 +42,7 @@ fusco_status Gpu::check(cuda::CUresult result, const char *what) const {
               "%s", getDriver().describe(what, result).data);
 }
 
-fusco_status Gpu::findDevice(const fusco_library_info &info) {
+fusco_status Gpu::findDevice(const fusco_library_info &info, int preferred) {
   cuda::ErrorText reason;
   where.driver = cuda::getDriver(reason);
   int numDevices = 0;
@@ -60,9 +60,10 @@ fusco_status Gpu::findDevice(const fusco_library_info &info) {
 
   const cuda::Driver &driver = getDriver();
   driver.ctxGetCurrent(&where.context); // NULL if there is none
-  if (fusco_status status = check(where.context ? driver.ctxGetDevice(&ordinal)
-                                                : driver.deviceGet(&ordinal, 0),
-                                  "finding the GPU"))
+  if (fusco_status status = check(
+          where.context ? driver.ctxGetDevice(&ordinal)
+                        : driver.deviceGet(&ordinal, preferred % numDevices),
+          "finding the GPU"))
     return status;
   int major = 0, minor = 0;
   driver.deviceGetAttribute(
@@ -87,7 +88,8 @@ fusco_status Gpu::findDevice(const fusco_library_info &info) {
 
 /// Ranks wait for each other in their kernels, so that all blocks of all ranks
 /// must run at once.
-fusco_status Gpu::findRoom(const fusco_library_info &info) {
+fusco_status Gpu::findRoom(const fusco_library_info &info,
+                           std::int32_t numRanks) {
   int numMultiprocessors = 0;
   if (fusco_status status =
           check(getDriver().deviceGetAttribute(
@@ -95,7 +97,6 @@ fusco_status Gpu::findRoom(const fusco_library_info &info) {
                     cuda::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, ordinal),
                 "counting the multiprocessors"))
     return status;
-  std::int32_t numRanks = info.numNodes * info.ranksPerNode;
   numBlocks = std::min(info.maxBlocks, numMultiprocessors / numRanks);
   if (numBlocks > 0)
     return FUSCO_OK;
@@ -172,14 +173,14 @@ static fusco_status createStream(const Gpu &gpu, cuda::Stream &stream) {
   return FUSCO_OK;
 }
 
-fusco_status Gpu::open(const fusco_library &library,
-                       std::unique_ptr<Gpu> &gpu) {
+fusco_status Gpu::open(const fusco_library &library, std::int32_t numRanks,
+                       int ordinal, std::unique_ptr<Gpu> &gpu) {
   std::unique_ptr<Gpu> made(new (std::nothrow) Gpu);
   if (!made)
     return fail(FUSCO_OUT_OF_MEMORY, "no memory for a GPU's description");
-  if (fusco_status status = made->findDevice(*library.info))
+  if (fusco_status status = made->findDevice(*library.info, ordinal))
     return status;
-  if (fusco_status status = made->findRoom(*library.info))
+  if (fusco_status status = made->findRoom(*library.info, numRanks))
     return status;
   cuda::ContextGuard guard(made->where);
   if (fusco_status status = made->loadKernels(library))
@@ -227,6 +228,40 @@ fusco_status Gpu::allocateZeroed(std::uint64_t bytes, const char *what,
 void Gpu::free(char *data) const {
   cuda::ContextGuard guard(where);
   getDriver().memFree(toDevice(data)); // nobody to tell of an error
+}
+
+fusco_status Gpu::fillWithZeros(char *data, std::uint64_t bytes) const {
+  cuda::ContextGuard guard(where);
+  return finish(
+      getDriver().memsetD8Async(toDevice(data), 0, bytes, stream.get()),
+      "clearing memory of the GPU");
+}
+
+fusco_status Gpu::exportMemory(char *data, cuda::CUipcMemHandle &handle) const {
+  cuda::ContextGuard guard(where);
+  return check(getDriver().ipcGetMemHandle(&handle, toDevice(data)),
+               "sharing memory of the GPU with other processes");
+}
+
+fusco_status Gpu::mapPeer(const cuda::CUipcMemHandle &handle, std::int32_t rank,
+                          char *&data) const {
+  char what[64];
+  std::snprintf(what, sizeof(what), "mapping the memory of rank %" PRId32,
+                rank);
+  cuda::ContextGuard guard(where);
+  cuda::CUdeviceptr mapped = 0;
+  if (fusco_status status =
+          check(getDriver().ipcOpenMemHandle(
+                    &mapped, handle, cuda::CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS),
+                what))
+    return status;
+  data = reinterpret_cast<char *>(mapped);
+  return FUSCO_OK;
+}
+
+void Gpu::unmapPeer(char *data) const {
+  cuda::ContextGuard guard(where);
+  getDriver().ipcCloseMemHandle(toDevice(data)); // nobody to tell of an error
 }
 
 fusco_status Gpu::copyToHost(void *to, const void *from,

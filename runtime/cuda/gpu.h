@@ -23,11 +23,12 @@ namespace fusco::runtime {
 
 class Gpu {
 public:
-  /// Opens the GPU of the calling thread's CUDA context, GPU 0 if it has none,
-  /// and loads the kernels of \p library. Refuses a machine that cannot run
-  /// all ranks of \p library at once.
-  static fusco_status open(const fusco_library &library,
-                           std::unique_ptr<Gpu> &gpu);
+  /// Opens the GPU of the calling thread's CUDA context; if it has none GPU
+  /// \p ordinal, modulo their number. Loads the kernels of \p library. Refuses
+  /// a GPU that cannot run \p numRanks ranks at once, as many as this process
+  /// has.
+  static fusco_status open(const fusco_library &library, std::int32_t numRanks,
+                           int ordinal, std::unique_ptr<Gpu> &gpu);
   Gpu(const Gpu &) = delete;
   Gpu &operator=(const Gpu &) = delete;
   ~Gpu();
@@ -48,6 +49,15 @@ public:
   fusco_status allocateZeroed(std::uint64_t bytes, const char *what,
                               char *&data) const;
   void free(char *data) const;
+  fusco_status fillWithZeros(char *data, std::uint64_t bytes) const;
+
+  /// Lets other processes of this host map what allocateZeroed() gave.
+  fusco_status exportMemory(char *data, cuda::CUipcMemHandle &handle) const;
+  /// Maps what the process of \p rank exported; for kernels of this GPU.
+  fusco_status mapPeer(const cuda::CUipcMemHandle &handle, std::int32_t rank,
+                       char *&data) const;
+  void unmapPeer(char *data) const;
+
   /// Copies that are over when the call returns. They wait for no kernel.
   fusco_status copyToHost(void *to, const void *from,
                           std::uint64_t bytes) const;
@@ -56,8 +66,8 @@ public:
 
 private:
   Gpu() = default;
-  fusco_status findDevice(const fusco_library_info &info);
-  fusco_status findRoom(const fusco_library_info &info);
+  fusco_status findDevice(const fusco_library_info &info, int preferred);
+  fusco_status findRoom(const fusco_library_info &info, std::int32_t numRanks);
   fusco_status loadKernels(const fusco_library &library);
   fusco_status loadModule(const void *image);
   /// Waits for what was started with \p result on the stream of its own.

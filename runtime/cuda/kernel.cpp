@@ -80,6 +80,13 @@ fusco_status fusco::runtime::launchKernel(fusco_context &context,
                 : FUSCO_OK;
 }
 
+/// Why \p rank has failed: what the host was told or, where a kernel of this
+/// process noted it itself, an expired wait.
+static RankFailure findFailure(const fusco_domain &domain, std::int32_t rank) {
+  std::optional<RankFailure> told = domain.getFailure();
+  return told && told->rank == rank ? *told : RankFailure{rank, FUSCO_TIMEOUT};
+}
+
 /// Turns what a kernel left into a status and the thread's last error.
 static fusco_status failAsKernel(fusco_context &context,
                                  const fusco_device_error &error) {
@@ -90,7 +97,8 @@ static fusco_status failAsKernel(fusco_context &context,
   context.entryPoint = {info.model, program.name};
   switch (static_cast<fusco_status>(error.status)) {
   case FUSCO_TIMEOUT:
-    return failExpiredWait(context, error.a, error.b, error.peer, error.phase);
+    return failExpiredWait(context, error.a, error.b, error.peer,
+                           error.channel);
   case FUSCO_BAD_STATE:
     return failEmptyPlan(context.entryPoint);
   case FUSCO_INVALID_ROUTING:
@@ -98,9 +106,13 @@ static fusco_status failAsKernel(fusco_context &context,
     return failProgram(context, static_cast<fusco_status>(error.status),
                        error.a, error.b, error.c);
   case FUSCO_PEER_FAILED:
-    return error.isAborted ? failAbortedWait(context, error.peer, error.phase)
-                           : failProgram(context, FUSCO_PEER_FAILED, error.a,
-                                         error.b, error.c);
+    if (!error.isAborted)
+      return failProgram(context, FUSCO_PEER_FAILED, error.a, error.b, error.c);
+    if (error.channel < 0)
+      return failLateCall(context, findFailure(*context.domain, error.peer));
+    return failAbortedWait(context, findFailure(*context.domain, error.peer),
+                           error.channel, static_cast<std::int32_t>(error.c),
+                           error.a, error.b);
   default:
     return failIn(context.entryPoint, static_cast<fusco_status>(error.status),
                   "the kernel of rank %" PRId32 " ended with %s", context.rank,

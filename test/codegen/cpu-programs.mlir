@@ -116,7 +116,7 @@ pipe.program @meet(%n: memref<4xindex> {pipe.name = "n"}) {
   // CHECK: %[[EARLY:.*]] = arith.cmpi slt, %[[ACTUAL]], %[[EXPECTED]]
   // CHECK: cf.cond_br %[[EARLY]], ^[[CALL:.*]], ^[[GO:[^ ]*]]
   // CHECK: ^[[CALL]]:
-  // CHECK: %[[WAITED:.*]] = llvm.call @fusco_program_wait(%[[ARGS]], %[[COUNTER]], %[[EXPECTED]], %{{.*}}, %c1_i32)
+  // CHECK: %[[WAITED:.*]] = llvm.call @fusco_program_wait(%[[ARGS]], %[[COUNTER]], %[[EXPECTED]], %{{.*}}, %c0_i32)
   // CHECK: %[[OK:.*]] = arith.cmpi eq, %[[WAITED]], %c0_i32
   // CHECK: cf.cond_br %[[OK]], ^[[GO]], ^[[EXIT:.*]](%[[WAITED]] : i32)
   // CHECK: ^[[GO]]:
@@ -154,7 +154,7 @@ pipe.program @send() {
   // Signed: the first slots were never anyone's.
   // CHECK: %[[EARLY:.*]] = arith.cmpi slt, %[[ACTUAL]], %[[EXPECTED]]
   // CHECK: cf.cond_br %[[EARLY]],
-  // CHECK: llvm.call @fusco_program_wait(%[[ARGS]], %[[CREDITS]], %[[EXPECTED]], %{{.*}}, %c3_i32)
+  // CHECK: llvm.call @fusco_program_wait(%[[ARGS]], %[[CREDITS]], %[[EXPECTED]], %{{.*}}, %c1_i32)
   // CHECK: %[[SLOT:.*]] = arith.remui %[[SENT]], %c4_i64
   // CHECK: %[[INDEX:.*]] = arith.index_cast %[[SLOT]]
   %slot = pipe.claim @rows[%c1] from %rank

@@ -3,20 +3,20 @@
 // RUN:   | %python %S/Inputs/library-info.py | FileCheck %s --check-prefix=INFO
 // RUN: fusco-opt %s --fusco-cpu-pipeline | FileCheck %s
 
-// INFO:      library magic=340431951174 abiVersion=2 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
+// INFO:      library magic=340431951174 abiVersion=3 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
 // INFO-SAME: numNodes=2 ranksPerNode=3 topk=2 numExperts=10 maxTokens=32 hidden=7 alignRows=8 scaleOutBytesPerRow=14
 // INFO-SAME: dtypeCode=4 dtypeBits=16 idBits=64 isWeighted=1 numPrograms=2
 // INFO-SAME: symmetricBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0
 // INFO-NEXT: program name=dispatch writesPlan=1 threadsPerBlock=0 sharedBytes=0 numTensors=6
-// INFO-NEXT: tensor name=x dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=1 ndim=2 shape=[-1, 7]
-// INFO-NEXT: tensor name=ids dtypeCode=0 dtypeBits=64 isOutput=0 rowsKind=1 ndim=2 shape=[-1, 2]
-// INFO-NEXT: tensor name=weights dtypeCode=2 dtypeBits=32 isOutput=0 rowsKind=1 ndim=2 shape=[-1, 2]
-// INFO-NEXT: tensor name=rows dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=2 ndim=2 shape=[-1, 7]
-// INFO-NEXT: tensor name=counts dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 ndim=1 shape=[2, 0]
-// INFO-NEXT: tensor name=offsets dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 ndim=1 shape=[3, 0]
+// INFO-NEXT: tensor name=x dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=1 exposure=0 ndim=2 shape=[-1, 7]
+// INFO-NEXT: tensor name=ids dtypeCode=0 dtypeBits=64 isOutput=0 rowsKind=1 exposure=0 ndim=2 shape=[-1, 2]
+// INFO-NEXT: tensor name=weights dtypeCode=2 dtypeBits=32 isOutput=0 rowsKind=1 exposure=0 ndim=2 shape=[-1, 2]
+// INFO-NEXT: tensor name=rows dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=2 exposure=1 ndim=2 shape=[-1, 7]
+// INFO-NEXT: tensor name=counts dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 ndim=1 shape=[2, 0]
+// INFO-NEXT: tensor name=offsets dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 ndim=1 shape=[3, 0]
 // INFO-NEXT: program name=combine writesPlan=0 threadsPerBlock=0 sharedBytes=0 numTensors=2
-// INFO-NEXT: tensor name=y dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=2 ndim=2 shape=[-1, 7]
-// INFO-NEXT: tensor name=out dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=1 ndim=2 shape=[-1, 7]
+// INFO-NEXT: tensor name=y dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=2 exposure=1 ndim=2 shape=[-1, 7]
+// INFO-NEXT: tensor name=out dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=1 exposure=0 ndim=2 shape=[-1, 7]
 
 // What has been lowered is gone.
 // CHECK-NOT: fusco.group

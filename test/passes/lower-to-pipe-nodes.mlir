@@ -8,8 +8,8 @@
 // Once per assignment there are as many rows in a slot as assignments.
 // RUN: sed '/^#out =/s/unique = node/unique = assignment/' %s | %{lower} \
 // RUN:   | FileCheck %s --check-prefix=MANY --implicit-check-not=pipe.peer
-// MANY: pipe.buffer @rows_sent : memref<2x1x576xi8>
-// MANY: pipe.buffer @asks_sent : memref<2x1x320xi8>
+// MANY: pipe.buffer @rows_sent : memref<2x{{[0-9]+}}x576xi8>
+// MANY: pipe.buffer @asks_sent : memref<2x4x320xi8>
 // MANY: pipe.assign {{.*}} scale_out assignment scale_up assignment
 // MANY: pipe.view %{{.*}} at 320 : memref<2x4x576xi8> to memref<8x16xbf16>
 
@@ -48,13 +48,13 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
 // each on lines of its own, and 4 rows of 32 bytes, as they are on the wire; sums
 // are of float32.
 // CHECK:      pipe.channel @rows_out phase rows link scale_out lanes 2 depth 4 freed_by credit
-// CHECK-NEXT: pipe.buffer @rows_sent : memref<2x1x448xi8> symmetric
+// CHECK-NEXT: pipe.buffer @rows_sent : memref<2x4x448xi8> symmetric
 // CHECK-NEXT: pipe.buffer @rows_forwarded : memref<2x4x448xi8> symmetric
 // CHECK-NEXT: pipe.channel @asks phase combine link scale_out lanes 2 depth 4 freed_by answer @sums
 // CHECK-NEXT: pipe.channel @sums phase combine link scale_out lanes 2 depth 4 freed_by question
-// CHECK-NEXT: pipe.buffer @asks_sent : memref<2x1x320xi8> symmetric
+// CHECK-NEXT: pipe.buffer @asks_sent : memref<2x4x320xi8> symmetric
 // CHECK-NEXT: pipe.buffer @asks_taken : memref<2x4x320xi8> symmetric
-// CHECK-NEXT: pipe.buffer @sums_sent : memref<1x1x256xi8> symmetric
+// CHECK-NEXT: pipe.buffer @sums_sent : memref<2x4x256xi8> symmetric
 // CHECK-NEXT: pipe.buffer @sums_taken : memref<2x4x256xi8> symmetric
 // CHECK-NEXT: pipe.buffer @own_sum : memref<1x64xi8> symmetric
 // CHECK-NEXT: pipe.buffer @summands : memref<3xi64> symmetric
@@ -91,7 +91,7 @@ func.func @dispatch(%x: tensor<?x16xf32>, %ids: tensor<?x2xi32>, %weights: tenso
   // CHECK:          pipe.copy_row %[[X]][%[[TOKEN:.*]]] to %[[ADDRESSES]] at({{.*}} as memref<?x16xbf16> : memref<?x16xf32> to
   // CHECK-NEXT:     } else {
   // CHECK:            %[[RING:.*]] = pipe.local @rows_sent
-  // CHECK:            %[[WIRE:.*]] = pipe.view %[[RING]][%{{.*}}] at 320 : memref<2x1x448xi8> to memref<4x16xbf16>
+  // CHECK:            %[[WIRE:.*]] = pipe.view %[[RING]][%{{.*}}] at 320 : memref<2x4x448xi8> to memref<4x16xbf16>
   // CHECK-NEXT:       pipe.store_row %[[X]][%[[TOKEN]]] to %[[WIRE]][%{{.*}}] : memref<?x16xf32> to memref<4x16xbf16>
   // One put of what is used of the slot, to the rank of the same local index.
   // CHECK:          scf.for %[[LANE:.*]] = %c0 to %c2 step %c1
@@ -99,7 +99,7 @@ func.func @dispatch(%x: tensor<?x16xf32>, %ids: tensor<?x2xi32>, %weights: tenso
   // CHECK:            %[[OTHER:.*]] = arith.select %[[LOWER]], %[[LANE]],
   // CHECK:            %[[FIRST:.*]] = arith.muli %[[OTHER]], %c2
   // CHECK:            %[[FORWARDER:.*]] = arith.addi %[[FIRST]],
-  // CHECK:            pipe.put @rows_sent[%[[LANE]], %c0{{.*}}] to %[[FORWARDER]] @rows_forwarded[%[[THERE:.*]], %[[SLOT:.*]]] bytes 320 plus %{{.*}} times 32 signal @rows_out[%[[LANE]], %[[THERE]]]
+  // CHECK:            pipe.put @rows_sent[%[[LANE]], %[[SLOT:.*]]] to %[[FORWARDER]] @rows_forwarded[%[[THERE:.*]], %[[SLOT]]] bytes 320 plus %{{.*}} times 32 signal @rows_out[%[[LANE]], %[[THERE]]]
 
   // CHECK:      pipe.stage "forward" lag 1 {
   // CHECK:        scf.for %[[LANE:.*]] = %c0 to %c2 step %c1
@@ -140,7 +140,7 @@ func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xf32> {
   // CHECK:        pipe.receive @asks[%[[LANE:.*]]] from
   // CHECK:        pipe.claim @sums[%[[LANE]]] from
   // CHECK:        %[[RING:.*]] = pipe.local @sums_sent
-  // CHECK:        %[[SUMS:.*]] = pipe.view %[[RING]][{{.*}} at 0 : memref<1x1x256xi8> to memref<4x16xf32>
+  // CHECK:        %[[SUMS:.*]] = pipe.view %[[RING]][{{.*}} at 0 : memref<2x4x256xi8> to memref<4x16xf32>
   // CHECK:        pipe.reduce_row %[[ADDRESSES]] at({{.*}} as memref<?x16xbf16> into %[[SUMS]][%{{.*}}] ranks 6 per_node 2 :
   // CHECK:        pipe.put @sums_sent[{{.*}} @sums_taken[{{.*}} bytes 0 plus %{{.*}} times 64 signal @sums[
   // CHECK-NEXT:   pipe.release @asks[%[[LANE]]]

@@ -167,6 +167,12 @@ FAKE cuMemHostGetDevicePointer_v2(CUdeviceptr *onDevice, void *data, unsigned) {
   *onDevice = reinterpret_cast<CUdeviceptr>(data);
   return CUDA_SUCCESS;
 }
+// No other process sees this memory: CUDA_ERROR_NOT_SUPPORTED.
+FAKE cuIpcGetMemHandle(CUipcMemHandle *, CUdeviceptr) { return toResult(801); }
+FAKE cuIpcOpenMemHandle_v2(CUdeviceptr *, CUipcMemHandle, unsigned) {
+  return toResult(801);
+}
+FAKE cuIpcCloseMemHandle(CUdeviceptr) { return toResult(801); }
 FAKE cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, std::size_t bytes,
                           CUstream) {
   std::memcpy(toHost(to), from, bytes);

@@ -67,8 +67,9 @@ public:
       __atomic_fetch_add(&heap(peer).arrived[phase][args.rank], 1,
                          __ATOMIC_RELEASE);
     for (std::int32_t peer = 0; peer < numRanks; ++peer)
-      if (std::int32_t status = fusco_program_wait(
-              &args, &own.arrived[phase][peer], expected, peer, phase))
+      if (std::int32_t status =
+              fusco_program_wait(&args, &own.arrived[phase][peer], expected,
+                                 peer, channelOf(phase)))
         return status;
     return FUSCO_OK;
   }
@@ -214,6 +215,13 @@ FakeLibrary::FakeLibrary(std::int32_t numRanks) : info(), library() {
   info.symmetricBytes = sizeof(Heap);
   info.planBytes = 64 + sizeof(fusco_plan_stats);
   info.planStatsBytes = 64;
+  const char *channels[] = {"c_plan", "c_rows", "c_ready", "c_combine"};
+  for (int phase = 0; phase < FUSCO_NUM_PHASES; ++phase) {
+    fusco_channel_info &channel = info.channels[channelOf(phase)];
+    std::strcpy(channel.name, channels[phase]);
+    channel.phase = phase;
+  }
+  info.numChannels = channelOf(FUSCO_NUM_PHASES);
 
   const DLDataType bf16 = {kDLBfloat, 16, 1};
   const DLDataType i32 = {kDLInt, 32, 1};

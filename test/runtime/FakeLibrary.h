@@ -29,6 +29,10 @@ constexpr std::int64_t maxTokens = 32;
 
 enum Program : std::int32_t { Dispatch = 0, Combine = 1 };
 
+/// The channel that is used in \p phase: another number, so that the two are
+/// not taken for each other unnoticed.
+constexpr std::int32_t channelOf(std::int32_t phase) { return phase + 1; }
+
 /// Parameters by position.
 enum DispatchTensor { X = 0, Ids = 1, RowsOut = 2, Counts = 3 };
 enum CombineTensor { RowsIn = 0, Y = 1 };

@@ -354,14 +354,15 @@ TEST_F(GpuRanksTest, ErrorsOfKernelsHaveTheTextsOfACpu) {
 TEST_F(GpuRanksTest, ATimeoutEndsContextAndDomain) {
   fusco_device_error error = {};
   error.status = FUSCO_TIMEOUT;
-  error.phase = FUSCO_PHASE_ROWS;
+  error.channel = channelOf(FUSCO_PHASE_ROWS);
   error.peer = 0;
   error.a = 2;
   error.b = 3;
   leaveError(error);
   ASSERT_EQ(run(Dispatch).status, FUSCO_OK);
-  const char *text = "rank 1: timeout after 30.0 s in phase 'rows' of "
-                     "m_dispatch: rank 0 is at 2, expected 3";
+  const char *text =
+      "rank 1: timeout after 30.0 s in phase 'rows', "
+      "channel 'c_rows', of m_dispatch: rank 0 is at 2, expected 3";
   Outcome outcome = synchronize();
   EXPECT_EQ(outcome.status, FUSCO_TIMEOUT);
   EXPECT_EQ(outcome.error, text);
@@ -379,12 +380,17 @@ TEST_F(GpuRanksTest, AnAbortedWaitNamesTheRankThatTimedOut) {
   fusco_device_error error = {};
   error.status = FUSCO_PEER_FAILED;
   error.isAborted = 1;
+  error.channel = channelOf(FUSCO_PHASE_PLAN);
   error.peer = 0;
+  error.a = 2;
+  error.b = 3;
+  error.c = 1;
   leaveError(error);
   ASSERT_EQ(run(Dispatch).status, FUSCO_OK);
   EXPECT_EQ(synchronize().error,
-            "rank 1: gave up in phase 'plan' of m_dispatch "
-            "because rank 0 failed with FUSCO_TIMEOUT");
+            "rank 1: gave up in phase 'plan', channel 'c_plan', of m_dispatch "
+            "because rank 0 failed with FUSCO_TIMEOUT; rank 1 is at 2, "
+            "expected 3");
   EXPECT_EQ(run(Dispatch).status, FUSCO_BAD_STATE);
 }
 

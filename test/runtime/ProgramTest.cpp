@@ -152,8 +152,9 @@ TEST(Timeout, SaysWhoWhereAndWhat) {
   RankGroup group(2, 50000);
   Outcome outcome = group.ranks[0].dispatch();
   EXPECT_EQ(outcome.status, FUSCO_TIMEOUT);
-  EXPECT_EQ(outcome.error, "rank 0: timeout after 50 ms in phase 'plan' of "
-                           "m_dispatch: rank 1 is at 0, expected 1");
+  EXPECT_EQ(outcome.error,
+            "rank 0: timeout after 50 ms in phase 'plan', "
+            "channel 'c_plan', of m_dispatch: rank 1 is at 0, expected 1");
 }
 
 TEST(Timeout, IsInSecondsWhenLong) {
@@ -161,8 +162,9 @@ TEST(Timeout, IsInSecondsWhenLong) {
   auto start = std::chrono::steady_clock::now();
   Outcome outcome = group.ranks[0].dispatch();
   EXPECT_GE(std::chrono::steady_clock::now() - start, milliseconds(1000));
-  EXPECT_EQ(outcome.error, "rank 0: timeout after 1.0 s in phase 'plan' of "
-                           "m_dispatch: rank 1 is at 0, expected 1");
+  EXPECT_EQ(outcome.error,
+            "rank 0: timeout after 1.0 s in phase 'plan', "
+            "channel 'c_plan', of m_dispatch: rank 1 is at 0, expected 1");
 }
 
 TEST(Timeout, OfZeroFailsAtOnce) {
@@ -185,7 +187,7 @@ TEST(Timeout, NamesEveryPhase) {
     EXPECT_EQ(outcomes[0].status, FUSCO_TIMEOUT);
     EXPECT_EQ(outcomes[0].error,
               std::string("rank 0: timeout after 300 ms in phase '") +
-                  phases[phase] + "' of " +
+                  phases[phase] + "', channel 'c_" + phases[phase] + "', of " +
                   (isDispatch ? "m_dispatch" : "m_combine") +
                   ": rank 1 is at 0, expected 1");
   }
@@ -219,7 +221,7 @@ TEST_P(SeveralRanks, AMissingRankEndsAllOthers) {
   // The missing rank learns of it when it comes, before it runs.
   Outcome late = group.ranks[last].dispatch();
   EXPECT_EQ(late.status, FUSCO_PEER_FAILED);
-  EXPECT_NE(late.error.find("timed out before this rank arrived"),
+  EXPECT_NE(late.error.find("failed with FUSCO_TIMEOUT before rank"),
             std::string::npos)
       << late.error;
   EXPECT_EQ(group.ranks[last].dispatch().status, FUSCO_BAD_STATE);
@@ -241,8 +243,10 @@ TEST(Abort, EndsTheWaitsOfPatientRanks) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, soon);
   EXPECT_EQ(outcomes[1].status, FUSCO_TIMEOUT);
   EXPECT_EQ(outcomes[0].status, FUSCO_PEER_FAILED);
-  EXPECT_EQ(outcomes[0].error, "rank 0: gave up in phase 'plan' of m_dispatch "
-                               "because rank 1 failed with FUSCO_TIMEOUT");
+  EXPECT_EQ(outcomes[0].error,
+            "rank 0: gave up in phase 'plan', channel "
+            "'c_plan', of m_dispatch because rank 1 failed "
+            "with FUSCO_TIMEOUT; rank 2 is at 0, expected 1");
   EXPECT_EQ(group.ranks[0].dispatch().error,
             "m_dispatch: context failed earlier: " + outcomes[0].error);
 }
@@ -255,9 +259,10 @@ TEST(Abort, AFailedDomainMakesNoContexts) {
   EXPECT_EQ(fusco_context_create(&group.fake.library, group.domain, 0, nullptr,
                                  &group.ranks[0].context),
             FUSCO_BAD_STATE);
-  EXPECT_STREQ(fusco_last_error(),
-               "fusco_context_create: the domain failed when rank 0 timed out; "
-               "make a new domain");
+  EXPECT_STREQ(
+      fusco_last_error(),
+      "fusco_context_create: the domain failed when rank 0 failed with "
+      "FUSCO_TIMEOUT; make a new one");
 }
 
 TEST(Abort, OfARefusedCallIsReportedAsWhatItIs) {
@@ -265,6 +270,7 @@ TEST(Abort, OfARefusedCallIsReportedAsWhatItIs) {
   group.ranks[0].dispatchTensors[X].byte_offset = 2;
   Outcome outcome = group.ranks[0].dispatch();
   EXPECT_EQ(outcome.status, FUSCO_TIMEOUT);
-  EXPECT_EQ(outcome.error, "rank 0: timeout after 0 ms in phase 'plan' of "
-                           "m_dispatch: rank 1 is at 0, expected 1");
+  EXPECT_EQ(outcome.error,
+            "rank 0: timeout after 0 ms in phase 'plan', "
+            "channel 'c_plan', of m_dispatch: rank 1 is at 0, expected 1");
 }

@@ -27,7 +27,12 @@ extern "C" {
 /** Alignment in bytes of every tensor's data, buffer and heap. */
 #define FUSCO_ALIGNMENT 64
 
-enum { FUSCO_MAX_TENSORS = 12, FUSCO_MAX_PROGRAMS = 8, FUSCO_NAME_BYTES = 64 };
+enum {
+  FUSCO_MAX_TENSORS = 12,
+  FUSCO_MAX_PROGRAMS = 8,
+  FUSCO_MAX_CHANNELS = 24,
+  FUSCO_NAME_BYTES = 64
+};
 
 /** What instructions the code of a library needs. */
 typedef enum fusco_cpu_level {
@@ -42,6 +47,7 @@ typedef struct fusco_tensor_spec {
   uint8_t dtypeBits;
   uint8_t isOutput; /**< 1: the program writes it */
   uint8_t rowsKind; /**< fusco_rows_kind: how the first dimension is bounded */
+  uint8_t exposure; /**< fusco_exposure: which other ranks use its memory */
   int32_t ndim;     /**< 1 or 2 */
   int64_t shape[2]; /**< -1: known at run time (only shape[0]) */
 } fusco_tensor_spec;
@@ -55,6 +61,13 @@ typedef enum fusco_rows_kind {
                               that they fit */
 } fusco_rows_kind;
 
+/** Who reads or writes a tensor beside its own rank, while a program runs. */
+typedef enum fusco_exposure {
+  FUSCO_EXPOSURE_NONE = 0,   /**< nobody */
+  FUSCO_EXPOSURE_NODE = 1,   /**< ranks of the own node address it */
+  FUSCO_EXPOSURE_NETWORK = 2 /**< and ranks of other nodes put to it */
+} fusco_exposure;
+
 /** One program: the code behind one entry point. */
 typedef struct fusco_program_info {
   char name[FUSCO_NAME_BYTES]; /**< the module's function, e.g. "dispatch" */
@@ -64,6 +77,21 @@ typedef struct fusco_program_info {
   int32_t numTensors;
   fusco_tensor_spec tensors[FUSCO_MAX_TENSORS];
 } fusco_program_info;
+
+/** Where a program is: what an error names. The order is the order of time. */
+typedef enum fusco_phase {
+  FUSCO_PHASE_PLAN = 0,    /**< exchange of counts */
+  FUSCO_PHASE_ROWS = 1,    /**< dispatch: rows under way */
+  FUSCO_PHASE_READY = 2,   /**< combine: expert outputs ready */
+  FUSCO_PHASE_COMBINE = 3, /**< combine: rows under way */
+  FUSCO_NUM_PHASES = 4
+} fusco_phase;
+
+/** A channel, for errors: what a rank waited for. */
+typedef struct fusco_channel_info {
+  char name[FUSCO_NAME_BYTES]; /**< as in the module */
+  int32_t phase;               /**< fusco_phase */
+} fusco_channel_info;
 
 /** All that is known about a model at compile time. */
 typedef struct fusco_library_info {
@@ -94,6 +122,8 @@ typedef struct fusco_library_info {
   uint64_t planBytes;      /**< of each plan */
   uint64_t planStatsBytes; /**< offset of fusco_plan_stats in a plan */
   fusco_program_info programs[FUSCO_MAX_PROGRAMS];
+  int32_t numChannels;
+  fusco_channel_info channels[FUSCO_MAX_CHANNELS];
 } fusco_library_info;
 
 /** What the plan program leaves in a plan's memory for the host to read. */
@@ -150,12 +180,13 @@ typedef struct fusco_device_control {
 typedef struct fusco_device_error {
   int32_t status; /**< fusco_status; written last. 0: none */
   int32_t program;
-  int32_t phase, peer; /**< of FUSCO_TIMEOUT, and of FUSCO_PEER_FAILED where
-                            `isAborted` */
-  int32_t isAborted;   /**< 1: a wait ended since rank `peer` had timed out */
+  int32_t channel, peer; /**< of FUSCO_TIMEOUT, and of FUSCO_PEER_FAILED where
+                              `isAborted`; channel -1: before the first */
+  int32_t isAborted;     /**< 1: a wait ended since rank `peer` had timed out */
   int32_t reserved;
   int64_t a, b, c; /**< FUSCO_TIMEOUT: a = what the counter is at, b = what was
-                        expected; else as for fusco_program_fail */
+                        expected; so too where `isAborted`, with c = the rank
+                        that was waited for; else as for fusco_program_fail */
 } fusco_device_error;
 
 /** The one parameter of a kernel, by value. Pointers in `program` are the
@@ -185,15 +216,6 @@ struct fusco_library {
 
 typedef const fusco_library *(*fusco_library_get_fn)(void);
 
-/** Where a program is: what an error names. The order is the order of time. */
-typedef enum fusco_phase {
-  FUSCO_PHASE_PLAN = 0,    /**< exchange of counts */
-  FUSCO_PHASE_ROWS = 1,    /**< dispatch: rows under way */
-  FUSCO_PHASE_READY = 2,   /**< combine: expert outputs ready */
-  FUSCO_PHASE_COMBINE = 3, /**< combine: rows under way */
-  FUSCO_NUM_PHASES = 4
-} fusco_phase;
-
 /*===--- Runtime entry points that generated code calls -------------------===*/
 
 /** Behind every entry point: checks \p tensors against the program's spec, runs
@@ -206,18 +228,21 @@ FUSCO_API fusco_status fusco_program_run(
     fusco_plan *plan, const DLTensor *const *tensors, void *stream);
 
 /** Waits until *counter >= expected (acquire), bounded by the context's
- *  timeout. On expiry records rank, peer, phase, expected and actual. Returns a
- *  fusco_status. Generated code calls it only when a first look at the counter
- *  did not suffice. */
+ *  timeout. On expiry records rank, peer, phase, channel (its index in the
+ *  library's description), expected and actual. Returns a fusco_status.
+ * Generated code calls it only when a first look at the counter did not
+ * suffice. */
 FUSCO_API int32_t fusco_program_wait(const fusco_program_args *args,
                                      const uint64_t *counter, uint64_t expected,
-                                     int32_t peer, int32_t phase);
+                                     int32_t peer, int32_t channel);
 
-/** Writes \p bytes bytes at \p from to the heap of \p peer, \p to bytes from
- * its base (a tensor's window counts from there too, and may be negative), and
- * when they are there adds one to the counter \p counter bytes from that base.
- * Puts may overtake each other. \p from is free again when the call returns.
- * With \p bytes 0 it counts only. Returns a fusco_status. */
+/** Starts to write \p bytes bytes at \p from to the heap of \p peer, \p to
+ * bytes from its base (a tensor's window counts from there too, and may be
+ * negative); when they are there, one is added to the counter \p counter bytes
+ * from that base. Puts may overtake each other. What is at \p from must stay:
+ * in the own heap until the peer's next word for that slot of the channel (a
+ * credit, an answer, a later round) shows that it has arrived, elsewhere until
+ * the program ends. With \p bytes 0 it counts only. Returns a fusco_status. */
 FUSCO_API int32_t fusco_program_put(const fusco_program_args *args,
                                     int32_t peer, int64_t to, const void *from,
                                     int64_t bytes, int64_t counter);

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 2
+#define FUSCO_ABI_VERSION 3
 
 #define FUSCO_API __attribute__((visibility("default")))
 
@@ -64,7 +64,8 @@ FUSCO_API const char *fusco_last_error(void);
 /** A compiled model: what `NAME_library()` of the generated header returns. */
 typedef struct fusco_library fusco_library;
 
-/** The ranks that live in one process (transport "local") and their memory. */
+/** The ranks that shuffle with each other, and the memory that they share: all
+ *  in this process, or each in a process of its own. */
 typedef struct fusco_domain fusco_domain;
 
 /** One rank's handle. */
@@ -75,14 +76,13 @@ typedef struct fusco_plan fusco_plan;
 
 /** How to make a context. Initialise with FUSCO_CONTEXT_CONFIG_INIT. */
 typedef struct fusco_context_config {
-  uint32_t size;         /**< sizeof(fusco_context_config) */
-  uint32_t version;      /**< FUSCO_ABI_VERSION */
-  const char *transport; /**< "local" */
-  uint64_t timeoutUs;    /**< deadline of every wait, in microseconds */
+  uint32_t size;      /**< sizeof(fusco_context_config) */
+  uint32_t version;   /**< FUSCO_ABI_VERSION */
+  uint64_t timeoutUs; /**< deadline of every wait, in microseconds */
 } fusco_context_config;
 
 #define FUSCO_CONTEXT_CONFIG_INIT                                              \
-  { sizeof(fusco_context_config), FUSCO_ABI_VERSION, "local", 30000000u }
+  { sizeof(fusco_context_config), FUSCO_ABI_VERSION, 30000000u }
 
 /** Makes the memory that the ranks of \p library share in this process: one
  *  symmetric heap per rank. The domain must outlive its contexts. All ranks of
@@ -91,10 +91,75 @@ typedef struct fusco_context_config {
  * GPU that has no room for all of them at once. */
 FUSCO_API fusco_status fusco_domain_create(const fusco_library *library,
                                            fusco_domain **domain);
+
+/** Collects \p bytes bytes of each process in rank order into \p all. Returns 0
+ *  or, where it failed, anything else. Must not wait for ever. */
+typedef int32_t (*fusco_allgather)(const void *mine, void *all, uint64_t bytes,
+                                   void *user);
+
+/** How the processes of a job come together. Initialise with
+ *  FUSCO_DOMAIN_CONFIG_INIT. */
+typedef struct fusco_domain_config {
+  uint32_t size;         /**< sizeof(fusco_domain_config) */
+  uint32_t version;      /**< FUSCO_ABI_VERSION */
+  const char *transport; /**< how a rank reaches other nodes. "ipc": all ranks
+                              are on this host; "ucx": by UCX */
+  uint64_t timeoutUs;    /**< of joining, of exchanges between hosts' calls, and
+                              of leaving, in microseconds */
+  uint64_t tensorBytes; /**< room for the tensors of a rank, behind its heap; 0:
+                             64 GiB on a CPU, where only what is used costs
+                             memory, and what the tensors of one call
+                             of each program take at worst on a GPU */
+  fusco_allgather allgather; /**< NULL: rank, number of ranks and where they
+                                  meet come from the environment */
+  void *user;                /**< handed to `allgather` */
+  int32_t rank, numRanks;    /**< of this process, with `allgather` */
+} fusco_domain_config;
+
+#define FUSCO_DOMAIN_CONFIG_INIT                                               \
+  {                                                                            \
+    sizeof(fusco_domain_config), FUSCO_ABI_VERSION, "ipc", 30000000u, 0, NULL, \
+        NULL, -1, 0                                                            \
+  }
+
+/** Makes the domain of a job whose ranks are processes, of which this is one;
+ *  all of them call it, each once. The environment is that of torchrun, mpirun
+ *  or srun (runtime/README.md). Refuses a job whose number of ranks is not the
+ *  library's, or whose ranks of one node are not on one host: on all ranks,
+ *  before anything runs. The process ends or dies like any other; its peers
+ *  find out at once. \p config may be NULL for the defaults.
+ *
+ *  fusco_domain_destroy then waits, no longer than the timeout, until all other
+ *  ranks have come to that point too: until then they may need this process. */
+FUSCO_API fusco_status fusco_domain_join(const fusco_library *library,
+                                         const fusco_domain_config *config,
+                                         fusco_domain **domain);
 FUSCO_API void fusco_domain_destroy(fusco_domain *domain);
 
-/** Makes the context of \p rank, 0 <= rank < nodes * ranks_per_node. Each rank
- *  of a domain has one context at a time. \p config may be NULL for the
+/** The only rank of this process in a domain that it has joined; -1 in one that
+ *  has all ranks here, and for NULL. */
+FUSCO_API int32_t fusco_domain_rank(const fusco_domain *domain);
+
+/** For a host's own coordination: collects \p bytes bytes (1 MiB at most) of
+ *  each rank of a joined domain in rank order into \p all. Collective; one call
+ *  at a time. Fails where a rank has failed, is gone, or does not come in time.
+ */
+FUSCO_API fusco_status fusco_domain_allgather(fusco_domain *domain,
+                                              const void *mine, void *all,
+                                              uint64_t bytes);
+
+/** FUSCO_OK while all ranks of \p domain work; else FUSCO_PEER_FAILED, and who
+ *  was lost. Costs one load. */
+FUSCO_API fusco_status fusco_domain_status(const fusco_domain *domain);
+
+/** Says that this process gives up for a reason of its own: what its peers wait
+ *  for in a joined domain ends at once, and they learn \p status. The domain
+ * can only be destroyed afterwards. */
+FUSCO_API void fusco_domain_abort(fusco_domain *domain, fusco_status status);
+
+/** Makes the context of \p rank, 0 <= rank < nodes * ranks_per_node: in a
+ *  domain that this process has joined, that of its rank. Each rank of a domain
+ *  has one context at a time. \p config may be NULL for the
  *  defaults. Refuses a library of another ABI version and a CPU that lacks the
  *  instructions that the library was compiled for. */
 FUSCO_API fusco_status fusco_context_create(const fusco_library *library,

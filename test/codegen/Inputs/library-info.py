@@ -30,6 +30,7 @@ Tensor = structure(
     ("dtypeBits", ctypes.c_uint8),
     ("isOutput", ctypes.c_uint8),
     ("rowsKind", ctypes.c_uint8),
+    ("exposure", ctypes.c_uint8),
     ("ndim", ctypes.c_int32),
     ("shape", ctypes.c_int64 * 2),
 )
@@ -41,6 +42,7 @@ Program = structure(
     ("numTensors", ctypes.c_int32),
     ("tensors", Tensor * 12),
 )
+Channel = structure(("name", NAME), ("phase", ctypes.c_int32))
 Library = structure(
     ("magic", ctypes.c_uint64),
     ("abiVersion", ctypes.c_uint32),
@@ -66,6 +68,8 @@ Library = structure(
     ("planBytes", ctypes.c_uint64),
     ("planStatsBytes", ctypes.c_uint64),
     ("programs", Program * 8),
+    ("numChannels", ctypes.c_int32),
+    ("channels", Channel * 24),
 )
 
 
@@ -93,8 +97,10 @@ data = bytes.fromhex(found.group(1))
 if len(data) != ctypes.sizeof(Library):
     sys.exit(f"expected {ctypes.sizeof(Library)} bytes, got {len(data)}")
 library = Library.from_buffer_copy(data)
-show("library", library, skip=["programs"])
+show("library", library, skip=["programs", "channels"])
 for program in library.programs[: library.numPrograms]:
     show("program", program, skip=["tensors"])
     for tensor in program.tensors[: program.numTensors]:
         show("tensor", tensor)
+for channel in library.channels[: library.numChannels]:
+    show("channel", channel)
