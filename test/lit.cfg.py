@@ -13,6 +13,10 @@
 #   multi-gpu    two or more of them
 #   nccl         libnccl
 #   rdma         an RDMA device
+#   ucx          UCX, 1.13 or later
+#   mpirun       Open MPI's launcher
+#   netns        network namespaces, which root makes with iproute2
+#   netem        loss and delay in them
 #   tsan         the build of the preset runtime-tsan, and a kernel on which it runs
 #   traces       measured routing, a folder of .npy files: the environment
 #                variable FUSCO_TRACES, or shared/traces beside the repository
@@ -84,7 +88,31 @@ if ctypes.util.find_library("nccl"):
     config.available_features.add("nccl")
 if glob.glob("/sys/class/infiniband/*"):
     config.available_features.add("rdma")
+if ctypes.util.find_library("ucp"):
+    config.available_features.add("ucx")
+if shutil.which("mpirun"):
+    config.available_features.add("mpirun")
 
+
+def findNetworks():
+    """Which of netns and netem there are."""
+    name = f"fusco-probe-{os.getpid()}"
+
+    def works(*command):
+        try:
+            return subprocess.run(command, capture_output=True).returncode == 0
+        except OSError:
+            return False
+
+    if not works("ip", "netns", "add", name):
+        return []
+    netem = "tc qdisc add dev lo root netem delay 1ms".split()
+    hasNetem = works("ip", "netns", "exec", name, *netem)
+    works("ip", "netns", "del", name)
+    return ["netns", "netem"] if hasNetem else ["netns"]
+
+
+config.available_features.update(findNetworks())
 
 
 def findSanitizedRun():

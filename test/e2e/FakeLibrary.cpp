@@ -306,6 +306,12 @@ fusco_library makeLibrary() {
   info.isWeighted = 1;
   info.symmetricBytes = sizeof(Heap);
   info.planBytes = 4096;
+  // Numbered as phases are.
+  for (const char *name : {"counts", "rows", "ready", "sums"}) {
+    fusco_channel_info &channel = info.channels[info.numChannels];
+    std::strcpy(channel.name, name);
+    channel.phase = info.numChannels++;
+  }
   info.planStatsBytes = 0;
 
   const int64_t local = shape.maxLocalExperts();

@@ -19,10 +19,11 @@ namespace {
 constexpr int numSpins = 1000;
 constexpr int numYields = 20000; // some milliseconds
 constexpr std::chrono::microseconds nap(100);
+constexpr int64_t triesPerQuestion = 64;
 
 } // namespace
 
-bool Barrier::wait() {
+bool Barrier::wait(const std::function<bool()> &isBroken) {
   const uint64_t mine = generation.load(std::memory_order_acquire);
   if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == threads) {
     arrived.store(0, std::memory_order_relaxed);
@@ -31,7 +32,8 @@ bool Barrier::wait() {
   }
   for (int64_t tries = 0; generation.load(std::memory_order_acquire) == mine;
        ++tries) {
-    if (hasLeaver.load(std::memory_order_acquire))
+    if (hasLeaver.load(std::memory_order_acquire) ||
+        (tries % triesPerQuestion == triesPerQuestion - 1 && isBroken()))
       return false;
     if (tries < numSpins)
       __builtin_ia32_pause();

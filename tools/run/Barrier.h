@@ -6,7 +6,7 @@
 //
 /// \file
 /// A reusable barrier that a failing rank can leave for good, so that nobody
-/// waits for it.
+/// waits for it. It may stand in memory that processes share.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_BARRIER_H
@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 
 namespace fusco::run {
 
@@ -24,7 +25,11 @@ public:
   /// Returns true when all threads have called it equally often; false once a
   /// thread has left. Spins, then yields, then naps, so that a short wait ends
   /// sharply and a long one leaves the processor to those who work.
-  bool wait();
+  bool wait() {
+    return wait([] { return false; });
+  }
+  /// The same; returns false once \p isBroken, which is asked now and then.
+  bool wait(const std::function<bool()> &isBroken);
 
   /// Makes this and every later wait() of the others return false, and returns
   /// when all of them have left or finished: until then they may write to

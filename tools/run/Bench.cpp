@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Bench.h"
 
+#include "tools/run/Error.h"
 #include "tools/run/GpuClock.h"
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
@@ -22,6 +23,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace fusco::run {
 namespace {
@@ -128,19 +130,22 @@ void runExperts(const reference::Shape &shape, Tensors &tensors) {
   }
 }
 
-int64_t iterationsFor(const std::vector<std::vector<Timing>> &warmups) {
-  double us = 1; // never zero
-  for (const std::vector<Timing> &step : warmups)
-    us += step.back().us();
-  return std::clamp(int64_t(targetUs / us), leastIterations, mostIterations);
+/// \p us: of one iteration.
+int64_t iterationsFor(double us) {
+  return std::clamp(int64_t(targetUs / (us + 1)), leastIterations,
+                    mostIterations);
 }
 
 } // namespace
 
-BenchResult bench(const Library &library, const Programs &programs,
+BenchResult bench(Ranks &ranks, const Programs &programs,
                   const Routing &routing, const Options &options) {
+  const Library &library = ranks.library;
   const reference::Shape &shape = library.shape();
   const int numRanks = shape.numRanks();
+  if (library.isOnGpu() && ranks.ownRank() >= 0)
+    throw Error("--bench times GPUs where ranks are threads: give --launch "
+                "threads");
   const std::vector<Step> steps = stepsOf(library, programs);
   const std::vector<int64_t> expertRows = expertRowsOf(shape, routing);
 
@@ -149,22 +154,15 @@ BenchResult bench(const Library &library, const Programs &programs,
                          forwardBytes(shape, routing));
   if (programs.backward)
     result.backward = backwardBytes(shape, routing);
-  result.plans.resize(size_t(numRanks));
-  // By step, by iteration. Rank 0 makes room while the others wait.
-  std::vector<std::vector<Timing>> warmups(steps.size()), timings(steps.size());
-  result.iterations = options.iterations.value_or(0);
-
-  Progress progress(fmt::format("timing, seed {}", options.seed),
-                    3); // make memory, warm up, measure
+  std::vector<double> stepUs(steps.size()); // medians
   const BenchResult::Directions &own = result.shuffles.front();
-  std::optional<MemoryLimits> limits;
-  GpuMeeting gpuMeeting(numRanks);
-  if (!library.isOnGpu())
-    limits.emplace(numRanks,
-                   std::max(own.dispatch.bytes(), own.combine.bytes()));
-  progress.advance();
+  std::optional<int64_t> passBytes[std::size(allMemoryPasses)];
 
-  launchRanks(library, options.timeoutMs, [&](Rank &rank) {
+  Progress progress(fmt::format("timing, seed {}", options.seed), 3,
+                    ranks.isLead()); // make memory, warm up, measure
+  GpuMeeting gpuMeeting(numRanks);
+
+  ranks.launch([&](Rank &rank) {
     const size_t index = size_t(rank.index);
     std::vector<Plan> plans;
     for (size_t i = 0; i != programs.shuffles.size(); ++i)
@@ -175,10 +173,16 @@ BenchResult bench(const Library &library, const Programs &programs,
         tensors.create(step.program, routing.ranks[index].tokens,
                        expertRows[index], expertRows[index]);
     std::optional<GpuClock> gpuClock;
+    std::optional<MemoryLimits> limits;
     if (library.isOnGpu())
       gpuClock.emplace(rank, gpuMeeting);
+    else
+      limits.emplace(numRanks,
+                     std::max(own.dispatch.bytes(), own.combine.bytes()));
     fillInputs(rank, routing.ranks[index], options.seed, tensors);
     uploadAll(steps, tensors);
+    if (rank.index == 0)
+      progress.advance();
 
     auto runStep = [&](const Step &step) {
       if (step.program >= 0)
@@ -187,71 +191,83 @@ BenchResult bench(const Library &library, const Programs &programs,
       else if (gpuClock)
         gpuClock->copy();
       else
-        limits->run(step.pass, rank.index);
+        limits->run(step.pass);
     };
-    auto timeStep = [&](const Step &step, Timing &timing) {
+    auto timeStep = [&](const Step &step) {
       if (gpuClock)
-        return gpuClock->time(timing, [&] { runStep(step); });
+        return gpuClock->time([&] { runStep(step); });
       rank.meetAwake();
-      timing.start(rank.index);
+      Span span;
+      span.startUs = nowUs();
       runStep(step);
-      timing.stop(rank.index);
+      span.endUs = nowUs();
+      return span;
     };
-    auto runSteps = [&](std::vector<std::vector<Timing>> &into,
-                        int64_t iterations) {
-      if (rank.index == 0)
-        for (std::vector<Timing> &step : into)
-          step.assign(size_t(iterations), Timing(numRanks));
-      rank.meet();
+    /// Gives the median of each step over all ranks.
+    auto runSteps = [&](int64_t iterations) {
+      std::vector<std::vector<Span>> spans(
+          steps.size(), std::vector<Span>(size_t(iterations)));
       for (int64_t iteration = 0; iteration != iterations; ++iteration)
         for (size_t i = 0; i != steps.size(); ++i)
-          timeStep(steps[i], into[i][size_t(iteration)]);
-      rank.meet();
+          spans[i][size_t(iteration)] = timeStep(steps[i]);
+      std::vector<double> medians;
+      for (const std::vector<Span> &step : spans)
+        medians.push_back(medianUs(rank.gather(step), size_t(iterations)));
+      return medians;
     };
 
-    runSteps(warmups, numWarmups);
-    result.plans[index] = plans.front().info();
+    const std::vector<double> warmups = runSteps(numWarmups);
+    const std::vector<fusco_plan_info> infos =
+        rank.gather(plans.front().info());
     tensors.download(programs.shuffles.front().dispatch);
     runExperts(shape, tensors);
     uploadAll(steps, tensors);
-    if (rank.index == 0) {
-      progress.advance();
-      if (!options.iterations)
-        result.iterations = iterationsFor(warmups);
-    }
-    rank.meet();
-    runSteps(timings, result.iterations);
     if (rank.index == 0)
       progress.advance();
+    // All ranks must count alike: rank 0's word.
+    const int64_t iterations =
+        rank.gather(options.iterations.value_or(iterationsFor(
+                        std::accumulate(warmups.begin(), warmups.end(), 0.0))))
+            .front();
+    const std::vector<double> medians = runSteps(iterations);
+    if (rank.index == 0)
+      progress.advance();
+    if (!rank.fills(0))
+      return;
+    result.plans = infos;
+    result.iterations = iterations;
+    stepUs = medians;
+    if (limits)
+      for (MemoryPass pass : allMemoryPasses)
+        passBytes[size_t(pass)] = limits->bytesOf(pass);
   });
 
   size_t next = 0;
   auto takeTimes = [&](BenchResult::Directions &directions) {
-    directions.dispatch.us = medianUs(timings[next++]);
-    directions.combine.us = medianUs(timings[next++]);
+    directions.dispatch.us = stepUs[next++];
+    directions.combine.us = stepUs[next++];
   };
   for (BenchResult::Directions &shuffle : result.shuffles)
     takeTimes(shuffle);
   if (result.backward)
     takeTimes(*result.backward);
   auto passGbps = [&](MemoryPass pass) {
-    const size_t at = next + size_t(pass);
     const int64_t bytes =
-        limits ? limits->bytesOf(pass) : 2 * gpuMeeting.copyBytes;
-    return double(bytes) / (medianUs(timings[at]) * 1e3);
+        passBytes[size_t(pass)].value_or(2 * gpuMeeting.copyBytes);
+    return double(bytes) / (stepUs[next + size_t(pass)] * 1e3);
   };
   result.copyGbps = passGbps(MemoryPass::Memcpy);
-  if (limits) {
+  if (library.isOnGpu()) {
+    result.launches = 1;
+  } else {
     result.copyGbps =
         std::max(result.copyGbps, passGbps(MemoryPass::StreamingCopy));
     result.writeGbps = passGbps(MemoryPass::Write);
     result.readGbps = passGbps(MemoryPass::Read);
-  } else {
-    result.launches = 1;
   }
   next += passesOf(library).size();
-  if (next != timings.size())
-    result.planUs = medianUs(timings[next]);
+  if (next != stepUs.size())
+    result.planUs = stepUs[next];
   return result;
 }
 

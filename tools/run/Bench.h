@@ -13,7 +13,7 @@
 #ifndef FUSCO_TOOLS_RUN_BENCH_H
 #define FUSCO_TOOLS_RUN_BENCH_H
 
-#include "tools/run/Library.h"
+#include "tools/run/Launch.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
 
@@ -51,7 +51,7 @@ struct BenchResult {
 
 /// Times \p programs in turn, iteration by iteration, so that a drifting
 /// machine treats them alike. Experts are the identity, but for a cast.
-BenchResult bench(const Library &library, const Programs &programs,
+BenchResult bench(Ranks &ranks, const Programs &programs,
                   const Routing &routing, const Options &options);
 
 } // namespace fusco::run

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 namespace fusco::run {
@@ -37,7 +38,8 @@ public:
       plans.emplace_back(rank);
   }
 
-  void run(int number, const RankRouting &routing);
+  /// Round \p number, in which each rank has the tokens of another.
+  void run(int number, const Routing &routing);
 
   const Comparison &comparison() const { return contents.comparison; }
   std::optional<fusco_plan_info> firstPlan;
@@ -107,10 +109,13 @@ void RankRounds::runBackward(const Shuffle &backward, const Plan &plan) {
                                    *tensors);
 }
 
-void RankRounds::run(int number, const RankRouting &routing) {
+void RankRounds::run(int number, const Routing &routing) {
   this->number = number;
-  contents.draw(number, routing);
-  makeTensors(routing.tokens);
+  auto routingOf = [&](int of) -> const RankRouting & {
+    return routing.ranks[size_t(of + number) % routing.ranks.size()];
+  };
+  contents.draw(number, routingOf);
+  makeTensors(routingOf(rank.index).tokens);
   rank.meet();
   for (int repetition = 0; repetition != numRepetitions; ++repetition)
     for (size_t i = 0; i != programs.shuffles.size(); ++i) {
@@ -123,51 +128,44 @@ void RankRounds::run(int number, const RankRouting &routing) {
 
 } // namespace
 
-CheckResult check(const Library &library, const Programs &programs,
+CheckResult check(Ranks &ranks, const Programs &programs,
                   const Routing &routing, const Options &options) {
-  const size_t numRanks = routing.ranks.size();
-  Round round(numRanks);
-  std::vector<CheckResult> results(numRanks);
+  Round round(routing.ranks.size());
+  CheckResult result;
   Progress progress(fmt::format("checking {} tokens in {} rounds, seed {}",
                                 routing.numTokens(), numCheckRounds,
                                 options.seed),
-                    numCheckRounds);
-  launchRanks(library, options.timeoutMs, [&](Rank &rank) {
-    CheckResult &result = results[size_t(rank.index)];
+                    numCheckRounds, ranks.isLead());
+  ranks.launch([&](Rank &rank) {
     RankRounds rounds(rank, programs, round, options.seed);
     bool hasMismatch = false;
     for (int number = 0; number != numCheckRounds && !hasMismatch; ++number) {
-      rounds.run(
-          number,
-          routing.ranks[(size_t(rank.index) + size_t(number)) % numRanks]);
-      result.mismatch = rounds.comparison().mismatch;
+      rounds.run(number, routing);
       if (rank.index == 0)
         progress.advance();
       // All ranks stop after the round in which one found something.
-      rank.meet();
-      hasMismatch =
-          std::any_of(results.begin(), results.end(),
-                      [](const CheckResult &other) { return !other.passed(); });
-      rank.meet();
+      const char hasFound = !rounds.comparison().mismatch.empty();
+      const std::vector<char> found = rank.gather(hasFound);
+      hasMismatch = std::count(found.begin(), found.end(), 1) != 0;
     }
-    result.rows = rounds.comparison().rows;
-    result.plans.push_back(*rounds.firstPlan);
+    gatherResults(rank, rounds.comparison(), *rounds.firstPlan, result);
   });
-
-  CheckResult sum = sumResults(results);
-  sum.hasBackward = programs.backward.has_value();
-  return sum;
+  result.hasBackward = programs.backward.has_value();
+  return result;
 }
 
-CheckResult sumResults(const std::vector<CheckResult> &results) {
-  CheckResult sum;
-  for (const CheckResult &result : results) {
-    sum.rows += result.rows;
-    sum.plans.push_back(result.plans.front());
-    if (sum.mismatch.empty())
-      sum.mismatch = result.mismatch;
-  }
-  return sum;
+void gatherResults(Rank &rank, const Comparison &comparison,
+                   const fusco_plan_info &plan, CheckResult &result) {
+  const std::vector<int64_t> rows = rank.gather(comparison.rows);
+  const std::vector<std::string> mismatches = rank.gather(comparison.mismatch);
+  const std::vector<fusco_plan_info> plans = rank.gather(plan);
+  if (!rank.fills(0))
+    return; // another thread of this process does
+  result.rows = std::accumulate(rows.begin(), rows.end(), int64_t(0));
+  result.plans = plans;
+  for (const std::string &mismatch : mismatches)
+    if (result.mismatch.empty())
+      result.mismatch = mismatch;
 }
 
 } // namespace fusco::run

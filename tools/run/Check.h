@@ -12,7 +12,8 @@
 #ifndef FUSCO_TOOLS_RUN_CHECK_H
 #define FUSCO_TOOLS_RUN_CHECK_H
 
-#include "tools/run/Library.h"
+#include "tools/run/Comparison.h"
+#include "tools/run/Launch.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
 
@@ -40,11 +41,13 @@ struct CheckResult {
 /// must stay as they are. The experts' outputs and the gradients of rows are
 /// unrelated random numbers, NaN in the pads: nothing that dispatch left
 /// anywhere can pass for them.
-CheckResult check(const Library &library, const Programs &programs,
+CheckResult check(Ranks &ranks, const Programs &programs,
                   const Routing &routing, const Options &options);
 
-/// The results of all ranks in one, with the first mismatch.
-CheckResult sumResults(const std::vector<CheckResult> &results);
+/// Sums what all ranks found in \p result, with the first mismatch. All ranks
+/// call it together; \p plan is \p rank's.
+void gatherResults(Rank &rank, const Comparison &comparison,
+                   const fusco_plan_info &plan, CheckResult &result);
 
 } // namespace fusco::run
 

@@ -39,10 +39,10 @@ public:
 
   void *stream() const { return ownStream.get(); }
 
-  /// Times what \p launch puts on stream(), into \p timing. All ranks call it
+  /// Times what \p launch puts on stream(). All ranks call it
   /// together. Their streams start at the same moment, when rank 0 has opened
   /// the gate: what the host needs for launching is not counted.
-  void time(Timing &timing, const std::function<void()> &launch);
+  Span time(const std::function<void()> &launch);
 
   /// Puts a copy of meeting.copyBytes within the GPU's memory on rank 0's
   /// stream.

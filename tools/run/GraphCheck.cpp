@@ -117,22 +117,27 @@ std::vector<int64_t> mostExpertRows(const reference::Shape &shape,
 
 } // namespace
 
-CheckResult checkGraph(const Library &library, const Shuffle &shuffle,
+CheckResult checkGraph(Ranks &ranks, const Shuffle &shuffle,
                        const Routing &routing, const Options &options) {
+  const Library &library = ranks.library;
   if (!library.isOnGpu())
     throw Error(fmt::format("--graph: library '{}' was compiled for '{}', "
                             "expected one for GPUs",
                             library.path(), library.info().target));
+  if (ranks.ownRank() >= 0)
+    throw Error(
+        "--graph captures what ranks that are threads do: give --launch "
+        "threads");
   const reference::Shape &shape = library.shape();
   const int64_t replays = *options.graph;
   const Variants variants(shape, routing);
   const std::vector<int64_t> rooms = mostExpertRows(shape, variants, replays);
   Round round(routing.ranks.size());
-  std::vector<CheckResult> results(routing.ranks.size());
+  CheckResult result;
   Progress progress(
       fmt::format("replaying a graph {} times, seed {}", replays, options.seed),
-      uint64_t(replays));
-  launchRanks(library, options.timeoutMs, [&](Rank &rank) {
+      uint64_t(replays), ranks.isLead());
+  ranks.launch([&](Rank &rank) {
     const size_t index = size_t(rank.index);
     RankCheck contents(rank, false, round, options.seed);
     const Plan plan(rank);
@@ -141,18 +146,21 @@ CheckResult checkGraph(const Library &library, const Shuffle &shuffle,
       tensors.create(program, routing.ranks[index].tokens, rooms[index],
                      rooms[index]);
     RankGraph graph(rank, shuffle, tensors, plan);
+    fusco_plan_info firstPlan = FUSCO_PLAN_INFO_INIT;
 
     for (int64_t replay = 0; replay != replays; ++replay) {
-      const RankRouting other = variants.ofReplay(replay).ranks[index];
+      const Routing variant = variants.ofReplay(replay);
       const bool compares = isCompared(replay, replays);
       if (compares) {
-        contents.draw(int(replay), other);
+        contents.draw(int(replay), [&](int of) -> const RankRouting & {
+          return variant.ranks[size_t(of)];
+        });
         contents.setDispatchInputs(tensors);
         contents.setCombineInputs(tensors);
         for (int program : {shuffle.dispatch, shuffle.combine})
           tensors.fill(program, true, poison);
       } else {
-        tensors.setIntegers("ids", other.ids);
+        tensors.setIntegers("ids", variant.ranks[index].ids);
       }
       for (int program : {shuffle.dispatch, shuffle.combine})
         tensors.upload(program);
@@ -169,15 +177,14 @@ CheckResult checkGraph(const Library &library, const Shuffle &shuffle,
         contents.compareCombine(where(shuffle.combine), tensors);
       }
       if (replay == 0) // whose routing is the given one
-        results[index].plans.push_back(plan.info());
+        firstPlan = plan.info();
       if (rank.index == 0)
         progress.advance();
     }
-    results[index].rows = contents.comparison.rows;
-    results[index].mismatch = contents.comparison.mismatch;
-    rank.meet(); // nobody ends tensors that a peer still uses
+    // Nobody ends tensors that a peer still uses: all come here first.
+    gatherResults(rank, contents.comparison, firstPlan, result);
   });
-  return sumResults(results);
+  return result;
 }
 
 } // namespace fusco::run

@@ -21,9 +21,9 @@ namespace fusco::run {
 constexpr int64_t mostComparedReplays = 16;
 
 /// Replays \p shuffle options.graph times, each time with another routing of
-/// the same numbers of tokens and with other rows. Throws Error if \p library
-/// is not for GPUs.
-CheckResult checkGraph(const Library &library, const Shuffle &shuffle,
+/// the same numbers of tokens and with other rows. Throws Error if the
+/// library is not for GPUs.
+CheckResult checkGraph(Ranks &ranks, const Shuffle &shuffle,
                        const Routing &routing, const Options &options);
 
 } // namespace fusco::run

@@ -11,6 +11,7 @@
 #include "tools/run/Launch.h"
 
 #include "tools/run/Error.h"
+#include "tools/run/Processes.h"
 
 #include <algorithm>
 #include <cstring>
@@ -41,7 +42,7 @@ void require(const Library &library, fusco_status status) {
 struct Launch {
   const Library &library;
   const std::function<void(Rank &)> &body;
-  Barrier barrier;
+  ThreadTeam team;
   std::mutex mutex;
   std::exception_ptr exception;            ///< the first of our own
   std::map<int, StatusError> statusErrors; ///< by rank
@@ -72,11 +73,11 @@ void bindToProcessor(const Rank &rank) {
 
 fusco_status runRank(fusco_context *context, void *user) {
   Launch &launch = *static_cast<Launch *>(user);
-  Rank rank(launch.library, context, launch.barrier);
+  Rank rank(launch.library, context, launch.team);
   bindToProcessor(rank);
   try {
     launch.body(rank);
-    launch.barrier.finish();
+    launch.team.finish();
     return FUSCO_OK;
   } catch (const PeerLeft &) {
     return FUSCO_PEER_FAILED; // gives way to the cause
@@ -100,9 +101,72 @@ fusco_status runRank(fusco_context *context, void *user) {
 
 } // namespace
 
-void launchRanks(const Library &library, int64_t timeoutMs,
-                 const std::function<void(Rank &)> &body) {
-  Launch launch = {library, body, Barrier(library.shape().numRanks()),
+//===--- Ranks ------------------------------------------------------------===//
+
+Ranks::Ranks(const Library &library, const Options &options)
+    : library(library), timeoutMs(options.timeoutMs),
+      domain(nullptr, library.api().domainDestroy) {
+  if (options.launch == LaunchKind::Threads)
+    return;
+  fusco_domain_config config = FUSCO_DOMAIN_CONFIG_INIT;
+  config.transport = options.transport.c_str();
+  config.timeoutUs = uint64_t(timeoutMs) * 1000;
+  fusco_domain *joined = nullptr;
+  require(library,
+          library.api().domainJoin(library.handle(), &config, &joined));
+  domain.reset(joined);
+  team = std::make_unique<ProcessTeam>(library, joined, findSharedBarrier());
+}
+
+Ranks::~Ranks() {
+  // The other processes need not wait for what does not come.
+  if (domain && std::uncaught_exceptions() != 0)
+    library.api().domainAbort(domain.get(), FUSCO_PEER_FAILED);
+}
+
+int Ranks::ownRank() const {
+  return domain ? library.api().domainRank(domain.get()) : -1;
+}
+
+uint64_t Ranks::agree(uint64_t mine) {
+  if (!domain)
+    return mine;
+  std::vector<uint64_t> all(size_t(library.shape().numRanks()));
+  require(library, library.api().domainAllgather(domain.get(), &mine,
+                                                 all.data(), sizeof mine));
+  return all.front();
+}
+
+void Ranks::launch(const std::function<void(Rank &)> &body) {
+  if (domain)
+    launchOwn(body);
+  else
+    launchThreads(body);
+}
+
+/// A rank of this process alone. On a GPU only the library uses its context.
+void Ranks::launchOwn(const std::function<void(Rank &)> &body) {
+  fusco_context_config config = FUSCO_CONTEXT_CONFIG_INIT;
+  config.timeoutUs = uint64_t(timeoutMs) * 1000;
+  fusco_context *made = nullptr;
+  require(library, library.api().contextCreate(library.handle(), domain.get(),
+                                               ownRank(), &config, &made));
+  std::unique_ptr<fusco_context, void (*)(fusco_context *)> context(
+      made, library.api().contextDestroy);
+  Rank rank(library, context.get(), *team);
+  bindToProcessor(rank);
+  try {
+    body(rank);
+  } catch (const PeerLeft &peer) {
+    throw Error(peer.text);
+  } catch (...) {
+    rank.leave();
+    throw;
+  }
+}
+
+void Ranks::launchThreads(const std::function<void(Rank &)> &body) {
+  Launch launch = {library, body, ThreadTeam(library.shape().numRanks()),
                    {},      {},   {}};
   fusco_context_config config = FUSCO_CONTEXT_CONFIG_INIT;
   config.timeoutUs = uint64_t(timeoutMs) * 1000;
@@ -118,11 +182,35 @@ void launchRanks(const Library &library, int64_t timeoutMs,
   require(library, status);
 }
 
+//===--- Rank -------------------------------------------------------------===//
+
 void Rank::meet() {
-  if (barrier.wait())
-    return;
-  leave();
-  throw PeerLeft();
+  try {
+    team.meet();
+  } catch (const PeerLeft &) {
+    leave();
+    throw;
+  }
+}
+
+void Rank::gatherBytes(const void *mine, size_t bytes, void *all) {
+  try {
+    team.gather(index, mine, bytes, all);
+  } catch (const PeerLeft &) {
+    leave();
+    throw;
+  }
+}
+
+std::vector<std::string> Rank::gather(const std::string &mine) {
+  struct Text {
+    char data[1001];
+  } text = {};
+  mine.copy(text.data, sizeof text.data - 1);
+  std::vector<std::string> all;
+  for (const Text &one : gather(text))
+    all.push_back(one.data);
+  return all;
 }
 
 void Rank::meetAwake() {
@@ -143,7 +231,7 @@ void Rank::leave() {
   if (hasLeft)
     return;
   hasLeft = true;
-  barrier.leave();
+  team.leave();
 }
 
 Plan::Plan(const Rank &rank)

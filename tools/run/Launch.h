@@ -13,33 +13,53 @@
 #ifndef FUSCO_TOOLS_RUN_LAUNCH_H
 #define FUSCO_TOOLS_RUN_LAUNCH_H
 
-#include "tools/run/Barrier.h"
 #include "tools/run/Library.h"
+#include "tools/run/Options.h"
+#include "tools/run/Team.h"
 
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace fusco::run {
 
-/// Thrown out of Rank::meet() after another rank has failed.
-struct PeerLeft {};
-
-/// One rank, as its thread sees it.
+/// One rank, as its thread or process sees it.
 class Rank {
 public:
-  Rank(const Library &library, fusco_context *context, Barrier &barrier)
+  Rank(const Library &library, fusco_context *context, Team &team)
       : library(library), context(context),
-        index(library.api().contextRank(context)), barrier(barrier) {}
+        index(library.api().contextRank(context)), team(team) {}
 
   const Library &library;
   fusco_context *const context;
   const int index;
 
+  /// Whether this process has no other rank.
+  bool isAlone() const { return team.areProcesses(); }
+  /// Whether \p rank's part of what ranks of a process share is this one's to
+  /// fill: its own, or all where each process has its own.
+  bool fills(int rank) const { return isAlone() || rank == index; }
   /// Waits for all ranks. Throws PeerLeft if one has failed.
   void meet();
+  /// All ranks' \p mine, plain data, in rank order. All call it together.
+  template <typename T> std::vector<T> gather(const T &mine) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<T> all(size_t(library.shape().numRanks()));
+    gatherBytes(&mine, sizeof(T), all.data());
+    return all;
+  }
+  /// The same for text, of which at most 1000 bytes arrive.
+  std::vector<std::string> gather(const std::string &mine);
+  /// The same for as many elements on each rank, one rank's after the other's.
+  template <typename T> std::vector<T> gather(const std::vector<T> &mine) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<T> all(mine.size() * size_t(library.shape().numRanks()));
+    gatherBytes(mine.data(), mine.size() * sizeof(T), all.data());
+    return all;
+  }
   /// meet() such that all ranks are awake when it returns, to start a
   /// measurement together.
   void meetAwake();
@@ -52,15 +72,45 @@ public:
   void leave();
 
 private:
-  Barrier &barrier;
+  void gatherBytes(const void *mine, size_t bytes, void *all);
+
+  Team &team;
   bool hasLeft = false;
 };
 
-/// Runs \p body on one thread per rank with a fresh context each and returns
-/// when all have returned. Throws what the first rank to fail threw, or Error
-/// with the library's own text if the library failed.
-void launchRanks(const Library &library, int64_t timeoutMs,
-                 const std::function<void(Rank &)> &body);
+/// The ranks of a run: threads of this process, or this process and others.
+class Ranks {
+public:
+  /// Joins the other processes if \p options say that there are any. Throws
+  /// Error if that fails.
+  Ranks(const Library &library, const Options &options);
+  Ranks(const Ranks &) = delete;
+  Ranks &operator=(const Ranks &) = delete;
+  ~Ranks();
+
+  const Library &library;
+
+  /// This process's only rank, -1 if it has all.
+  int ownRank() const;
+  /// Whether this process speaks for all: prints results, shows progress.
+  bool isLead() const { return ownRank() <= 0; }
+  /// What the lead says, a plain value that all processes have to agree on.
+  uint64_t agree(uint64_t mine);
+
+  /// Runs \p body on each rank with a fresh context and returns when all ranks
+  /// of this process have returned. Throws what the first rank to fail threw,
+  /// or Error with the library's own text if the library failed.
+  void launch(const std::function<void(Rank &)> &body);
+
+private:
+  void launchThreads(const std::function<void(Rank &)> &body);
+  void launchOwn(const std::function<void(Rank &)> &body);
+
+  const int64_t timeoutMs;
+  /// Null where ranks are threads.
+  std::unique_ptr<fusco_domain, void (*)(fusco_domain *)> domain;
+  std::unique_ptr<ProcessTeam> team; ///< likewise
+};
 
 /// A plan of one rank; must end before its rank does.
 class Plan {

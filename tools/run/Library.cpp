@@ -91,6 +91,14 @@ RuntimeApi resolveApi(void *object, const std::string &path) {
   RuntimeApi api;
   resolve(object, path, "fusco_status_name", api.statusName);
   resolve(object, path, "fusco_last_error", api.lastError);
+  resolve(object, path, "fusco_domain_join", api.domainJoin);
+  resolve(object, path, "fusco_domain_destroy", api.domainDestroy);
+  resolve(object, path, "fusco_domain_rank", api.domainRank);
+  resolve(object, path, "fusco_domain_allgather", api.domainAllgather);
+  resolve(object, path, "fusco_domain_status", api.domainStatus);
+  resolve(object, path, "fusco_domain_abort", api.domainAbort);
+  resolve(object, path, "fusco_context_create", api.contextCreate);
+  resolve(object, path, "fusco_context_destroy", api.contextDestroy);
   resolve(object, path, "fusco_context_rank", api.contextRank);
   resolve(object, path, "fusco_context_synchronize", api.contextSynchronize);
   resolve(object, path, "fusco_plan_create", api.planCreate);

@@ -27,6 +27,14 @@ namespace fusco::run {
 struct RuntimeApi {
   decltype(&fusco_status_name) statusName;
   decltype(&fusco_last_error) lastError;
+  decltype(&fusco_domain_join) domainJoin;
+  decltype(&fusco_domain_destroy) domainDestroy;
+  decltype(&fusco_domain_rank) domainRank;
+  decltype(&fusco_domain_allgather) domainAllgather;
+  decltype(&fusco_domain_status) domainStatus;
+  decltype(&fusco_domain_abort) domainAbort;
+  decltype(&fusco_context_create) contextCreate;
+  decltype(&fusco_context_destroy) contextDestroy;
   decltype(&fusco_context_rank) contextRank;
   decltype(&fusco_context_synchronize) contextSynchronize;
   decltype(&fusco_plan_create) planCreate;

@@ -12,11 +12,13 @@
 #include "tools/run/Error.h"
 #include "tools/run/GraphCheck.h"
 #include "tools/run/Output.h"
+#include "tools/run/Processes.h"
 #include "tools/run/Report.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <new>
 
 using namespace fusco::run;
@@ -81,6 +83,52 @@ const std::vector<fusco_plan_info> &plansOf(const Report &report) {
   return report.check ? report.check->plans : report.graph->plans;
 }
 
+/// What ranks that are processes put before their errors.
+std::string errorPrefix;
+
+/// The rank that a launcher has given this process, before it has joined the
+/// others.
+std::string prefixOfEnvironment() {
+  for (const char *name : {"RANK", "PMIX_RANK", "SLURM_PROCID"})
+    if (const char *rank = std::getenv(name))
+      return fmt::format("rank {}: ", rank);
+  return "";
+}
+
+/// The run itself, in each process that has ranks.
+int runRanks(const Library &library, Options options) {
+  if (options.launch == LaunchKind::Env)
+    errorPrefix = prefixOfEnvironment();
+  Ranks ranks(library, options);
+  options.seed = ranks.agree(options.seed);
+  std::vector<int64_t> tokens = tokensOf(library, options);
+  Programs programs = programsOf(library, options);
+  Routing routing = makeRouting(library.shape(), options, tokens);
+
+  Report report = {library, options, routing, {}, {}, {}, {}, {}};
+  if (options.check)
+    report.check = check(ranks, programs, routing, options);
+  if (options.graph)
+    report.graph =
+        checkGraph(ranks, programs.shuffles.front(), routing, options);
+  const std::string mismatch = mismatchOf(report);
+  if (options.bench && mismatch.empty()) // wrong results have no times
+    report.bench = bench(ranks, programs, routing, options);
+  if (!ranks.isLead())
+    return mismatch.empty() ? 0 : 1;
+  if (library.isOnGpu())
+    report.gpu = describeGpu();
+  report.traffic = sumTraffic(library, routing, plansOf(report));
+
+  if (options.json)
+    writeAtomically(*options.json, toJson(report));
+  printToStdout(toTable(report));
+  if (!mismatch.empty())
+    throw Error(fmt::format("check failed: {} (repeat with --seed {})",
+                            mismatch, options.seed));
+  return 0;
+}
+
 int run(int argc, char **argv) {
   std::optional<Options> options = parseOptions(argc, argv);
   if (!options)
@@ -90,35 +138,20 @@ int run(int argc, char **argv) {
   Library library(options->library);
   if (library.isOnGpu())
     allowConcurrentStreams();
-  std::vector<int64_t> tokens = tokensOf(library, *options);
-  Programs programs = programsOf(library, *options);
-  Routing routing = makeRouting(library.shape(), *options, tokens);
-
-  Report report = {library, *options, routing, {}, {}, {}, {}, {}};
-  if (options->check)
-    report.check = check(library, programs, routing, *options);
-  if (options->graph)
-    report.graph =
-        checkGraph(library, programs.shuffles.front(), routing, *options);
-  const std::string mismatch = mismatchOf(report);
-  if (options->bench && mismatch.empty()) // wrong results have no times
-    report.bench = bench(library, programs, routing, *options);
-  if (library.isOnGpu())
-    report.gpu = describeGpu();
-  report.traffic = sumTraffic(library, routing, plansOf(report));
-
-  if (options->json)
-    writeAtomically(*options->json, toJson(report));
-  printToStdout(toTable(report));
-  if (!mismatch.empty())
-    throw Error(fmt::format("check failed: {} (repeat with --seed {})",
-                            mismatch, options->seed));
-  return 0;
+  if (options->launch != LaunchKind::Processes)
+    return runRanks(library, *options);
+  // What all processes would refuse is refused once.
+  const std::vector<int64_t> tokens = tokensOf(library, *options);
+  programsOf(library, *options);
+  makeRouting(library.shape(), *options, tokens);
+  return launchProcesses(argc, argv, *options, library.shape().numRanks());
 }
 
 /// One line, whatever the text holds.
 int fail(std::string text, int code) {
   std::replace(text.begin(), text.end(), '\n', ' ');
+  if (text.rfind(errorPrefix, 0) != 0)
+    text = errorPrefix + text;
   printToStderr("fusco-run: error: " + text);
   return code;
 }

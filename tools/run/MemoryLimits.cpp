@@ -87,30 +87,29 @@ struct MemoryLimits::Buffers {
   Buffer from, to;
 };
 
-MemoryLimits::MemoryLimits(int threads, int64_t leastBytes) {
-  const int64_t share = trafficOf(leastBytes) / 2 / threads;
-  bytesPerThread = (share / hugePageBytes + 1) * hugePageBytes;
-  for (int i = 0; i != threads; ++i)
-    buffers.push_back(std::make_unique<Buffers>(bytesPerThread));
+MemoryLimits::MemoryLimits(int ranks, int64_t leastBytes) : ranks(ranks) {
+  const int64_t share = trafficOf(leastBytes) / 2 / ranks;
+  bytesPerRank = (share / hugePageBytes + 1) * hugePageBytes;
+  buffers = std::make_unique<Buffers>(bytesPerRank);
 }
 
 MemoryLimits::~MemoryLimits() = default;
 
-void MemoryLimits::run(MemoryPass pass, int thread) {
-  uint8_t *from = buffers[size_t(thread)]->from.memory;
-  uint8_t *to = buffers[size_t(thread)]->to.memory;
+void MemoryLimits::run(MemoryPass pass) {
+  uint8_t *from = buffers->from.memory;
+  uint8_t *to = buffers->to.memory;
   switch (pass) {
   case MemoryPass::Memcpy:
-    std::memcpy(to, from, size_t(bytesPerThread));
+    std::memcpy(to, from, size_t(bytesPerRank));
     break;
   case MemoryPass::StreamingCopy:
-    copyStreaming(to, from, bytesPerThread);
+    copyStreaming(to, from, bytesPerRank);
     break;
   case MemoryPass::Write:
-    writeStreaming(to, bytesPerThread);
+    writeStreaming(to, bytesPerRank);
     break;
   case MemoryPass::Read:
-    readAll(from, bytesPerThread);
+    readAll(from, bytesPerRank);
     break;
   }
 }
@@ -118,7 +117,7 @@ void MemoryLimits::run(MemoryPass pass, int thread) {
 int64_t MemoryLimits::bytesOf(MemoryPass pass) const {
   const bool isCopy =
       pass == MemoryPass::Memcpy || pass == MemoryPass::StreamingCopy;
-  return (isCopy ? 2 : 1) * bytesPerThread * int64_t(buffers.size());
+  return (isCopy ? 2 : 1) * bytesPerRank * ranks;
 }
 
 } // namespace fusco::run

@@ -28,24 +28,26 @@ constexpr MemoryPass allMemoryPasses[] = {MemoryPass::Memcpy,
                                           MemoryPass::StreamingCopy,
                                           MemoryPass::Write, MemoryPass::Read};
 
-/// Buffers of every thread, far larger than the caches.
+/// One rank's buffers, far larger than the caches.
 class MemoryLimits {
 public:
-  /// \p threads threads whose copies move \p leastBytes together, read and
-  /// written, or more where that would fit into a cache. Throws std::bad_alloc.
-  MemoryLimits(int threads, int64_t leastBytes);
+  /// For one of \p ranks ranks whose copies move \p leastBytes together, read
+  /// and written, or more where that would fit into a cache. Throws
+  /// std::bad_alloc.
+  MemoryLimits(int ranks, int64_t leastBytes);
   ~MemoryLimits();
 
-  /// The share of \p thread of a pass; all threads together make the pass.
-  void run(MemoryPass pass, int thread);
+  /// This rank's share of a pass; all ranks together make the pass.
+  void run(MemoryPass pass);
 
-  /// Bytes that \p pass reads plus those that it writes, over all threads.
+  /// Bytes that \p pass reads plus those that it writes, over all ranks.
   int64_t bytesOf(MemoryPass pass) const;
 
 private:
   struct Buffers;
-  std::vector<std::unique_ptr<Buffers>> buffers; ///< by thread
-  int64_t bytesPerThread;                        ///< of one buffer
+  const int ranks;
+  int64_t bytesPerRank; ///< of one buffer
+  std::unique_ptr<Buffers> buffers;
 };
 
 } // namespace fusco::run

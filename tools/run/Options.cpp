@@ -55,6 +55,32 @@ void requireOneOf(const char *flag, const std::string &value,
                                  value, only));
 }
 
+LaunchKind parseLaunch(const std::string &name) {
+  if (name == "threads")
+    return LaunchKind::Threads;
+  if (name == "processes")
+    return LaunchKind::Processes;
+  if (name == "env")
+    return LaunchKind::Env;
+  throw UsageError(fmt::format(
+      "--launch expects threads, processes or env, got '{}'", name));
+}
+
+/// Checks \p given against how the ranks run; the default if it is empty.
+std::string parseTransport(const std::string &given, LaunchKind launch) {
+  const bool isLocal = launch == LaunchKind::Threads;
+  const std::string name = !given.empty() ? given : isLocal ? "local" : "ipc";
+  if (isLocal && name != "local")
+    throw UsageError(fmt::format("--transport '{}' joins processes: give "
+                                 "--launch processes or --launch env",
+                                 name));
+  if (!isLocal && name != "ipc" && name != "ucx")
+    throw UsageError(fmt::format(
+        "--transport expects ipc or ucx for ranks that are processes, got '{}'",
+        name));
+  return name;
+}
+
 Synthetic parseSynthetic(const std::string &name) {
   if (name == "skewed")
     return Synthetic::Skewed;
@@ -118,10 +144,12 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "repeats the run that printed this seed (default: a fresh one)");
   add("launch",
       po::value(&raw.launch)->value_name("HOW")->default_value("threads"),
-      "how the ranks run: threads");
-  add("transport",
-      po::value(&raw.transport)->value_name("NAME")->default_value("local"),
-      "how the ranks reach each other: local");
+      "how the ranks run: threads; processes, started on this machine; env: "
+      "this process is one of them, started by torchrun, mpirun or srun");
+  add("transport", po::value(&raw.transport)->value_name("NAME"),
+      "how the ranks reach each other: local for threads; for processes ipc "
+      "(one machine, the default) or ucx (nodes of the model reach each other "
+      "through UCX)");
   add("timeout-ms", po::value(&options.timeoutMs)->value_name("MS"),
       "longest wait for a peer (default 30000)");
   add("check", po::bool_switch(&options.check),
@@ -153,6 +181,8 @@ Options convert(const po::variables_map &given, Options options,
   if (given.count("weights"))
     options.weights = raw.weights;
   options.synthetic = parseSynthetic(raw.synthetic);
+  options.launch = parseLaunch(raw.launch);
+  options.transport = parseTransport(raw.transport, options.launch);
   if (given.count("json"))
     options.json = raw.json;
   if (given.count("ranks"))
@@ -179,8 +209,6 @@ Options convert(const po::variables_map &given, Options options,
 
 void refuseWhatMakesNoSense(const po::variables_map &given,
                             const Options &options, const RawOptions &raw) {
-  requireOneOf("--launch", raw.launch, "threads");
-  requireOneOf("--transport", raw.transport, "local");
   for (const std::string &name : options.baselines)
     requireOneOf("--baseline", name, "unfused");
   if (options.layer && *options.layer < 0)

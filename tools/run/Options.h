@@ -27,8 +27,17 @@ enum class Synthetic {
   Empty      ///< no token to any expert
 };
 
+/// How the ranks run.
+enum class LaunchKind {
+  Threads,   ///< threads of this process
+  Processes, ///< this process starts one for each
+  Env        ///< this process is one, as its environment says
+};
+
 struct Options {
   std::string library;
+  LaunchKind launch = LaunchKind::Threads;
+  std::string transport;              ///< of ranks that are processes
   std::optional<std::string> routing; ///< .npy of expert ids
   std::optional<std::string> weights; ///< .npy of router weights
   std::optional<int64_t> layer;

@@ -153,7 +153,9 @@ struct Progress::Bar {
   boost::timer::progress_display display;
 };
 
-Progress::Progress(const std::string &stage, uint64_t steps) {
+Progress::Progress(const std::string &stage, uint64_t steps, bool isShown) {
+  if (!isShown)
+    return;
   printToStderr("fusco-run: " + stage);
   if (isatty(STDERR_FILENO) && steps != 0)
     bar = std::make_unique<Bar>(steps);

@@ -40,7 +40,8 @@ void writeAtomically(const std::string &path, const std::string &text);
 /// One thread at a time may use it.
 class Progress {
 public:
-  Progress(const std::string &stage, uint64_t steps);
+  /// Says nothing unless \p isShown.
+  Progress(const std::string &stage, uint64_t steps, bool isShown);
   ~Progress();
   void advance();
 

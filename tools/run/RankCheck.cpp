@@ -20,65 +20,82 @@ namespace fusco::run {
 
 //===--- Contents ---------------------------------------------------------===//
 
-void RankCheck::drawTokens(const RankRouting &routing) {
-  reference::RankInput &input = this->input();
+void RankCheck::forEachToFill(const std::function<void(int)> &fill) const {
+  for (int of = 0; of != shape.numRanks(); ++of)
+    if (rank.fills(of))
+      fill(of);
+}
+
+void RankCheck::drawTokens(int of, const RankRouting &routing) {
+  reference::RankInput &input = round.inputs[size_t(of)];
   input.tokens = routing.tokens;
   input.ids = routing.ids;
   input.weights = routing.weights;
   const size_t bytes =
       size_t(input.tokens * shape.bytesPerRow(shape.tokenType));
   input.x.resize(bytes);
-  Random random(seed, Purpose::Tokens, uint32_t(number), uint32_t(rank.index));
+  Random random(seed, Purpose::Tokens, uint32_t(number), uint32_t(of));
   fillBits(shape.tokenType, random, input.x.data(),
            input.tokens * shape.hidden);
   if (!hasBackward)
     return;
+  reference::Bytes &dout = round.dout[size_t(of)];
   dout.resize(bytes);
   Random gradients(seed, Purpose::TokenGradients, uint32_t(number),
-                   uint32_t(rank.index));
+                   uint32_t(of));
   fillNumbers(shape.tokenType, gradients, dout.data(), input.tokens,
               shape.hidden);
-  round.dout[size_t(rank.index)] = dout.data();
 }
 
-/// Expert-major rows for this rank.
-reference::Bytes RankCheck::drawRows(reference::ElementType type,
+/// Expert-major rows for rank \p of.
+reference::Bytes RankCheck::drawRows(int of, reference::ElementType type,
                                      Purpose purpose) const {
-  const reference::RankDispatch &layout = dispatched();
+  const reference::RankDispatch &layout = round.dispatched[size_t(of)];
   const int64_t bytesPerRow = shape.bytesPerRow(type);
   // All ones are a NaN in every type: nothing may read a pad.
   reference::Bytes rows(size_t(layout.offsets.back() * bytesPerRow), 0xFF);
-  Random random(seed, purpose, uint32_t(number), uint32_t(rank.index));
+  Random random(seed, purpose, uint32_t(number), uint32_t(of));
   for (size_t local = 0; local != layout.counts.size(); ++local)
     fillNumbers(type, random, rows.data() + layout.offsets[local] * bytesPerRow,
                 layout.counts[local], shape.hidden);
   return rows;
 }
 
-void RankCheck::computeExpected() {
-  expectedOut =
-      reference::combineRank(shape, input(), dispatched().slots, round.y);
-  if (!hasBackward)
-    return;
-  expectedGradient = reference::combineBackward(
-      shape, rank.index, round.inputs, round.dispatched, round.dout, round.y);
-  expectedDx = reference::dispatchBackward(shape, input(), dispatched().slots,
-                                           round.drows);
+/// Where each rank's rows are.
+static std::vector<const uint8_t *>
+addressesOf(const std::vector<reference::Bytes> &rows) {
+  std::vector<const uint8_t *> addresses;
+  for (const reference::Bytes &bytes : rows)
+    addresses.push_back(bytes.data());
+  return addresses;
 }
 
-void RankCheck::draw(int number, const RankRouting &routing) {
+void RankCheck::computeExpected() {
+  const std::vector<const uint8_t *> y = addressesOf(round.y);
+  expectedOut = reference::combineRank(shape, input(), dispatched().slots, y);
+  if (!hasBackward)
+    return;
+  expectedGradient =
+      reference::combineBackward(shape, rank.index, round.inputs,
+                                 round.dispatched, addressesOf(round.dout), y);
+  expectedDx = reference::dispatchBackward(shape, input(), dispatched().slots,
+                                           addressesOf(round.drows));
+}
+
+void RankCheck::draw(int number,
+                     const std::function<const RankRouting &(int)> &routingOf) {
   this->number = number;
-  drawTokens(routing);
+  forEachToFill([&](int of) { drawTokens(of, routingOf(of)); });
   rank.meet();
-  if (rank.index == 0)
+  if (rank.fills(0))
     round.dispatched = reference::dispatch(shape, round.inputs);
   rank.meet();
-  y = drawRows(shape.outputType, Purpose::ExpertRows);
-  round.y[size_t(rank.index)] = y.data();
-  if (hasBackward) {
-    drows = drawRows(shape.rowType, Purpose::RowGradients);
-    round.drows[size_t(rank.index)] = drows.data();
-  }
+  forEachToFill([&](int of) {
+    round.y[size_t(of)] = drawRows(of, shape.outputType, Purpose::ExpertRows);
+    if (hasBackward)
+      round.drows[size_t(of)] =
+          drawRows(of, shape.rowType, Purpose::RowGradients);
+  });
   rank.meet();
   computeExpected();
 }
@@ -93,17 +110,17 @@ void RankCheck::setDispatchInputs(Tensors &tensors) const {
 }
 
 void RankCheck::setCombineInputs(Tensors &tensors) const {
-  tensors.setBytes("y", y);
+  tensors.setBytes("y", round.y[size_t(rank.index)]);
 }
 
 void RankCheck::setCombineBackwardInputs(Tensors &tensors) const {
-  tensors.setBytes("dout", dout);
+  tensors.setBytes("dout", round.dout[size_t(rank.index)]);
   if (shape.weighted)
-    tensors.setBytes("y", y);
+    tensors.setBytes("y", round.y[size_t(rank.index)]);
 }
 
 void RankCheck::setDispatchBackwardInputs(Tensors &tensors) const {
-  tensors.setBytes("drows", drows);
+  tensors.setBytes("drows", round.drows[size_t(rank.index)]);
 }
 
 //===--- Outputs ----------------------------------------------------------===//

@@ -16,20 +16,23 @@
 #include "tools/run/Random.h"
 #include "tools/run/Routing.h"
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace fusco::run {
 
-/// What the ranks share during a round: contents of tensors, by rank.
+/// Contents of tensors in a round, by rank. Threads share one and fill their
+/// ranks' parts; a process that is one rank has its own and fills all, which
+/// takes no messages: contents follow from the seed.
 struct Round {
   explicit Round(size_t numRanks)
       : inputs(numRanks), y(numRanks), dout(numRanks), drows(numRanks) {}
 
   std::vector<reference::RankInput> inputs;
   std::vector<reference::RankDispatch> dispatched;
-  std::vector<const uint8_t *> y, dout, drows;
+  std::vector<reference::Bytes> y, dout, drows;
 };
 
 class RankCheck {
@@ -39,9 +42,11 @@ public:
       : rank(rank), hasBackward(hasBackward), round(round), seed(seed),
         shape(rank.library.shape()) {}
 
-  /// Draws the contents of round \p number, \p routing's tokens. All ranks
-  /// call it together; the reference interpreter computes what is expected.
-  void draw(int number, const RankRouting &routing);
+  /// Draws the contents of round \p number, where \p routingOf says what a
+  /// rank's tokens are. All ranks call it together; the reference interpreter
+  /// computes what is expected.
+  void draw(int number,
+            const std::function<const RankRouting &(int)> &routingOf);
 
   /// Rows that this rank gets in the round, pads counted.
   int64_t numRows() const { return dispatched().offsets.back(); }
@@ -70,9 +75,12 @@ private:
   const reference::RankDispatch &dispatched() const {
     return round.dispatched[size_t(rank.index)];
   }
-  void drawTokens(const RankRouting &routing);
-  reference::Bytes drawRows(reference::ElementType type, Purpose purpose) const;
+  /// Those of rank \p of, which is this one or, in a process of its own, any.
+  void drawTokens(int of, const RankRouting &routing);
+  reference::Bytes drawRows(int of, reference::ElementType type,
+                            Purpose purpose) const;
   void computeExpected();
+  void forEachToFill(const std::function<void(int)> &fill) const;
 
   Rank &rank;
   const bool hasBackward;
@@ -82,7 +90,6 @@ private:
 
   // This rank's, of the current round.
   int number = 0;
-  reference::Bytes y, dout, drows;
   reference::Bytes expectedOut, expectedDx;
   reference::CombineGradient expectedGradient;
 };

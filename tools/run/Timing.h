@@ -17,41 +17,30 @@
 
 namespace fusco::run {
 
-/// When each thread started and ended; threads may write at the same time.
-class Timing {
-public:
-  explicit Timing(int threads)
-      : starts(size_t(threads)), ends(size_t(threads)) {}
-
-  void start(int thread) { starts[size_t(thread)] = nowUs(); }
-  void stop(int thread) { ends[size_t(thread)] = nowUs(); }
-  /// In place of start and stop: by another clock that all threads share.
-  void record(int thread, double startUs, double endUs) {
-    starts[size_t(thread)] = startUs;
-    ends[size_t(thread)] = endUs;
-  }
-
-  /// From the first start to the last end.
-  double us() const {
-    return *std::max_element(ends.begin(), ends.end()) -
-           *std::min_element(starts.begin(), starts.end());
-  }
-
-private:
-  static double nowUs() {
-    std::chrono::duration<double, std::micro> time =
-        std::chrono::steady_clock::now().time_since_epoch();
-    return time.count();
-  }
-
-  std::vector<double> starts, ends;
+/// When a rank started and ended, by a clock that all ranks of a machine share.
+struct Span {
+  double startUs = 0, endUs = 0;
 };
 
-/// The median of the times of \p runs, at least one.
-inline double medianUs(const std::vector<Timing> &runs) {
+inline double nowUs() {
+  std::chrono::duration<double, std::micro> time =
+      std::chrono::steady_clock::now().time_since_epoch();
+  return time.count();
+}
+
+/// The median over runs of the time from the first rank's start to the last
+/// one's end. \p spans are those of rank 0, run by run, then those of rank 1
+/// and so on: of \p runs runs, at least one.
+inline double medianUs(const std::vector<Span> &spans, size_t runs) {
   std::vector<double> times;
-  for (const Timing &run : runs)
-    times.push_back(run.us());
+  for (size_t run = 0; run != runs; ++run) {
+    Span all = spans[run];
+    for (size_t at = run; at < spans.size(); at += runs) {
+      all.startUs = std::min(all.startUs, spans[at].startUs);
+      all.endUs = std::max(all.endUs, spans[at].endUs);
+    }
+    times.push_back(all.endUs - all.startUs);
+  }
   std::sort(times.begin(), times.end());
   size_t half = times.size() / 2;
   return times.size() % 2 ? times[half] : (times[half - 1] + times[half]) / 2;
