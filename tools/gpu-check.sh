@@ -92,6 +92,7 @@ check "$run" "$folder/dsv3.so" --tokens 256 --check --baseline unfused
 check "$run" "$folder/dsv3.so" --tokens 256 --check --synthetic one-expert
 check "$run" "$folder/dsv3_2x4.so" --tokens 256 --check --synthetic one-node
 check "$run" "$folder/h2880.so" --tokens 64 --check --graph 1000
+check "$run" "$folder/h2880.so" --tokens 64 --check --launch processes
 if ((${#routing[@]})); then
   check "$run" "$folder/lite_4x2.so" --tokens 512 --check "${routing[@]}"
 fi
