@@ -221,8 +221,6 @@ fusco_status UcxNetwork::connect(std::int32_t rank, const char *description,
   ucs_status_t result = ucp.epCreate(worker, &parameters, &peer.endpoint);
   if (result == UCS_OK)
     result = ucp.rkeyUnpack(peer.endpoint, key.data(), &peer.key);
-  if (result == UCS_OK)
-    peer.isOrdered = takesMessagesInOrder(peer.endpoint);
   return result == UCS_OK ? FUSCO_OK : failPeer(peer, result);
 }
 
@@ -252,6 +250,8 @@ fusco_status UcxNetwork::finishConnecting(std::uint64_t timeoutUs) {
                   peer.rank, static_cast<double>(timeoutUs) / 1e6);
     if (result != UCS_OK)
       return failPeer(peer, result);
+    // Only now its lanes are those that it keeps.
+    peer.isOrdered = takesMessagesInOrder(peer.endpoint);
   }
   return FUSCO_OK;
 }
