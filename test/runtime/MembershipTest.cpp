@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ChildProcess.h"
+#include "Holdings.h"
 #include "RankGroup.h"
 
 #include "runtime/bootstrap/rendezvous.h"
@@ -647,11 +648,13 @@ TEST_F(MembershipTest, JoinsAgainAfterAFailure) {
 TEST_F(MembershipTest, OfOneProcessMayFollowEachOther) {
   const Model model(2);
   run(2, [&](std::int32_t) {
+    const Holdings before;
     for (int round = 0; round < 10; ++round) {
       Member self(model);
       self.begin();
       EXPECT_EQ(fusco_domain_status(self.domain), FUSCO_OK);
     }
+    expectSame(before);
   });
 }
 

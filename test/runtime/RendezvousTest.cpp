@@ -11,12 +11,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "runtime/bootstrap/rendezvous.h"
+#include "Holdings.h"
 
 #include <arpa/inet.h>
 #include <atomic>
 #include <chrono>
 #include <csignal>
-#include <dirent.h>
 #include <functional>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -27,6 +27,7 @@
 #include <vector>
 
 using namespace fusco::runtime;
+using namespace fusco::test;
 using Clock = std::chrono::steady_clock;
 
 namespace {
@@ -101,24 +102,6 @@ void runRanks(std::int32_t numRanks,
     thread.join();
 }
 
-int countFiles() {
-  int count = 0;
-  DIR *folder = opendir("/proc/self/fd");
-  while (readdir(folder))
-    ++count;
-  closedir(folder);
-  return count;
-}
-
-int countThreads() {
-  int count = 0;
-  DIR *folder = opendir("/proc/self/task");
-  while (readdir(folder))
-    ++count;
-  closedir(folder);
-  return count;
-}
-
 /// A connection that is no rank's.
 struct Stranger {
   int file;
@@ -159,7 +142,7 @@ TEST(Rendezvous, GathersInRankOrder) {
 
 TEST(Rendezvous, ManyInARowOnOnePortLeaveNothing) {
   const std::uint16_t port = findPort();
-  const int files = countFiles(), threads = countThreads();
+  const Holdings before;
   for (int round = 0; round < 30; ++round)
     runRanks(3, [&](std::int32_t rank, Rank &self) {
       self.join(makeJob(rank, 3, port));
@@ -168,8 +151,7 @@ TEST(Rendezvous, ManyInARowOnOnePortLeaveNothing) {
       EXPECT_EQ(self.status, FUSCO_OK) << self.error;
       EXPECT_TRUE(self.rendezvous->leave(timeoutUs));
     });
-  EXPECT_EQ(countFiles(), files);
-  EXPECT_EQ(countThreads(), threads);
+  expectSame(before);
 }
 
 TEST(Rendezvous, NamesWhoDoesNotJoin) {

@@ -10,6 +10,21 @@ import subprocess
 import sys
 
 
+def openStore():
+    """Torchrun's own store, at which nobody of us may listen or call; the next port is free."""
+    while True:
+        store, following = socket.socket(), socket.socket()
+        store.bind(("127.0.0.1", 0))
+        port = store.getsockname()[1]
+        try:
+            following.bind(("127.0.0.1", port + 1))
+        except (OSError, OverflowError):
+            continue
+        following.close()
+        store.listen()
+        return store
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ranks", type=int, required=True)
@@ -17,10 +32,7 @@ def main():
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     hosts = options.hosts.split(",") if options.hosts else []
-    # Torchrun's own store, at which nobody of us may listen or call.
-    store = socket.socket()
-    store.bind(("127.0.0.1", 0))
-    store.listen()
+    store = openStore()
     ranks = []
     for rank in range(options.ranks):
         environment = dict(
