@@ -28,8 +28,9 @@
 
 using namespace fusco::runtime;
 
-/// A small page, and a huge one: pieces that are larger start at one of these.
-constexpr std::uint64_t pageBytes = 4096, hugePageBytes = 2u << 20;
+/// Where pieces start that are smaller than a huge page, at one of which larger
+/// ones do.
+constexpr std::uint64_t pageBytes = 4096;
 
 static std::uint64_t roundUp(std::uint64_t value, std::uint64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;

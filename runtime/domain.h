@@ -23,6 +23,18 @@
 #include <memory>
 #include <optional>
 
+namespace fusco::runtime {
+
+/// Why a domain is of no more use.
+struct RankFailure {
+  std::int32_t rank;
+  /// What it failed with; FUSCO_OK: it said nothing, it cannot be reached any
+  /// more.
+  fusco_status status;
+};
+
+} // namespace fusco::runtime
+
 struct fusco_domain {
   const fusco_library *library;
   std::int32_t numRanks;

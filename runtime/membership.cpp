@@ -160,9 +160,8 @@ static fusco_status checkPlaces(const std::vector<Place> &places,
   return FUSCO_OK;
 }
 
-/// The tensors of one call of each program at worst, and a page for each.
+/// The tensors of one call of each program at worst, and a huge page for each.
 static std::uint64_t countTensorBytes(const fusco_library_info &info) {
-  constexpr std::uint64_t pageBytes = 2u << 20;
   const std::uint64_t numRanks =
       static_cast<std::uint64_t>(info.numNodes) * info.ranksPerNode;
   const std::uint64_t expertRows =
@@ -176,7 +175,7 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
                            : spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens
                                                                 : expertRows;
       std::uint64_t columns = spec.ndim > 1 ? spec.shape[1] : 1;
-      bytes += rows * columns * (spec.dtypeBits / 8) + pageBytes;
+      bytes += rows * columns * (spec.dtypeBits / 8) + hugePageBytes;
     }
   return bytes;
 }

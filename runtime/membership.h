@@ -24,13 +24,7 @@
 
 namespace fusco::runtime {
 
-/// Why a domain is of no more use.
-struct RankFailure {
-  std::int32_t rank;
-  /// What it failed with; FUSCO_OK: it said nothing, it cannot be reached any
-  /// more.
-  fusco_status status;
-};
+struct RankFailure;
 
 class Membership : private RendezvousListener {
 public:

@@ -22,8 +22,6 @@
 
 using namespace fusco::runtime;
 
-constexpr std::uint64_t hugePageBytes = 2u << 20;
-
 void Free::operator()(char *data) const {
   if (gpu)
     gpu->free(data);

@@ -22,6 +22,9 @@ namespace fusco::runtime {
 
 class Gpu;
 
+/// Memory of this size and more is worth a huge page.
+constexpr std::uint64_t hugePageBytes = 2u << 20;
+
 /// Gives `bytes` bytes back to the GPU that they are on, which must still be
 /// there, or a mapping back to the system.
 struct Free {

@@ -65,7 +65,6 @@ public:
             Body body = {});
   /// Ends it when what was sent is on its way; onClose is not called.
   void close();
-  bool isIdle() const { return outbox.empty(); }
 
 private:
   void readHeader();

@@ -14,6 +14,7 @@
 
 #include "runtime/bootstrap/address.h"
 #include "runtime/status.h"
+#include "runtime/symbols.h"
 
 #include <cinttypes>
 #include <cstdlib>
@@ -47,26 +48,28 @@ struct Pmix {
   }
 };
 
-template <typename Function>
-bool resolve(void *library, const char *name, Function &function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
 fusco_status Pmix::open() {
   void *library = dlopen("libpmix.so.2", RTLD_NOW | RTLD_LOCAL);
-  if (library && resolve(library, "PMIx_Init", init) &&
-      resolve(library, "PMIx_Finalize", finalize) &&
-      resolve(library, "PMIx_Get", get) && resolve(library, "PMIx_Put", put) &&
-      resolve(library, "PMIx_Commit", commit) &&
-      resolve(library, "PMIx_Fence", fence) &&
-      resolve(library, "PMIx_Error_string", errorString))
+  const char *reason = library ? nullptr : dlerror();
+  if (library) {
+    Symbols symbols = {library};
+    symbols.find("PMIx_Init", init);
+    symbols.find("PMIx_Finalize", finalize);
+    symbols.find("PMIx_Get", get);
+    symbols.find("PMIx_Put", put);
+    symbols.find("PMIx_Commit", commit);
+    symbols.find("PMIx_Fence", fence);
+    symbols.find("PMIx_Error_string", errorString);
+    reason = symbols.missing;
+  }
+  if (!reason)
     return FUSCO_OK;
-  return fail(FUSCO_UNSUPPORTED,
-              "the launcher speaks PMIx, but libpmix.so.2 cannot be used: %s; "
-              "install it (Debian: libpmix2) or set RANK, WORLD_SIZE, "
-              "MASTER_ADDR and MASTER_PORT on each rank",
-              dlerror());
+  return fail(
+      FUSCO_UNSUPPORTED,
+      "the launcher speaks PMIx, but libpmix.so.2 cannot be used: %s%s; "
+      "install it (Debian: libpmix2) or set RANK, WORLD_SIZE, "
+      "MASTER_ADDR and MASTER_PORT on each rank",
+      library ? "it lacks " : "", reason);
 }
 
 /// An option of a call.

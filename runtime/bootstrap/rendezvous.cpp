@@ -14,6 +14,7 @@
 #include "runtime/bootstrap/connection.h"
 #include "runtime/bootstrap/io_thread.h"
 #include "runtime/bootstrap/server.h"
+#include "runtime/deadline.h"
 #include "runtime/status.h"
 
 #include <boost/asio/connect.hpp>
@@ -38,12 +39,6 @@ namespace {
 
 /// The server knows best who is missing, and has as long to say so.
 constexpr std::chrono::seconds serverMargin(2);
-
-Clock::time_point after(std::uint64_t us) {
-  // Far more than anyone waits for, and no overflow.
-  constexpr std::uint64_t most = std::uint64_t(1) << 50;
-  return Clock::now() + std::chrono::microseconds(std::min(us, most));
-}
 
 } // namespace
 
@@ -132,13 +127,13 @@ void Rendezvous::Impl::loseServer() {
   bool isFailure;
   {
     std::lock_guard<std::mutex> lock(mutex);
-    isFailure = isWelcome && !allHaveLeft;
+    isFailure = isWelcome && !hasLeft && !allHaveLeft;
     if (refusal.empty())
       refusal = "rank 0 has closed the connection";
     setFault("the process of rank 0 was lost");
     allHaveLeft = true; // nobody can say so any more
   }
-  if (isFailure && !hasLeft)
+  if (isFailure)
     listener.rankGone(0);
   changed.notify_all();
 }
@@ -173,7 +168,7 @@ static bool isOwnEnd(tcp::socket &socket) {
 
 fusco_status Rendezvous::Impl::connect(const std::string &identity,
                                        std::uint64_t timeoutUs) {
-  const auto deadline = after(timeoutUs);
+  const auto deadline = deadlineAfter(timeoutUs);
   constexpr std::chrono::milliseconds pause(20);
   tcp::socket socket(io);
   Error error;
@@ -243,7 +238,7 @@ static fusco_status openServer(const Job &job, std::uint64_t timeoutUs,
                                std::unique_ptr<RendezvousServer> &server) {
   constexpr std::uint64_t mostUs = 2 * 1000 * 1000;
   constexpr std::chrono::milliseconds pause(20);
-  const auto deadline = after(std::min(timeoutUs, mostUs));
+  const auto deadline = deadlineAfter(std::min(timeoutUs, mostUs));
   fusco_status status;
   while ((status = RendezvousServer::open(job.host, job.port, server)) !=
              FUSCO_OK &&
@@ -307,9 +302,10 @@ fusco_status Rendezvous::allGather(const char *what, const void *mine,
     std::int32_t number = ++impl->numGathers;
     if (impl->fault.empty())
       impl->send(FrameType::Gather, number, std::move(body));
-    bool isDone = impl->wait(lock, after(timeoutUs) + serverMargin, [&] {
-      return impl->gathered || impl->gatherFailure || !impl->fault.empty();
-    });
+    bool isDone =
+        impl->wait(lock, deadlineAfter(timeoutUs) + serverMargin, [&] {
+          return impl->gathered || impl->gatherFailure || !impl->fault.empty();
+        });
     if (impl->gathered &&
         impl->gathered->size() == bytes * impl->job.numRanks) {
       std::memcpy(all, impl->gathered->data(), impl->gathered->size());
@@ -334,5 +330,6 @@ bool Rendezvous::leave(std::uint64_t timeoutUs) {
   std::unique_lock<std::mutex> lock(impl->mutex);
   impl->hasLeft = true;
   impl->send(FrameType::Leave, 0);
-  return impl->wait(lock, after(timeoutUs), [&] { return impl->allHaveLeft; });
+  return impl->wait(lock, deadlineAfter(timeoutUs),
+                    [&] { return impl->allHaveLeft; });
 }

@@ -11,6 +11,7 @@
 
 #include "runtime/bootstrap/server.h"
 
+#include "runtime/deadline.h"
 #include "runtime/status.h"
 
 #include <boost/asio/post.hpp>
@@ -79,11 +80,6 @@ static bool areEqual(const std::string &a, const std::string &b) {
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
     difference |= static_cast<unsigned char>(a[i] ^ b[i]);
   return difference == 0;
-}
-
-static std::chrono::microseconds bounded(std::uint64_t us) {
-  constexpr std::uint64_t most = std::uint64_t(1) << 50;
-  return std::chrono::microseconds(std::min(us, most));
 }
 
 static std::string inSeconds(std::uint64_t us) {
@@ -155,7 +151,7 @@ void RendezvousServer::Impl::run(std::int32_t ranks,
   numRanks = ranks;
   token = jobToken;
   identity = jobIdentity;
-  deadline.expires_after(bounded(timeoutUs));
+  deadline.expires_after(boundTime(timeoutUs));
   deadline.async_wait([this, timeoutUs](const Error &error) {
     if (error || hasStarted)
       return;
@@ -335,7 +331,7 @@ void RendezvousServer::Impl::gather(std::int32_t rank,
   if (contributions.empty()) {
     number = header.number;
     what = theirs;
-    deadline.expires_after(bounded(timeoutUs));
+    deadline.expires_after(boundTime(timeoutUs));
     deadline.async_wait([this, timeoutUs](const Error &error) {
       if (error || contributions.empty())
         return;
@@ -371,14 +367,12 @@ void RendezvousServer::Impl::failGather(const std::string &reason) {
 
 void RendezvousServer::Impl::lose(std::int32_t rank) {
   clients.erase(rank);
-  bool isExpected = done.count(rank) || !hasStarted;
-  done.insert(rank);
-  if (!isExpected)
-    sendToAll(FrameType::Gone, rank, 0);
   // Before all were there it may come again.
-  if (!hasStarted)
-    done.erase(rank);
-  checkLeft();
+  if (hasStarted) {
+    if (done.insert(rank).second)
+      sendToAll(FrameType::Gone, rank, 0);
+    checkLeft();
+  }
   if (isEnding && rank == 0)
     closeAll();
 }

@@ -11,6 +11,8 @@
 
 #include "runtime/cuda/driver.h"
 
+#include "runtime/symbols.h"
+
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -21,24 +23,10 @@ using namespace fusco::cuda;
 
 static constexpr const char *driverFile = "libcuda.so.1";
 
-/// Looks up functions of an open driver; remembers the first that it lacks.
-namespace {
-struct Symbols {
-  void *object;
-  const char *missing = nullptr;
-
-  template <typename Function> void find(const char *name, Function &function) {
-    function = reinterpret_cast<Function>(dlsym(object, name));
-    if (!function && !missing)
-      missing = name;
-  }
-};
-} // namespace
-
 /// Fills \p driver from the open \p object. Returns the name of a function that
 /// is not there, NULL if all are.
 static const char *findFunctions(void *object, Driver &driver) {
-  Symbols symbols = {object};
+  fusco::runtime::Symbols symbols = {object};
   symbols.find("cuInit", driver.init);
   symbols.find("cuDriverGetVersion", driver.driverGetVersion);
   symbols.find("cuGetErrorName", driver.getErrorName);

@@ -14,6 +14,7 @@
 
 #include "runtime/network/counted_puts.h"
 
+#include "runtime/deadline.h"
 #include "runtime/status.h"
 
 #include <algorithm>
@@ -176,9 +177,7 @@ template <typename Condition>
 fusco_status CountedPuts::progressUntil(std::unique_lock<std::mutex> &lock,
                                         std::uint64_t patienceUs,
                                         const char *what, Condition isDone) {
-  constexpr std::uint64_t mostUs = std::uint64_t(1) << 50;
-  const auto deadline =
-      Clock::now() + std::chrono::microseconds(std::min(patienceUs, mostUs));
+  const auto deadline = deadlineAfter(patienceUs);
   while (failedPeer.load() < 0 && !isDone()) {
     // The clock before the network: what it does in time is never missed, and
     // one that is busy with something else does not keep us.

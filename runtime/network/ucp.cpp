@@ -12,6 +12,7 @@
 #include "runtime/network/ucp.h"
 
 #include "runtime/status.h"
+#include "runtime/symbols.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -29,45 +30,41 @@ struct Opened {
 };
 } // namespace
 
-template <typename Function>
-static bool resolve(void *library, const char *name, Function &function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
-static bool resolveAll(void *library, Ucp &ucp) {
-  return resolve(library, "ucp_get_version", ucp.getVersion) &&
-         resolve(library, "ucp_config_read", ucp.configRead) &&
-         resolve(library, "ucp_config_modify", ucp.configModify) &&
-         resolve(library, "ucp_config_release", ucp.configRelease) &&
-         resolve(library, "ucp_init_version", ucp.initVersion) &&
-         resolve(library, "ucp_cleanup", ucp.cleanup) &&
-         resolve(library, "ucp_mem_map", ucp.memMap) &&
-         resolve(library, "ucp_mem_unmap", ucp.memUnmap) &&
-         resolve(library, "ucp_rkey_pack", ucp.rkeyPack) &&
-         resolve(library, "ucp_rkey_buffer_release", ucp.rkeyBufferRelease) &&
-         resolve(library, "ucp_ep_rkey_unpack", ucp.rkeyUnpack) &&
-         resolve(library, "ucp_rkey_destroy", ucp.rkeyDestroy) &&
-         resolve(library, "ucp_worker_create", ucp.workerCreate) &&
-         resolve(library, "ucp_worker_destroy", ucp.workerDestroy) &&
-         resolve(library, "ucp_worker_get_address", ucp.workerGetAddress) &&
-         resolve(library, "ucp_worker_release_address",
-                 ucp.workerReleaseAddress) &&
-         resolve(library, "ucp_worker_get_efd", ucp.workerGetEfd) &&
-         resolve(library, "ucp_worker_arm", ucp.workerArm) &&
-         resolve(library, "ucp_worker_progress", ucp.workerProgress) &&
-         resolve(library, "ucp_ep_create", ucp.epCreate) &&
-         resolve(library, "ucp_ep_close_nbx", ucp.epClose) &&
-         resolve(library, "ucp_ep_flush_nbx", ucp.epFlush) &&
-         resolve(library, "ucp_put_nbx", ucp.put) &&
-         resolve(library, "ucp_ep_print_info", ucp.epPrintInfo) &&
-         resolve(library, "ucp_am_send_nbx", ucp.amSend) &&
-         resolve(library, "ucp_worker_set_am_recv_handler",
-                 ucp.setAmRecvHandler) &&
-         resolve(library, "ucp_request_check_status", ucp.requestCheckStatus) &&
-         resolve(library, "ucp_request_free", ucp.requestFree) &&
-         // Of libucs, on which libucp depends.
-         resolve(library, "ucs_status_string", ucp.statusString);
+/// Fills \p ucp from the open \p library. Returns the name of a function that
+/// is not there, NULL if all are.
+static const char *findFunctions(void *library, Ucp &ucp) {
+  Symbols symbols = {library};
+  symbols.find("ucp_get_version", ucp.getVersion);
+  symbols.find("ucp_config_read", ucp.configRead);
+  symbols.find("ucp_config_modify", ucp.configModify);
+  symbols.find("ucp_config_release", ucp.configRelease);
+  symbols.find("ucp_init_version", ucp.initVersion);
+  symbols.find("ucp_cleanup", ucp.cleanup);
+  symbols.find("ucp_mem_map", ucp.memMap);
+  symbols.find("ucp_mem_unmap", ucp.memUnmap);
+  symbols.find("ucp_rkey_pack", ucp.rkeyPack);
+  symbols.find("ucp_rkey_buffer_release", ucp.rkeyBufferRelease);
+  symbols.find("ucp_ep_rkey_unpack", ucp.rkeyUnpack);
+  symbols.find("ucp_rkey_destroy", ucp.rkeyDestroy);
+  symbols.find("ucp_worker_create", ucp.workerCreate);
+  symbols.find("ucp_worker_destroy", ucp.workerDestroy);
+  symbols.find("ucp_worker_get_address", ucp.workerGetAddress);
+  symbols.find("ucp_worker_release_address", ucp.workerReleaseAddress);
+  symbols.find("ucp_worker_get_efd", ucp.workerGetEfd);
+  symbols.find("ucp_worker_arm", ucp.workerArm);
+  symbols.find("ucp_worker_progress", ucp.workerProgress);
+  symbols.find("ucp_ep_create", ucp.epCreate);
+  symbols.find("ucp_ep_close_nbx", ucp.epClose);
+  symbols.find("ucp_ep_flush_nbx", ucp.epFlush);
+  symbols.find("ucp_put_nbx", ucp.put);
+  symbols.find("ucp_ep_print_info", ucp.epPrintInfo);
+  symbols.find("ucp_am_send_nbx", ucp.amSend);
+  symbols.find("ucp_worker_set_am_recv_handler", ucp.setAmRecvHandler);
+  symbols.find("ucp_request_check_status", ucp.requestCheckStatus);
+  symbols.find("ucp_request_free", ucp.requestFree);
+  // Of libucs, on which libucp depends.
+  symbols.find("ucs_status_string", ucp.statusString);
+  return symbols.missing;
 }
 
 static Opened openOnce() {
@@ -79,16 +76,16 @@ static Opened openOnce() {
   if (isQuiet)
     setenv("UCX_LOG_LEVEL", "fatal", 1);
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  opened.isUsable = library && resolveAll(library, opened.ucp);
+  const char *reason = library ? findFunctions(library, opened.ucp) : dlerror();
+  opened.isUsable = !reason;
   if (isQuiet)
     unsetenv("UCX_LOG_LEVEL");
   if (!opened.isUsable) {
-    const char *reason = dlerror();
     std::snprintf(opened.reason, sizeof(opened.reason),
-                  "transport 'ucx' cannot use '%s': %s; install UCX 1.13 or "
+                  "transport 'ucx' cannot use '%s': %s%s; install UCX 1.13 or "
                   "later (Debian: libucx0), or name its libucp with "
                   "FUSCO_LIBUCP",
-                  path, reason ? reason : "unknown");
+                  path, library ? "it lacks " : "", reason);
   }
   return opened;
 }

@@ -16,6 +16,7 @@
 
 #include "runtime/network/ucx_network.h"
 
+#include "runtime/deadline.h"
 #include "runtime/status.h"
 
 #include <algorithm>
@@ -228,9 +229,7 @@ fusco_status UcxNetwork::connect(std::int32_t rank, const char *description,
 /// always survive that (1.13: an assertion in wireup_ep.c): so it is made
 /// before anything else happens.
 fusco_status UcxNetwork::finishConnecting(std::uint64_t timeoutUs) {
-  constexpr std::uint64_t mostUs = std::uint64_t(1) << 50;
-  const auto deadline = std::chrono::steady_clock::now() +
-                        std::chrono::microseconds(std::min(timeoutUs, mostUs));
+  const auto deadline = deadlineAfter(timeoutUs);
   for (Peer &peer : peers) {
     if (!peer.endpoint)
       continue;

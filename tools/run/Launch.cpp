@@ -184,22 +184,21 @@ void Ranks::launchThreads(const std::function<void(Rank &)> &body) {
 
 //===--- Rank -------------------------------------------------------------===//
 
-void Rank::meet() {
+void Rank::leaveIfPeerLeaves(const std::function<void()> &wait) {
   try {
-    team.meet();
+    wait();
   } catch (const PeerLeft &) {
     leave();
     throw;
   }
 }
 
+void Rank::meet() {
+  leaveIfPeerLeaves([&] { team.meet(); });
+}
+
 void Rank::gatherBytes(const void *mine, size_t bytes, void *all) {
-  try {
-    team.gather(index, mine, bytes, all);
-  } catch (const PeerLeft &) {
-    leave();
-    throw;
-  }
+  leaveIfPeerLeaves([&] { team.gather(index, mine, bytes, all); });
 }
 
 std::vector<std::string> Rank::gather(const std::string &mine) {

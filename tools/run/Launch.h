@@ -72,6 +72,7 @@ public:
   void leave();
 
 private:
+  void leaveIfPeerLeaves(const std::function<void()> &wait);
   void gatherBytes(const void *mine, size_t bytes, void *all);
 
   Team &team;
