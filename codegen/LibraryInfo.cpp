@@ -31,7 +31,11 @@ static LogicalResult setName(Operation *op, char (&field)[FUSCO_NAME_BYTES],
 
 static void setType(uint8_t &code, uint8_t &bits, Type type) {
   bits = type.getIntOrFloatBitWidth();
-  code = type.isBF16() ? kDLBfloat : isa<FloatType>(type) ? kDLFloat : kDLInt;
+  code = type.isBF16()                 ? kDLBfloat
+         : isa<Float8E4M3FNType>(type) ? FUSCO_DTYPE_FLOAT8_E4M3FN
+         : isa<Float8E5M2Type>(type)   ? FUSCO_DTYPE_FLOAT8_E5M2
+         : isa<FloatType>(type)        ? kDLFloat
+                                       : kDLInt;
 }
 
 static LogicalResult describeTensor(ProgramOp program, unsigned index,
@@ -46,6 +50,9 @@ static LogicalResult describeTensor(ProgramOp program, unsigned index,
     spec.rowsKind = program.getArgAttr(index, ProgramOp::expertRowsAttrName)
                         ? FUSCO_ROWS_EXPERT
                         : FUSCO_ROWS_TOKENS;
+  if (auto scaled = program.getArgAttrOfType<IntegerAttr>(
+          index, ProgramOp::scaledColumnsAttrName))
+    spec.scaledColumns = scaled.getInt();
   spec.ndim = type.getRank();
   for (int64_t i = 0; i < type.getRank(); ++i)
     spec.shape[i] = type.isDynamicDim(i) ? -1 : type.getDimSize(i);
@@ -104,9 +111,9 @@ static void describeRows(fusco_library_info &info,
                          const fusco_tensor_spec &spec) {
   StringRef name = spec.name;
   if (spec.rowsKind == FUSCO_ROWS_EXPERT) {
-    info.hidden = spec.shape[1];
     // Experts' outputs may be of another type than what they are sent.
     if (name == "rows" || info.dtypeBits == 0) {
+      info.hidden = spec.shape[1];
       info.dtypeCode = spec.dtypeCode;
       info.dtypeBits = spec.dtypeBits;
     }

@@ -54,6 +54,12 @@ struct CudaPipelineOptions
       llvm::cl::init(16)};
 };
 
+/// The option `row-workers` of fusco-lower-to-pipe on a GPU: warps of a rank.
+inline int64_t getRowWorkers(int64_t maxBlocks, int64_t threadsPerBlock) {
+  constexpr int64_t threadsPerWarp = 32;
+  return std::max<int64_t>(1, maxBlocks * (threadsPerBlock / threadsPerWarp));
+}
+
 /// From pipe programs with memory to a gpu.module of kernels in the LLVM
 /// dialect, beside the library's description.
 void buildPipeToCudaPipeline(mlir::OpPassManager &manager,

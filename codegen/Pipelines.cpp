@@ -86,6 +86,8 @@ void fusco::buildCudaPipeline(OpPassManager &manager,
                               const CudaPipelineOptions &options) {
   PipePipelineOptions programs;
   programs.workers = options.maxBlocks;
+  programs.rowWorkers =
+      getRowWorkers(options.maxBlocks, options.threadsPerBlock);
   buildPipePipeline(manager, programs);
   buildPipeToCudaPipeline(manager, options);
 }

@@ -78,14 +78,13 @@ Value ProgramLowering::buildMemRef(MemRefType type, Value data, Value rows) {
   descriptor.setAllocatedPtr(b, b.getLoc(), data);
   descriptor.setAlignedPtr(b, b.getLoc(), data);
   descriptor.setConstantOffset(b, b.getLoc(), 0);
-  int64_t stride = 1;
-  for (int64_t i = type.getRank() - 1; i >= 0; --i) {
-    descriptor.setConstantStride(b, b.getLoc(), i, stride);
+  auto [strides, offset] = getStridesAndOffset(type);
+  for (int64_t i = 0; i < type.getRank(); ++i) {
+    descriptor.setConstantStride(b, b.getLoc(), i, strides[i]);
     if (type.isDynamicDim(i))
       descriptor.setSize(b, b.getLoc(), i, rows);
     else
       descriptor.setConstantSize(b, b.getLoc(), i, type.getDimSize(i));
-    stride *= type.getDimSize(i);
   }
   return b.create<UnrealizedConversionCastOp>(type, Value(descriptor))
       .getResult(0);

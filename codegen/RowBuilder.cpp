@@ -18,11 +18,17 @@ using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
 
+static int64_t getPitch(MemRefType type) {
+  auto [strides, offset] = getStridesAndOffset(type);
+  return strides.front() * (type.getElementTypeBitWidth() / 8);
+}
+
 RowType::RowType(MemRefType type)
     : hidden(type.getDimSize(1)), element(type.getElementType()),
       bytes(hidden * element.getIntOrFloatBitWidth() / 8),
-      alignment(std::min<int64_t>(
-          lineBytes, int64_t(1) << llvm::countr_zero(uint64_t(bytes)))) {}
+      pitch(getPitch(type)),
+      alignment(std::min<int64_t>(lineBytes, int64_t(1) << llvm::countr_zero(
+                                                 uint64_t(pitch | bytes)))) {}
 
 //===----------------------------------------------------------------------===//
 // Addresses
@@ -42,12 +48,12 @@ Value RowBuilder::toPointer(Value address) {
 
 Value RowBuilder::rowAddress(Value rows, Value row) {
   RowType type(cast<MemRefType>(rows.getType()));
-  Value offset = mul(toI64(row), i64(type.bytes));
+  Value offset = mul(toI64(row), i64(type.pitch));
   return add(addressOf(rows), offset);
 }
 
 Value RowBuilder::rowPointer(Value address, Value row, const RowType &type) {
-  return toPointer(add(address, mul(toI64(row), i64(type.bytes))));
+  return toPointer(add(address, mul(toI64(row), i64(type.pitch))));
 }
 
 Value RowBuilder::advance(Value pointer, Value bytes) {

@@ -28,7 +28,8 @@ struct RowType {
   int64_t hidden;
   mlir::Type element;
   int64_t bytes;
-  int64_t alignment; ///< of the start of any row, in bytes
+  int64_t pitch;     ///< bytes from one row to the next
+  int64_t alignment; ///< of the start of any row, and of its size, in bytes
   int64_t elementBytes() const { return bytes / hidden; }
 };
 

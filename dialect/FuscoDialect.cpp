@@ -72,8 +72,11 @@ LogicalResult HopAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   if (unique == Unique::Node && isScaleUp) // hop_c1
     return emitError() << "expected rows of a scale_up hop to be unique per "
                           "assignment or rank, got node";
-  if (!wire.isBF16() && !wire.isF16() && !wire.isF32()) // hop_c2
-    return emitError() << "expected 'wire' to be bf16, f16 or f32, got "
+  if (!wire.isBF16() && !wire.isF16() && !wire.isF32() &&
+      !llvm::isa<Float8E4M3FNType, Float8E5M2Type>(wire) &&
+      !wire.isInteger(32)) // hop_c2
+    return emitError() << "expected 'wire' to be bf16, f16, f32, f8E4M3FN, "
+                          "f8E5M2 or i32, got "
                        << wire;
   if (bytesPerToken < 0) // hop_c3
     return emitError() << "expected 'bytes_per_token' of at least 0, got "

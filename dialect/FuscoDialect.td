@@ -222,7 +222,8 @@ def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
     ```
 
     - (hop_c1) only a scale_out hop is unique per `node`.
-    - (hop_c2) `wire` is bf16, f16 or f32.
+    - (hop_c2) `wire` is bf16, f16, f32, f8E4M3FN, f8E5M2 or i32: of several tensors
+      that travel together, the first one's.
     - (hop_c3) `bytes_per_token` is at least 0.
     - (hop_c4) only a scale_up hop per `assignment` is a `pull`.
   }];

@@ -16,6 +16,23 @@
 using namespace mlir;
 using namespace fusco;
 
+/// One type as it is, several in parentheses.
+static ParseResult parsePayloadTypes(OpAsmParser &parser,
+                                     SmallVectorImpl<Type> &types) {
+  if (failed(parser.parseOptionalLParen()))
+    return parser.parseType(types.emplace_back());
+  return failure(failed(parser.parseTypeList(types)) ||
+                 failed(parser.parseRParen()));
+}
+
+static void printPayloadTypes(OpAsmPrinter &printer, Operation *,
+                              TypeRange types) {
+  if (types.size() == 1)
+    printer << types.front();
+  else
+    printer << '(' << types << ')';
+}
+
 #define GET_OP_CLASSES
 #include "dialect/FuscoOps.cpp.inc"
 
@@ -23,6 +40,11 @@ Attribute fusco::getLayout(RankedTensorType type) {
   if (Attribute encoding = type.getEncoding())
     return encoding;
   return TokenMajorLayoutAttr::get(type.getContext());
+}
+
+RankedTensorType fusco::withoutLayout(Type type) {
+  auto tensor = cast<RankedTensorType>(type);
+  return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
 }
 
 BlockPlacement fusco::getPlacement(GroupOp group) {
@@ -155,18 +177,119 @@ LogicalResult PlanOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 // dispatch, combine
 //===----------------------------------------------------------------------===//
 
+void DispatchOp::build(OpBuilder &, OperationState &state, Type rows,
+                       Type counts, Type offsets, Value x, Value plan,
+                       bool weighted) {
+  state.addOperands({x, plan});
+  state.addTypes({rows, counts, offsets});
+  if (weighted)
+    state.getOrAddProperties<Properties>().weighted =
+        UnitAttr::get(state.getContext());
+  state.addRegion();
+}
+
+Value DispatchOp::getSource(unsigned i) {
+  if (!hasTransform())
+    return getXs()[i];
+  auto yield = cast<YieldOp>(getTransform().front().getTerminator());
+  return yield.getRows()[i];
+}
+
+Type DispatchOp::getWire(unsigned i) {
+  auto elementOf = [](Value rows) {
+    return cast<RankedTensorType>(rows.getType()).getElementType();
+  };
+  Type from = elementOf(getSource(i)), to = elementOf(getPayloads()[i]);
+  bool isWidened = to.getIntOrFloatBitWidth() > from.getIntOrFloatBitWidth();
+  return isWidened || getWeighted() ? from : to;
+}
+
+static bool isCastable(Type element) {
+  return element.isBF16() || element.isF16() || element.isF32();
+}
+
+/// Each result of rows belongs to one of `xs`.
+static LogicalResult verifyPairs(DispatchOp op) {
+  if (op.getXs().size() != op.getPayloads().size()) // dispatch_c3
+    return op.emitOpError("expected as many results of rows as tensors to "
+                          "dispatch, ")
+           << op.getXs().size() << ", got " << op.getPayloads().size();
+  for (auto [x, rows] : llvm::zip_equal(op.getXs(), op.getPayloads())) {
+    auto from = cast<RankedTensorType>(x.getType());
+    auto to = cast<RankedTensorType>(rows.getType());
+    if (failed(verifySameHidden(op, from, to))) // dispatch_c3
+      return failure();
+    Type fromElement = from.getElementType(), toElement = to.getElementType();
+    if (fromElement != toElement &&
+        (!isCastable(fromElement) || !isCastable(toElement))) // dispatch_c6
+      return op.emitOpError("expected a cast among bf16, f16 and f32, got ")
+             << fromElement << " to " << toElement
+             << "; to quantise rows, take a 'transform' with a "
+                "'fusco.quantize'";
+  }
+  return success();
+}
+
+static LogicalResult verifyTransform(DispatchOp op) {
+  Block &body = op.getTransform().front();
+  auto plainTypes = [](TypeRange types) {
+    return llvm::map_to_vector(
+        types, [](Type type) -> Type { return withoutLayout(type); });
+  };
+  auto yield = dyn_cast<YieldOp>(body.back());
+  SmallVector<Type> taken = plainTypes(op.getXs().getTypes());
+  SmallVector<Type> made = plainTypes(op.getPayloads().getTypes());
+  if (TypeRange(taken) != TypeRange(body.getArgumentTypes())) // dispatch_c7
+    return op.emitOpError("expected a transform of (")
+           << taken << "), got one of (" << body.getArgumentTypes() << ")";
+  if (!yield || TypeRange(made) != TypeRange(yield.getOperandTypes()))
+    return op.emitOpError("expected a transform that yields (")
+           << made << "), the rows without their layout"; // dispatch_c7
+  for (Operation &inner : body.without_terminator()) {
+    auto quantize = dyn_cast<QuantizeOp>(inner);
+    if (!quantize) // dispatch_c8
+      return inner.emitOpError("expected an operation that makes a row of a "
+                               "row, 'fusco.quantize', in a transform");
+    if (!llvm::is_contained(body.getArguments(), quantize.getInput()) ||
+        !quantize.getOutput().hasOneUse() ||
+        !quantize.getScales().hasOneUse()) // dispatch_c8
+      return quantize.emitOpError(
+          "expected a row of the transform's arguments, "
+          "and both results to be yielded, once");
+  }
+  return success();
+}
+
 LogicalResult DispatchOp::verify() {
-  if (failed(verifyRows(*this, {getX().getType(), getRows().getType()})))
+  constexpr size_t mostPayloads = 4;
+  if (getPayloads().empty() || getPayloads().size() > mostPayloads ||
+      getXs().empty()) // dispatch_c10
+    return emitOpError("expected from 1 to ")
+           << mostPayloads << " results of rows, got " << getPayloads().size();
+  if (failed(verifyRows(*this, llvm::to_vector(getXs().getTypes()))) ||
+      failed(verifyRows(*this, llvm::to_vector(getPayloads().getTypes()))))
     return failure();
-  if (!isa<TokenMajorLayoutAttr>(getLayout(getX().getType()))) // dispatch_c1
-    return emitOpError("expected 'x' to be token-major, got ")
-           << getX().getType();
-  if (!isExpertSide(getLayout(getRows().getType()))) // dispatch_c2
-    return emitOpError("expected 'rows' in the layout expert_major, rank_major "
-                       "or expert_slots, got ")
-           << getRows().getType();
-  return verifySameHidden(*this, getX().getType(),
-                          getRows().getType()); // dispatch_c3
+  for (Type x : getXs().getTypes())
+    if (!isa<TokenMajorLayoutAttr>(
+            getLayout(cast<RankedTensorType>(x)))) // dispatch_c1
+      return emitOpError("expected 'x' to be token-major, got ") << x;
+  for (Type rows : getPayloads().getTypes()) {
+    Attribute layout = getLayout(cast<RankedTensorType>(rows));
+    if (!isExpertSide(layout)) // dispatch_c2
+      return emitOpError("expected 'rows' in the layout expert_major, "
+                         "rank_major or expert_slots, got ")
+             << rows;
+    if (layout != getLayout(getRows().getType())) // dispatch_c2
+      return emitOpError("expected all rows in one layout, got '")
+             << layout << "' beside '" << getLayout(getRows().getType()) << "'";
+  }
+  if (getWeighted() &&
+      (!isPlain() ||
+       !isCastable(getRows().getType().getElementType()))) // dispatch_c9
+    return emitOpError(
+        "expected a 'weighted' dispatch of one x of bf16, f16 or "
+        "f32, without a 'transform'");
+  return hasTransform() ? verifyTransform(*this) : verifyPairs(*this);
 }
 
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
@@ -220,6 +343,37 @@ LogicalResult CastOp::verify() {
     return emitOpError("expected another element type than that of the input, "
                        "got ")
            << to.getElementType();
+  return success();
+}
+
+LogicalResult QuantizeOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType(),
+                   scales = getScales().getType();
+  if (failed(verifyRows(*this, {from, to, scales})))
+    return failure();
+  int64_t hidden = from.getShape().back(), block = getBlock();
+  if (block < 1 || block > hidden) // quantize_c1
+    return emitOpError("expected 'block' from 1 to ")
+           << hidden << ", the hidden size, got " << block;
+  if (from.getShape() != to.getShape() || getLayout(from) != getLayout(to) ||
+      !isa<Float8E4M3FNType, Float8E5M2Type>(
+          to.getElementType())) // quantize_c2
+    return emitOpError(
+               "expected rows of f8E4M3FN or f8E5M2 in the input's shape "
+               "and layout, got ")
+           << from << " to " << to;
+  bool isPacked = scales.getElementType().isInteger(32);
+  if (!isPacked && !scales.getElementType().isF32()) // quantize_c3
+    return emitOpError("expected scales of f32, or of i32 for four powers of "
+                       "two each, got ")
+           << scales.getElementType();
+  int64_t columns = scaleColumns(hidden, block, isPacked);
+  if (scales.getRank() != 2 ||
+      scales.getShape().front() != from.getDimSize(0) ||
+      scales.getShape().back() != columns ||
+      getLayout(scales) != getLayout(from)) // quantize_c3
+    return emitOpError("expected a row of ")
+           << columns << " scales for each row of the input, got " << scales;
   return success();
 }
 

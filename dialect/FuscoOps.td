@@ -24,6 +24,9 @@ class Fusco_Op<string mnemonic, list<Trait> traits = []>
 def Fusco_Ids : 2DTensorOf<[I32, I64]>;
 def Fusco_Weights : 2DTensorOf<[F32]>;
 def Fusco_Rows : RankedTensorOf<[BF16, F16, F32]>;
+/// What a dispatch may move beside rows of numbers: rows that are quantised, and
+/// their scales.
+def Fusco_Payload : RankedTensorOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32]>;
 def Fusco_Int32s : 1DTensorOf<[I32]>;
 
 def Fusco_GroupOp : Fusco_Op<"group", [Symbol]> {
@@ -84,12 +87,15 @@ class Fusco_ShuffleOp<string mnemonic>
 def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
   let summary = "move each token's row to the experts that it is routed to";
   let description = [{
-    Row t of `x` goes to the slot of each of token t's assignments. `counts` are
-    the rows of each local expert, `offsets` the row at which its segment
-    starts, and then the total with pads; where ranks hold unequal numbers of
-    experts, the entries of experts that a rank does not have count 0 and start
-    at the total. Where `rows` have another element type than `x`, each row is
-    cast on the way, as `fusco.cast` does.
+    Row t of each of `xs` goes to the slot of each of token t's assignments in
+    the result that belongs to it. `counts` are the rows of each local expert,
+    `offsets` the row at which its segment starts, and then the total with pads;
+    where ranks hold unequal numbers of experts, the entries of experts that a
+    rank does not have count 0 and start at the total. Where a result has another
+    element type than its x, each row is cast on the way, as `fusco.cast` does.
+
+    `transform` says instead how the rows of the results are made of a token's
+    rows, on the way, where the rows are read.
 
     Where `weighted`, each element is multiplied by its assignment's weight on
     the way, in float32, and the product rounded once to the type of `rows`, to
@@ -101,28 +107,79 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
         : tensor<?x2048xbf16>, !fusco.plan<@ep>
         -> tensor<?x2048xbf16, #fusco.expert_major<align = 16>>, tensor<8xi32>, tensor<9xi32>
+
+    %q, %scales, %counts, %offsets = fusco.dispatch %x by %plan transform {
+    ^bb0(%row: tensor<?x2048xbf16>):
+      %data, %scale = fusco.quantize %row block 128
+          : tensor<?x2048xbf16> -> tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>
+      fusco.yield %data, %scale : tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>
+    } : tensor<?x2048xbf16>, !fusco.plan<@ep>
+        -> (tensor<?x2048xf8E4M3FN, #fusco.expert_major<align = 16>>,
+            tensor<?x16xf32, #fusco.expert_major<align = 16>>), tensor<8xi32>, tensor<9xi32>
     ```
 
-    - (dispatch_c1) `x` is token-major.
-    - (dispatch_c2) `rows` is expert-major, rank-major or in expert slots.
-    - (dispatch_c3) `rows` has the hidden size of `x`.
+    - (dispatch_c1) each of `xs` is token-major.
+    - (dispatch_c2) the results of rows are all expert-major, rank-major or in
+      expert slots, and alike.
+    - (dispatch_c3) without `transform`, there are as many results of rows as
+      `xs`, each with the hidden size of its x.
     - (dispatch_c4) the plan's group is a fusco.group.
     - (dispatch_c5) `counts` has ceil(experts / ranks) entries and `offsets` one
       more.
+    - (dispatch_c6) without `transform`, element types differ only among bf16,
+      f16 and f32.
+    - (dispatch_c7) `transform` takes the types of `xs` and yields those of the
+      results of rows, all without layouts.
+    - (dispatch_c8) what stands in `transform` is row-wise: a fusco.quantize of
+      one of its arguments, both results of which are yielded, once.
+    - (dispatch_c9) a `weighted` dispatch has one x and no `transform`, and no
+      quantised rows.
+    - (dispatch_c10) there are from 1 to 4 results of rows.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
     unique per rank, a row is written into the first of its slots on a rank, and
     that rank copies it to its other slots itself.
   }];
-  let arguments = (ins Fusco_Rows:$x, Fusco_PlanType:$plan, UnitAttr:$weighted,
-                       OptionalAttr<Fusco_HopsAttr>:$hops);
-  let results = (outs Fusco_Rows:$rows, Fusco_Int32s:$counts,
+  let arguments = (ins Variadic<Fusco_Payload>:$xs, Fusco_PlanType:$plan,
+                       UnitAttr:$weighted, OptionalAttr<Fusco_HopsAttr>:$hops);
+  let results = (outs Variadic<Fusco_Payload>:$payloads, Fusco_Int32s:$counts,
                       Fusco_Int32s:$offsets);
+  let regions = (region MaxSizedRegion<1>:$transform);
   let assemblyFormat = [{
-    $x `by` $plan (`weighted` $weighted^)? (`hops` $hops^)? attr-dict `:` type($x) `,`
-    qualified(type($plan)) `->` type($rows) `,` type($counts) `,` type($offsets)
+    $xs `by` $plan (`weighted` $weighted^)? (`hops` $hops^)?
+    (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
+    qualified(type($plan)) `->` custom<PayloadTypes>(type($payloads)) `,`
+    type($counts) `,` type($offsets)
   }];
+  let builders = [
+    /// One x, as it is or cast.
+    OpBuilder<(ins "::mlir::Type":$rows, "::mlir::Type":$counts,
+                   "::mlir::Type":$offsets, "::mlir::Value":$x,
+                   "::mlir::Value":$plan, "bool":$weighted)>
+  ];
+  let extraClassDeclaration = [{
+    using Payload = ::mlir::TypedValue<::mlir::RankedTensorType>;
+    /// The first x, the first result of rows. There is one of each, but where
+    /// several tensors are dispatched at once, or rows are quantised.
+    Payload getX() { return ::llvm::cast<Payload>(getXs().front()); }
+    Payload getRows() { return ::llvm::cast<Payload>(getPayloads().front()); }
+    bool hasTransform() { return !getTransform().empty(); }
+    /// Whether rows are moved as they are, or cast.
+    bool isPlain() { return getXs().size() == 1 && !hasTransform(); }
+    /// What result \p i of rows is made of: one of `xs`, or where there is a
+    /// `transform`, a block argument of it or what a fusco.quantize makes.
+    ::mlir::Value getSource(unsigned i);
+    /// The element type in which row \\p i crosses to other nodes: the narrower
+    /// one; and what is yet to be weighted has not been rounded.
+    ::mlir::Type getWire(unsigned i);
+  }];
+}
+
+def Fusco_YieldOp : Fusco_Op<"yield", [Pure, Terminator, HasParent<"DispatchOp">]> {
+  let summary = "the rows that a transform makes";
+  let arguments = (ins Variadic<Fusco_Payload>:$rows);
+  let assemblyFormat = "$rows attr-dict `:` type($rows)";
 }
 
 def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
@@ -179,6 +236,48 @@ def Fusco_CastOp : Fusco_Op<"cast", [Pure]> {
   let arguments = (ins Fusco_Rows:$input);
   let results = (outs Fusco_Rows:$output);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($output)";
+  let hasVerifier = 1;
+}
+
+def Fusco_QuantizeOp : Fusco_Op<"quantize", [Pure]> {
+  let summary = "rows of float8 elements, with a scale for each block of a row";
+  let description = [{
+    A row is cut into blocks of `block` elements; the last may be shorter. Of a
+    block, amax is the largest magnitude of its finite elements in float32, and
+    2^-110 if that is larger. With m the largest number of the result's type (448
+    or 57344), and all float32 operations rounded to nearest even with denormals
+    kept:
+
+    - scales of f32: scale = amax / m, inverse = m / amax;
+    - scales of i32: scale = 2^e with the smallest e such that amax <= m * 2^e,
+      inverse = 2^-e. Four of them share an i32: scale j is the byte e + 127
+      (UE8M0) that is byte j mod 4, from the lowest, of number j div 4; bytes of
+      no block are 0.
+
+    An element becomes x * inverse, rounded to nearest even, denormals kept; an
+    infinity becomes the largest number, with its sign; a NaN becomes 0x7F. So no
+    element is larger than the largest number, and 0 keeps its sign.
+
+    Blocks of 128 with f32 scales are DeepSeek-V3's; of 32 with i32 scales, MXFP8;
+    of a whole row, scales per token.
+
+    ```mlir
+    %q, %scales = fusco.quantize %x block 128
+        : tensor<?x2048xbf16> -> tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>
+    ```
+
+    - (quantize_c1) `block` is from 1 to the hidden size.
+    - (quantize_c2) shape and layout are kept by the first result, whose elements
+      are f8E4M3FN or f8E5M2.
+    - (quantize_c3) scales have as many rows, the same layout, and
+      ceil(hidden / block) columns of f32, or a fourth of it, rounded up, of i32.
+  }];
+  let arguments = (ins Fusco_Rows:$input, I64Attr:$block);
+  let results = (outs Fusco_Payload:$output, Fusco_Payload:$scales);
+  let assemblyFormat = [{
+    $input `block` $block attr-dict `:` type($input) `->` type($output) `,`
+    type($scales)
+  }];
   let hasVerifier = 1;
 }
 

@@ -51,6 +51,13 @@ struct BlockPlacement {
   }
 };
 
+/// Columns of the scales of a row of \p hidden elements, one for each \p block
+/// of them; packed, four in one.
+constexpr int64_t scaleColumns(int64_t hidden, int64_t block, bool isPacked) {
+  int64_t scales = alignUp(hidden, block) / block;
+  return isPacked ? alignUp(scales, 4) / 4 : scales;
+}
+
 /// Rows of the expert-major tensor of a rank at worst, pads included: every
 /// assignment of every token lands here. A repeated expert is two assignments,
 /// so that a token can send topk rows to one expert.

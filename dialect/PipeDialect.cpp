@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialect/PipeDialect.h"
+#include "dialect/Layout.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
@@ -122,10 +123,18 @@ LogicalResult ViewOp::verify() {
     return emitOpError("expected indices for all dimensions but the last, of "
                        "bytes, got ")
            << getIndices().size() << " for " << from;
-  if (!to.hasStaticShape() || !to.getLayout().isIdentity()) // view_c2
-    return emitOpError("expected a result of a static shape, got ") << to;
+  SmallVector<int64_t> strides;
+  int64_t start = 0;
+  if (!to.hasStaticShape() || failed(getStridesAndOffset(to, strides, start)) ||
+      start != 0 || llvm::is_contained(strides, ShapedType::kDynamic) ||
+      strides.back() != 1) // view_c2
+    return emitOpError("expected a result of a static shape, of contiguous "
+                       "rows, got ")
+           << to;
   int64_t elementBytes = to.getElementTypeBitWidth() / 8;
-  int64_t bytes = to.getNumElements() * elementBytes;
+  int64_t bytes = elementBytes;
+  for (auto [extent, stride] : llvm::zip_equal(to.getShape(), strides))
+    bytes += (extent - 1) * stride * elementBytes;
   int64_t offset = getOffset(), room = from.getShape().back();
   if (offset < 0 || offset % elementBytes != 0 ||
       offset + bytes > room) // view_c2
@@ -263,7 +272,7 @@ bool ForEachOp::hasRows() {
   return getBody()
       .walk([](Operation *op) {
         return isa<CopyRowOp, StoreRowOp, CopyRowsOp, ZeroRowsOp, ReduceRowOp,
-                   MergeRowOp, DotRowOp>(op)
+                   MergeRowOp, DotRowOp, QuantizeRowOp>(op)
                    ? WalkResult::interrupt()
                    : WalkResult::advance();
       })
@@ -412,6 +421,19 @@ LogicalResult CopyRowOp::verify() {
 LogicalResult StoreRowOp::verify() {
   return verifyRowType(*this, getDestination().getType(),
                        getSource()); // store_row_c1
+}
+
+LogicalResult QuantizeRowOp::verify() {
+  if (failed(verifyRowType(*this, getData().getType(), getSource())))
+    return failure(); // quantize_row_c1
+  MemRefType scales = getScales().getType();
+  int64_t columns =
+      fusco::scaleColumns(getSource().getType().getDimSize(1), getBlock(),
+                          scales.getElementType().isInteger(32));
+  if (scales.getDimSize(1) != columns) // quantize_row_c1
+    return emitOpError("expected ")
+           << columns << " scales in a row, got " << scales;
+  return success();
 }
 
 LogicalResult ReduceRowOp::verify() {

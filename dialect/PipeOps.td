@@ -112,7 +112,7 @@ def Pipe_Status : I32EnumAttr<"Status", "why a program failed", [
   let cppNamespace = "::fusco::pipe";
 }
 
-def Pipe_AnyRows : MemRefRankOf<[BF16, F16, F32], [2]>;
+def Pipe_AnyRows : MemRefRankOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32], [2]>;
 def Pipe_Floats : MemRefRankOf<[F32], [2]>;
 def Pipe_Ids : MemRefRankOf<[I32, I64], [2]>;
 def Pipe_Weights : MemRefRankOf<[F32], [2]>;
@@ -243,7 +243,8 @@ def Pipe_ViewOp : Pipe_Op<"view", [Pure]> {
     - (view_c1) `buffer` holds bytes, in one dimension more than there are
       `indices`.
     - (view_c2) the result has a static shape and lies inside the row of bytes,
-      at a multiple of its element's size.
+      at a multiple of its element's size. Its elements are contiguous, or its
+      rows are, at equal distances (`strided`).
   }];
   let arguments = (ins MemRefOf<[I8]>:$buffer, Variadic<Index>:$indices,
                        I64Attr:$offset);
@@ -291,7 +292,8 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     The arguments are the entry point's tensors, in order. Each has a name
     (`pipe.name`), `pipe.output` where the program writes it, and
     `pipe.expert_rows` where it holds rows of experts, as many as the routing
-    makes, rather than of tokens. `fills_plan` says that the program writes the plan rather than reads it.
+    makes, rather than of tokens, and `pipe.scaled_columns` where it holds scales,
+    each of so many elements of a row. `fills_plan` says that the program writes the plan rather than reads it.
 
     - (program_c1) arguments are memrefs, and there are no results.
     - (program_c2) every argument has a `pipe.name`.
@@ -316,6 +318,8 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     static constexpr ::llvm::StringLiteral outputAttrName{"pipe.output"};
     static constexpr ::llvm::StringLiteral expertRowsAttrName{
         "pipe.expert_rows"};
+    static constexpr ::llvm::StringLiteral scaledColumnsAttrName{
+        "pipe.scaled_columns"};
     ::llvm::StringRef getTensorName(unsigned index) {
       return getArgAttrOfType<::mlir::StringAttr>(index, nameAttrName);
     }
@@ -331,6 +335,17 @@ def Pipe_ReturnOp : Pipe_Op<"return", [Pure, Terminator,
 def Pipe_RankOp : Pipe_Op<"rank", [Pure]> {
   let summary = "this rank's number";
   let results = (outs Index:$rank);
+  let assemblyFormat = "attr-dict";
+}
+
+def Pipe_WorkerOp : Pipe_Op<"worker"> {
+  let summary = "the number of who does this, among those of the rank";
+  let description = [{
+    Iterations of a pipe.for_each that may be done at the same time see different
+    numbers, and so do different stages' workers. It is below the `row-workers`
+    of fusco-lower-to-pipe.
+  }];
+  let results = (outs Index:$number);
   let assemblyFormat = "attr-dict";
 }
 
@@ -708,6 +723,24 @@ def Pipe_StoreRowOp : Pipe_Op<"store_row"> {
     $source `[` $from `]` `to` $destination `[` $to `]`
     (`streaming` $streaming^)? attr-dict `:` type($source) `to`
     type($destination)
+  }];
+  let hasVerifier = 1;
+}
+
+def Pipe_QuantizeRowOp : Pipe_Op<"quantize_row"> {
+  let summary = "fusco.quantize, of one row";
+  let description = [{
+    Quantises row `from` of `source` in blocks of `block` elements into row `to`
+    of `data` and of `scales`.
+
+    - (quantize_row_c1) `data` has the hidden size of `source`, and `scales` the
+      columns that fusco.quantize says.
+  }];
+  let arguments = (ins Pipe_AnyRows:$source, Index:$from, Pipe_AnyRows:$data,
+                       Pipe_AnyRows:$scales, Index:$to, I64Attr:$block);
+  let assemblyFormat = [{
+    $source `[` $from `]` `into` $data `,` $scales `[` $to `]` `block` $block
+    attr-dict `:` type($source) `into` type($data) `,` type($scales)
   }];
   let hasVerifier = 1;
 }

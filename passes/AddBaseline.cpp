@@ -74,12 +74,14 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
          llvm::to_vector(getOperation().getOps<func::FuncOp>())) {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
-      // No step of the unfused form weights rows on their way to the experts.
+      // No step of the unfused form weights or quantises rows on their way to
+      // the experts, or moves several tensors.
       // Anything else is not one shuffle, which lowering will say.
       if (llvm::hasSingleElement(function.getBody()) &&
           dispatches.size() + combines.size() == 1 &&
-          llvm::none_of(dispatches,
-                        [](DispatchOp op) { return op.getWeighted(); }))
+          llvm::none_of(dispatches, [](DispatchOp op) {
+            return op.getWeighted() || !op.isPlain();
+          }))
         addBaseline(function);
     }
   }

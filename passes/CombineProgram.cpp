@@ -69,7 +69,8 @@ private:
                bool isStreaming);
 
   RingSlot viewAsks(Value ring, Value lane, Value slot) {
-    return p.viewSlot(ring, lane, slot, getAsksLayout(p.shape), Type());
+    return p.viewSlot(ring, lane, slot, getAsksLayout(p.shape),
+                      /*packed=*/nullptr);
   }
   bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
   bool hasOtherNodes() const { return p.shape.nodes > 1; }

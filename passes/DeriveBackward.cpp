@@ -56,6 +56,10 @@ static func::FuncOp addFunction(ImplicitLocOpBuilder &b, func::FuncOp forward,
 static void addBackward(func::FuncOp forward, DispatchOp dispatch) {
   ImplicitLocOpBuilder b(dispatch.getLoc(), forward);
   Type rows = dispatch.getRows().getType(), x = dispatch.getX().getType();
+  // The gradient of quantised rows is that of the rows themselves.
+  if (dispatch.hasTransform())
+    rows = cast<RankedTensorType>(rows).clone(
+        cast<RankedTensorType>(x).getElementType());
   func::FuncOp backward = addFunction(
       b, forward, {{"drows", rows}}, dispatch.getPlan().getType(), {{"dx", x}});
   Value dx = b.create<CombineOp>(x, backward.getArgument(0),
@@ -85,9 +89,9 @@ static void addBackward(func::FuncOp forward, CombineOp combine,
   auto int32s = [&](int64_t size) {
     return RankedTensorType::get({size}, b.getI32Type());
   };
-  auto dispatch = b.create<DispatchOp>(
-      TypeRange{y, int32s(localExperts), int32s(localExperts + 1)}, dout, plan,
-      combine.getWeighted(), /*hops=*/nullptr);
+  auto dispatch =
+      b.create<DispatchOp>(y, int32s(localExperts), int32s(localExperts + 1),
+                           dout, plan, combine.getWeighted());
   SmallVector<Value> gradients = {dispatch.getRows()};
   if (combine.getWeighted())
     gradients.push_back(b.create<WeightGradientOp>(
@@ -134,6 +138,11 @@ private:
       if (dispatch.getWeighted())
         return dispatch.emitOpError("expected a dispatch without weights to "
                                     "derive the backward of, got 'weighted'");
+      if (dispatch.getXs().size() != 1)
+        return dispatch.emitOpError(
+                   "expected a dispatch of one tensor to derive "
+                   "the backward of, got ")
+               << dispatch.getXs().size();
       if (failed(requireExpertMajor(dispatch, dispatch.getRows().getType())))
         return failure();
       addBackward(function, dispatch);

@@ -12,7 +12,7 @@
 ///   3. if anything is wrong anywhere, leave, all ranks together;
 ///   4. from all ranks' counts, the exact offsets; check that rows fit;
 ///   5. give each assignment its row (the descriptors);
-///   6. move the rows;
+///   6. move the rows: each of its tensors' row, or what it is quantised to;
 ///   7. counts, offsets and pads of the own output;
 ///   8. wait until all rows are here.
 /// With a plan that is made already, 1 to 5 are an exchange of places only.
@@ -39,13 +39,28 @@ using namespace fusco::pipe;
 
 using Cmp = arith::CmpIPredicate;
 
+/// The packed row of \p tensors' payloads.
+static PackedRow packRows(const DispatchTensors &tensors) {
+  SmallVector<WireRows, 2> rows;
+  for (const Payload &payload : tensors.payloads)
+    rows.push_back(
+        {cast<MemRefType>(payload.rows.getType()).getDimSize(1), payload.wire});
+  return PackedRow(rows);
+}
+
 namespace {
+/// A row of each payload, wherever it is read from.
+struct SourceRow {
+  Value rows, row;
+};
+using SourceRows = SmallVector<SourceRow, 2>;
+
 class DispatchBuilder {
 public:
   DispatchBuilder(ProgramBuilder &p, const DispatchTensors &tensors,
                   const Route &route, bool weighted, bool streaming)
       : p(p), tensors(tensors), route(route), weighted(weighted),
-        streaming(streaming) {}
+        streaming(streaming), packed(packRows(tensors)) {}
 
   void build();
 
@@ -57,12 +72,16 @@ private:
   void buildDuplicate(Value chunk);
   void buildCollect(Value chunk);
 
-  /// Row \p row of \p source to the slots of \p run, which are in this node.
-  /// \p origin: the node of the rank whose token it is.
-  void spread(Value source, Value row, const Descriptors &by, const Run &run,
+  /// The rows of this rank's \p token that travel; quantises where that is
+  /// asked for.
+  SourceRows readToken(Value token);
+  /// \p sources to the slots of \p run, which are in this node. \p origin: the
+  /// node of the rank whose token it is.
+  void spread(const SourceRows &sources, const Descriptors &by, const Run &run,
               Value origin);
-  /// What this rank does with its token's \p run in its own node.
-  void place(const Descriptors &by, const Run &run);
+  /// What this rank does with its token's \p run, of \p sources, in its own
+  /// node.
+  void place(const SourceRows &sources, const Descriptors &by, const Run &run);
   /// Sends the lists of copies of a chunk that came from node \p origin.
   void sendCopies(Value origin);
   /// The dot product of row \p row of \p source and the expert's output of
@@ -78,7 +97,7 @@ private:
                           function_ref<void(const Run &, Value lane)> other);
   RingSlot viewRows(StringRef ring, Value lane, Value slot) {
     return p.viewSlot(p.local(ring), lane, slot, getRowsLayout(p.shape),
-                      route.scaleOutWire);
+                      &packed);
   }
   /// The gradients of a chunk's units: [units, topk].
   Value viewGradients(StringRef ring, Value lane, Value slot) {
@@ -97,6 +116,7 @@ private:
   const DispatchTensors &tensors;
   const Route &route;
   bool weighted, streaming;
+  PackedRow packed; ///< what travels between nodes
   StringRef headers;
   Value turn, numTokens;
 };
@@ -107,25 +127,28 @@ private:
 //===----------------------------------------------------------------------===//
 
 void DispatchBuilder::build() {
-  numTokens = p.rowsOf(tensors.x);
-  Value room = p.rowsOf(tensors.rows);
+  numTokens = p.rowsOf(tensors.tokens());
+  SmallVector<Value, 2> rows = tensors.rows();
+  Value room = p.rowsOf(rows.front());
+  for (Value other : ArrayRef<Value>(rows).drop_front())
+    room = p.minimum(room, p.rowsOf(other));
   if (tensors.ids) {
     // 1. to 5.
     headers = shared::dispatchHeaders;
-    turn = buildCountExchange(p, tensors.ids, tensors.rows, room, {}).turn;
+    turn = buildCountExchange(p, tensors.ids, rows, room, {}).turn;
     buildAssignment(p, tensors.ids, tensors.weights, p.local(shared::bases),
                     route);
   } else {
     headers = shared::combineHeaders;
     if (tensors.outputs)
       room = p.minimum(room, p.rowsOf(tensors.outputs));
-    turn =
-        buildReadyExchange(p, tensors.rows, numTokens, room, tensors.outputs);
+    turn = buildReadyExchange(p, rows, numTokens, room, tensors.outputs);
   }
-  p.resolveAddresses(headers, turn, /*hasOutputs=*/!!tensors.outputs);
-  moveRows();                                                      // 6.
-  buildSegments(p, tensors.rows, tensors.counts, tensors.offsets); // 7.
-  p.meet(shared::rowsDone);                                        // 8.
+  p.resolveAddresses(headers, turn, rows.size(),
+                     /*hasOutputs=*/!!tensors.outputs);
+  moveRows();                                              // 6.
+  buildSegments(p, rows, tensors.counts, tensors.offsets); // 7.
+  p.meet(shared::rowsDone);                                // 8.
 }
 
 void DispatchBuilder::moveRows() {
@@ -141,8 +164,9 @@ void DispatchBuilder::moveRows() {
     return;
   }
   Descriptors by = p.planDescriptors();
-  p.forEach(p.index(0), numTokens,
-            [&](Value token) { place(by, p.wholeRun(by, token)); });
+  p.forEach(p.index(0), numTokens, [&](Value token) {
+    place(readToken(token), by, p.wholeRun(by, token));
+  });
 }
 
 void DispatchBuilder::buildStages() {
@@ -172,13 +196,37 @@ void DispatchBuilder::sendCopies(Value origin) {
   });
 }
 
-void DispatchBuilder::spread(Value source, Value row, const Descriptors &by,
+SourceRows DispatchBuilder::readToken(Value token) {
+  SourceRows sources;
+  for (const Payload &payload : tensors.payloads)
+    sources.push_back({payload.x, token});
+  if (tensors.quantizations.empty())
+    return sources;
+  Value scratch = p.local(shared::scratch), first = p.index(0);
+  Value worker = p.b.create<WorkerOp>(p.b.getIndexType());
+  auto viewRow = [&](unsigned payload) -> Value {
+    return p.b.create<pipe::ViewOp>(packed.getType(payload, 1), scratch,
+                                    ValueRange{worker},
+                                    packed.offsets[payload]);
+  };
+  for (const Quantization &made : tensors.quantizations) {
+    Value data = viewRow(made.data), scales = viewRow(made.scales);
+    p.b.create<QuantizeRowOp>(made.x, token, data, scales, first, made.block);
+    sources[made.data] = {data, first};
+    sources[made.scales] = {scales, first};
+  }
+  return sources;
+}
+
+void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
                              const Run &run, Value origin) {
   auto copy = [&](const Run &destinations) {
-    p.b.create<CopyRowOp>(
-        source, row, p.local(shared::addresses), by.ranks, by.slots,
-        weighted ? by.weights : Value(), destinations.token, destinations.begin,
-        destinations.end, cast<MemRefType>(tensors.rows.getType()), streaming);
+    for (auto [i, source] : llvm::enumerate(sources))
+      p.b.create<CopyRowOp>(
+          source.rows, source.row, p.local(addressesOf(i)), by.ranks, by.slots,
+          weighted ? by.weights : Value(), destinations.token,
+          destinations.begin, destinations.end,
+          cast<MemRefType>(tensors.payloads[i].rows.getType()), streaming);
   };
   if (!isByRank())
     return copy(run);
@@ -199,12 +247,13 @@ void DispatchBuilder::spread(Value source, Value row, const Descriptors &by,
   });
 }
 
-void DispatchBuilder::place(const Descriptors &by, const Run &run) {
+void DispatchBuilder::place(const SourceRows &sources, const Descriptors &by,
+                            const Run &run) {
   Value token = run.token;
-  spread(tensors.x, token, by, run, p.nodeOf(p.rank()));
+  spread(sources, by, run, p.nodeOf(p.rank()));
   if (tensors.weightGradient)
     p.forRange(run.begin, run.end, [&](Value i) {
-      storeGradient(buildDot(tensors.x, token, by, token, i), token, i);
+      storeGradient(buildDot(tensors.tokens(), token, by, token, i), token, i);
     });
 }
 
@@ -221,7 +270,8 @@ void DispatchBuilder::buildDuplicate(Value chunk) {
         Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
         Value from = p.toIndex(p.load(list, {source, slot, at}));
         Value to = p.toIndex(p.load(list, {source, slot, p.add(at, 1)}));
-        p.b.create<StoreRowOp>(tensors.rows, from, tensors.rows, to, streaming);
+        for (Value rows : tensors.rows())
+          p.b.create<StoreRowOp>(rows, from, rows, to, streaming);
       });
       p.release(shared::copies, source, sender,
                 p.rankOf(p.nodeOf(source), own));
@@ -262,14 +312,16 @@ void DispatchBuilder::buildSend(Value chunk) {
 
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {
+      SourceRows sources = readToken(token);
       forEachDestination(
-          by, token, [&](const Run &run) { place(by, run); },
+          by, token, [&](const Run &run) { place(sources, by, run); },
           [&](const Run &unit, Value lane) {
             Value number = p.takeEntry(shared::nodeCounts, lane);
             RingSlot sent = viewRows(shared::rowsSent, lane,
                                      p.loadEntry(shared::nodeSlots, lane));
-            p.b.create<StoreRowOp>(tensors.x, token, sent.rows, number,
-                                   /*streaming=*/false);
+            for (auto [source, to] : llvm::zip_equal(sources, sent.rows))
+              p.b.create<StoreRowOp>(source.rows, source.row, to, number,
+                                     /*streaming=*/false);
             p.appendUnit(sent.by, number, by, unit);
           });
     });
@@ -283,13 +335,10 @@ void DispatchBuilder::buildSend(Value chunk) {
         Value count = p.loadEntry(shared::nodeCounts, to.lane);
         RingSlot sent = viewRows(shared::rowsSent, to.lane, slot);
         p.store(p.toI32(count), sent.count, {p.index(0)});
-        auto rowType = cast<MemRefType>(sent.rows.getType());
         p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, slot}, to.peer,
                           shared::rowsForwarded, ValueRange{to.theirLane, slot},
-                          layout.rowsOffset(), count,
-                          rowType.getDimSize(1) *
-                              rowType.getElementTypeBitWidth() / 8,
-                          rowsOut(), to.lane, to.theirLane);
+                          layout.rowsOffset(), count, packed.bytes, rowsOut(),
+                          to.lane, to.theirLane);
       });
   });
 }
@@ -303,8 +352,10 @@ void DispatchBuilder::buildForward(Value chunk) {
       if (isByRank())
         p.claimRankSlots(shared::copies, from.node);
       auto spreadUnit = [&](Value unit) {
-        spread(taken.rows, unit, taken.by, p.wholeRun(taken.by, unit),
-               from.node);
+        SourceRows sources;
+        for (Value rows : taken.rows)
+          sources.push_back({rows, unit});
+        spread(sources, taken.by, p.wholeRun(taken.by, unit), from.node);
       };
       // Lists of copies are written in order.
       if (isByRank())
@@ -319,7 +370,7 @@ void DispatchBuilder::buildForward(Value chunk) {
         p.forEach(p.index(0), count, [&](Value unit) {
           Run run = p.wholeRun(taken.by, unit);
           p.forRange(run.begin, run.end, [&](Value i) {
-            p.store(buildDot(taken.rows, unit, taken.by, unit, i), sent,
+            p.store(buildDot(taken.rows.front(), unit, taken.by, unit, i), sent,
                     {unit, i});
           });
         });

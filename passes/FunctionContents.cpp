@@ -134,6 +134,11 @@ FailureOr<FunctionContents> fusco::recognise(func::FuncOp function) {
               return take(contents.weightGradient, o);
             })
             .Case([&](CastOp o) { return take(contents.cast, o); })
+            .Case([&](QuantizeOp o) {
+              return o.emitOpError("expected in the transform of a dispatch; "
+                                   "fusco-fuse-shuffle puts it there, and its "
+                                   "option 'remarks' says why it did not");
+            })
             .Case([&](PermuteOp o) {
               return take(isToExperts(o) ? contents.toExperts
                                          : contents.byDestination,
@@ -170,6 +175,27 @@ FailureOr<FunctionContents> fusco::recognise(func::FuncOp function) {
 //===----------------------------------------------------------------------===//
 // Tensors
 //===----------------------------------------------------------------------===//
+
+static std::string withNumber(StringRef role, unsigned number) {
+  return number == 0 ? role.str() : (role + "_" + Twine(number)).str();
+}
+
+/// Whether result \p i of rows holds what a fusco.quantize makes of scales.
+static bool isScales(DispatchOp dispatch, unsigned i) {
+  Value source = dispatch.getSource(i);
+  auto quantize = source.getDefiningOp<QuantizeOp>();
+  return dispatch.hasTransform() && quantize && source == quantize.getScales();
+}
+
+std::string fusco::roleOfX(unsigned i) { return withNumber("x", i); }
+
+std::string fusco::roleOfRows(DispatchOp dispatch, unsigned i) {
+  unsigned numScales = 0;
+  for (unsigned before = 0; before < i; ++before)
+    numScales += isScales(dispatch, before);
+  return isScales(dispatch, i) ? withNumber("scales", numScales)
+                               : withNumber("rows", i - numScales);
+}
 
 TensorArguments::TensorArguments(func::FuncOp function,
                                  func::ReturnOp terminator)
@@ -244,12 +270,25 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
       (failed(bindInput(gradient, gradient.getY(), "y")) ||
        failed(bindOutput(gradient, gradient.getDweights(), "dweights"))))
     return failure();
-  if (dispatch)
+  if (dispatch) {
+    for (auto [i, x] : llvm::enumerate(dispatch.getXs()))
+      if (failed(bindInput(dispatch, x, roleOfX(i))))
+        return failure();
+    for (auto [i, rows] : llvm::enumerate(dispatch.getPayloads())) {
+      if (failed(bindOutput(dispatch, rows, roleOfRows(dispatch, i))))
+        return failure();
+      if (isScales(dispatch, i))
+        llvm::find_if(tensors,
+                      [&, rows = rows](const Tensor &tensor) {
+                        return tensor.value == rows;
+                      })
+            ->scaledColumns =
+            dispatch.getSource(i).getDefiningOp<QuantizeOp>().getBlock();
+    }
     return failure(
-        failed(bindInput(dispatch, dispatch.getX(), "x")) ||
-        failed(bindOutput(dispatch, dispatch.getRows(), "rows")) ||
         failed(bindIfUsed(dispatch, dispatch.getCounts(), "counts")) ||
         failed(bindIfUsed(dispatch, dispatch.getOffsets(), "offsets")));
+  }
   if (combine)
     return failure(failed(bindInput(combine, combine.getY(), "y")) ||
                    failed(bindOutput(combine, combine.getOut(), "out")));
@@ -300,6 +339,10 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
     if (isa<ExpertMajorLayoutAttr, DeviceMajorLayoutAttr>(getLayout(type)))
       entries.push_back(builder.getNamedAttr(ProgramOp::expertRowsAttrName,
                                              builder.getUnitAttr()));
+    if (int64_t columns = tensor.scaledColumns)
+      entries.push_back(
+          builder.getNamedAttr(ProgramOp::scaledColumnsAttrName,
+                               builder.getI64IntegerAttr(columns)));
     if (tensor.isOutput)
       entries.push_back(builder.getNamedAttr(ProgramOp::outputAttrName,
                                              builder.getUnitAttr()));

@@ -7,7 +7,8 @@
 /// \file
 /// fusco-fuse-shuffle:
 ///   1. three steps, with casts between them or not, become one operation;
-///   2. a cast beside that operation becomes part of it;
+///   2. a cast beside that operation becomes part of it, and a quantization
+///      before it;
 ///   3. of what is left, remarks say why.
 /// What is legal stands in the match functions, which 1. and 2. share with 3.
 ///
@@ -147,6 +148,8 @@ static FailureOr<Operation *> matchCast(CastOp cast, Refuse refuse) {
   if (auto dispatch = dyn_cast<DispatchOp>(shuffle)) {
     if (dispatch.getWeighted())
       return refuse("the rows are rounded after they are weighted");
+    if (!dispatch.isPlain())
+      return refuse("the dispatch moves several tensors");
     if (dispatch.getX().getType().getElementType() !=
         dispatch.getRows().getType().getElementType())
       return refuse("the rows are cast more than once");
@@ -157,6 +160,24 @@ static FailureOr<Operation *> matchCast(CastOp cast, Refuse refuse) {
     return refuse("the sum is rounded before it is cast");
   }
   return shuffle;
+}
+
+/// The dispatch of both what \p quantize makes, which can do that on the way.
+static FailureOr<DispatchOp> matchQuantize(QuantizeOp quantize, Refuse refuse) {
+  if (quantize->getParentOfType<DispatchOp>())
+    return failure(); // done
+  for (Value made : {quantize.getOutput(), quantize.getScales()})
+    if (failed(checkUsedOnce(made, refuse)))
+      return failure();
+  Operation *user = *quantize.getOutput().user_begin();
+  auto dispatch = dyn_cast<DispatchOp>(user);
+  if (!dispatch || user != *quantize.getScales().user_begin())
+    return refuse("its rows and scales are not moved by one 'fusco.dispatch'");
+  if (dispatch->getBlock() != quantize->getBlock())
+    return refuse("the steps stand in different blocks");
+  if (dispatch.hasTransform())
+    return refuse("the dispatch has a transform");
+  return dispatch;
 }
 
 //===----------------------------------------------------------------------===//
@@ -195,7 +216,7 @@ struct FuseDispatch : OpRewritePattern<PermuteOp> {
     auto dispatch = rewriter.create<DispatchOp>(
         fuseLocations(rewriter, *steps, last), last.getOutput().getType(),
         int32s(localExperts), int32s(localExperts + 1), steps->first.getInput(),
-        last.getPlan(), /*weighted=*/false, /*hops=*/ArrayAttr());
+        last.getPlan(), /*weighted=*/false);
     rewriter.replaceOp(last, dispatch.getRows());
     return success();
   }
@@ -238,6 +259,47 @@ struct FuseCast : OpRewritePattern<CastOp> {
   }
 };
 
+/// In the place of the two that it makes, the dispatch takes what \p quantize
+/// takes.
+struct FuseQuantize : OpRewritePattern<QuantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(QuantizeOp quantize,
+                                PatternRewriter &rewriter) const override {
+    FailureOr<DispatchOp> found =
+        matchQuantize(quantize, refuseMatch(rewriter, quantize));
+    if (failed(found))
+      return failure();
+    DispatchOp dispatch = *found;
+    SmallVector<Value> xs, yielded;
+    auto *body = new Block();
+    auto take = [&](Value x) {
+      xs.push_back(x);
+      return body->addArgument(withoutLayout(x.getType()), x.getLoc());
+    };
+    Value row = take(quantize.getInput());
+    rewriter.setInsertionPointToEnd(body);
+    auto made = rewriter.create<QuantizeOp>(
+        quantize.getLoc(), withoutLayout(quantize.getOutput().getType()),
+        withoutLayout(quantize.getScales().getType()), row,
+        quantize.getBlock());
+    for (Value x : dispatch.getXs())
+      yielded.push_back(x == quantize.getOutput()   ? made.getOutput()
+                        : x == quantize.getScales() ? made.getScales()
+                                                    : Value(take(x)));
+    rewriter.create<YieldOp>(quantize.getLoc(), yielded);
+
+    rewriter.setInsertionPoint(dispatch);
+    auto fused = rewriter.create<DispatchOp>(
+        rewriter.getFusedLoc({quantize.getLoc(), dispatch.getLoc()}),
+        dispatch.getResultTypes(), xs, dispatch.getPlan(),
+        dispatch.getWeighted(), dispatch.getHopsAttr());
+    fused.getTransform().push_back(body);
+    rewriter.replaceOp(dispatch, fused);
+    rewriter.eraseOp(quantize);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
@@ -254,13 +316,15 @@ private:
 void FuseShufflePass::runOnOperation() {
   ModuleOp module = getOperation();
   RewritePatternSet patterns(&getContext());
-  patterns.add<FuseDispatch, FuseCombine, FuseCast>(&getContext()); // 1., 2.
+  patterns.add<FuseDispatch, FuseCombine, FuseCast, FuseQuantize>(
+      &getContext()); // 1., 2.
   // The driver erases what nobody uses. Only steps that become so on the way
   // shall go: others are the input's, and lowering has something to say of
   // them.
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
-    if (isa<PermuteOp, AllToAllOp, UnpermuteOp, CastOp>(op) && !op->use_empty())
+    if (isa<PermuteOp, AllToAllOp, UnpermuteOp, CastOp, QuantizeOp>(op) &&
+        !op->use_empty())
       ops.push_back(op);
   });
   GreedyRewriteConfig config;
@@ -284,6 +348,7 @@ void FuseShufflePass::emitRemarks() {
     llvm::TypeSwitch<Operation *>(op)
         .Case([&](PermuteOp last) { (void)matchDispatch(last, refuse); })
         .Case([&](UnpermuteOp last) { (void)matchCombine(last, refuse); })
-        .Case([&](CastOp cast) { (void)matchCast(cast, refuse); });
+        .Case([&](CastOp cast) { (void)matchCast(cast, refuse); })
+        .Case([&](QuantizeOp op) { (void)matchQuantize(op, refuse); });
   });
 }

@@ -70,6 +70,16 @@ Route fusco::getRoute(ArrayAttr hops) {
   return route;
 }
 
+SmallVector<WireRows, 2> fusco::getWireRows(DispatchOp dispatch) {
+  Route route = getRoute(dispatch.getHopsAttr());
+  SmallVector<WireRows, 2> rows;
+  for (auto [i, payload] : llvm::enumerate(dispatch.getPayloads()))
+    rows.push_back({cast<RankedTensorType>(payload.getType()).getDimSize(1),
+                    i == 0 && route.scaleOutWire ? route.scaleOutWire
+                                                 : dispatch.getWire(i)});
+  return rows;
+}
+
 /// The hops of \p shuffle are such as programs are built of: a scale_up hop,
 /// and on several nodes a scale_out hop before (dispatch) or after it
 /// (combine).
@@ -141,11 +151,15 @@ static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
   }
   needs.dispatches = true;
   needs.dispatchesByRank |= isByRank;
+  auto dispatch = cast<DispatchOp>(shuffle.op);
+  shape.numPayloads =
+      std::max<int64_t>(shape.numPayloads, dispatch.getPayloads().size());
+  PackedRow packed(getWireRows(dispatch));
+  if (dispatch.hasTransform())
+    shape.scratchBytes = std::max(shape.scratchBytes, packed.bytes);
   if (!route.scaleOutWire)
     return;
-  int64_t wireBytes = route.scaleOutWire.getIntOrFloatBitWidth() / 8;
-  shape.wireBytesPerRow = std::max(
-      shape.wireBytesPerRow, shuffle.expertRows.getDimSize(1) * wireBytes);
+  shape.wireBytesPerRow = std::max(shape.wireBytesPerRow, packed.bytes);
   if (route.scaleOut != pipe::Unit::Node)
     shape.unitsPerToken = shape.topk;
 }

@@ -20,6 +20,7 @@
 #include "passes/Lowering.h"
 #include "passes/Passes.h"
 #include "passes/ProgramBuilder.h"
+#include "llvm/ADT/MapVector.h"
 
 namespace fusco {
 #define GEN_PASS_DEF_LOWERTOPIPEPASS
@@ -110,17 +111,50 @@ bool LowerToPipePass::isStreaming(StringRef subject, Value tensor,
   return isPast;
 }
 
+/// What \p dispatch moves: its tensors as they are, or what they are quantised
+/// to.
+static void bindPayloads(DispatchTensors &tensors, DispatchOp dispatch,
+                         function_ref<Value(StringRef)> find) {
+  auto findX = [&](Value source) {
+    auto argument = dyn_cast<BlockArgument>(source);
+    bool isOfTransform =
+        argument && dispatch.hasTransform() &&
+        argument.getOwner() == &dispatch.getTransform().front();
+    unsigned number = isOfTransform ? argument.getArgNumber()
+                                    : llvm::find(dispatch.getXs(), source) -
+                                          dispatch.getXs().begin();
+    return find(roleOfX(number));
+  };
+  SmallVector<WireRows, 2> wires = getWireRows(dispatch);
+  llvm::MapVector<Operation *, Quantization> made;
+  for (unsigned i = 0; i < dispatch.getPayloads().size(); ++i) {
+    Payload payload{{}, find(roleOfRows(dispatch, i)), wires[i].element};
+    Value source = dispatch.getSource(i);
+    auto quantize = dispatch.hasTransform() ? source.getDefiningOp<QuantizeOp>()
+                                            : QuantizeOp();
+    if (quantize) {
+      Quantization &quantization = made[quantize];
+      quantization.x = findX(quantize.getInput());
+      quantization.block = quantize.getBlock();
+      (source == quantize.getScales() ? quantization.scales
+                                      : quantization.data) = i;
+    } else {
+      payload.x = findX(source);
+    }
+    tensors.payloads.push_back(payload);
+  }
+  for (auto &[op, quantization] : made)
+    tensors.quantizations.push_back(quantization);
+}
+
 void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
                            function_ref<Value(StringRef)> find) {
   int64_t tokens = p.shape.maxTokens, assignments = tokens * p.shape.topk;
-  DispatchTensors dispatched{find("x"),
-                             find("ids"),
-                             find("weights"),
-                             find("rows"),
-                             find("counts"),
-                             find("offsets"),
-                             {},
-                             {}};
+  DispatchTensors dispatched;
+  dispatched.ids = find("ids");
+  dispatched.weights = find("weights");
+  dispatched.counts = find("counts");
+  dispatched.offsets = find("offsets");
   CombineTensors combined{find("y"), find("out")};
   Workspace workspace{find("send"), find("recv")};
   if (auto dispatch = contents.dispatch) {
@@ -132,16 +166,17 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
     if (contents.plan && route.scaleOutWire)
       getOperation()->setAttr(
           scaleOutBytesAttrName,
-          p.b.getI64IntegerAttr(
-              p.shape.hidden *
-              (route.scaleOutWire.getIntOrFloatBitWidth() / 8)));
+          p.b.getI64IntegerAttr(PackedRow(getWireRows(dispatch)).bytes));
+    bindPayloads(dispatched, dispatch, find);
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
-                  isStreaming("dispatch.stores", dispatched.rows, assignments));
+                  isStreaming("dispatch.stores",
+                              dispatched.payloads.front().rows, assignments));
   } else if (auto combine = contents.combine) {
     buildCombine(p, combined, getRoute(CombineOp(combine).getHopsAttr()),
                  CombineOp(combine).getWeighted(),
                  isStreaming("combine.stores", combined.out, tokens));
   } else if (contents.toExperts) {
+    dispatched.payloads.push_back({find("x"), find("rows"), Type()});
     buildUnfusedDispatch(
         p, dispatched, workspace,
         isStreaming("unfused.stores", workspace.send, assignments));
@@ -230,6 +265,7 @@ void LowerToPipePass::runOnOperation() {
   if (failed(shape) || failed(checkWeights(module)) ||
       failed(checkNames(module)))
     return signalPassFailure();
+  shape->rowWorkers = rowWorkers;
   chooseChunking(*shape);
 
   auto group = *module.getOps<GroupOp>().begin();

@@ -35,6 +35,10 @@ mlir::FailureOr<ShuffleShape> learnShape(mlir::ModuleOp module);
 /// What \p hops, which learnShape has accepted, say.
 Route getRoute(mlir::ArrayAttr hops);
 
+/// What the rows of \p dispatch, whose hops learnShape has accepted, are
+/// between nodes.
+llvm::SmallVector<WireRows, 2> getWireRows(DispatchOp dispatch);
+
 //===----------------------------------------------------------------------===//
 // FunctionContents.cpp
 //===----------------------------------------------------------------------===//
@@ -56,6 +60,11 @@ struct FunctionContents {
   bool isDispatch() const { return dispatch || toExperts; }
 };
 mlir::FailureOr<FunctionContents> recognise(mlir::func::FuncOp function);
+
+/// The roles of tensors of a dispatch: `x`, `x_1`, ... and for what its results
+/// hold `rows`, `rows_1`, ..., `scales`, ...
+std::string roleOfX(unsigned i);
+std::string roleOfRows(DispatchOp dispatch, unsigned i);
 
 /// The tensors of a program: the function's tensor arguments, then its tensor
 /// results, then what lies between the steps of an unfused form, which the
@@ -80,6 +89,7 @@ private:
     std::string name; ///< in the C ABI
     bool isOutput;
     bool isWorkspace;
+    int64_t scaledColumns = 0; ///< of scales: elements that share one
   };
 
   TensorArguments(mlir::func::FuncOp function, mlir::func::ReturnOp terminator);

@@ -113,6 +113,9 @@ struct PipePipelineOptions
       *this, "backward",
       llvm::cl::desc("add each function's backward (fusco-derive-backward)"),
       llvm::cl::init(false)};
+  Option<int64_t> rowWorkers{*this, "row-workers",
+                             llvm::cl::desc("see fusco-lower-to-pipe"),
+                             llvm::cl::init(1)};
   Option<int64_t> chunkTokens{*this, "chunk-tokens",
                               llvm::cl::desc("see fusco-lower-to-pipe"),
                               llvm::cl::init(0)};

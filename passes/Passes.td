@@ -152,7 +152,9 @@ def LowerToPipePass : Pass<"fusco-lower-to-pipe", "::mlir::ModuleOp"> {
     Option<"ringChunks", "ring-chunks", "int64_t", /*default=*/"0",
            "slots of a lane of a channel; 0: one more than the stages need">,
     Option<"stageLag", "stage-lag", "int64_t", /*default=*/"1",
-           "chunks that a stage of a pipeline is behind the one before it">
+           "chunks that a stage of a pipeline is behind the one before it">,
+    Option<"rowWorkers", "row-workers", "int64_t", /*default=*/"1",
+           "who may work on rows of a rank at once, each with memory of its own">
   ];
   let dependentDialects = ["::fusco::pipe::PipeDialect",
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",

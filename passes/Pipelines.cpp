@@ -60,6 +60,7 @@ void fusco::buildPipePipeline(OpPassManager &manager,
   lowering.chunkTokens = options.chunkTokens;
   lowering.ringChunks = options.ringChunks;
   lowering.stageLag = options.stageLag;
+  lowering.rowWorkers = options.rowWorkers;
   manager.addPass(createLowerToPipePass(lowering));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());

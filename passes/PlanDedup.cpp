@@ -101,16 +101,20 @@ static double bytesPerRow(RankedTensorType type, Type elementType) {
 Candidate CandidateBuilder::dispatchCandidate(DispatchOp dispatch,
                                               RowPer scaleOut,
                                               RowPer scaleUp) const {
-  RankedTensorType x = dispatch.getX().getType();
-  Type from = x.getElementType();
+  // All tensors of a dispatch travel together.
+  DispatchRowBytes bytes{};
+  for (Value x : dispatch.getXs()) {
+    auto type = cast<RankedTensorType>(x.getType());
+    bytes.source += bytesPerRow(type, type.getElementType());
+  }
+  for (auto [i, payload] : llvm::enumerate(dispatch.getPayloads())) {
+    auto type = cast<RankedTensorType>(payload.getType());
+    bytes.scaleOut += bytesPerRow(type, dispatch.getWire(i));
+    bytes.scaleUp += bytesPerRow(type, type.getElementType());
+  }
+  Traffic traffic = dispatchTraffic(rows, scaleOut, scaleUp, bytes);
+  Type scaleOutWire = dispatch.getWire(0);
   Type to = dispatch.getRows().getType().getElementType();
-  // Narrow before the first link, widen after the slower one; and weigh what
-  // was not rounded.
-  bool isWidened = to.getIntOrFloatBitWidth() > from.getIntOrFloatBitWidth();
-  Type scaleOutWire = isWidened || dispatch.getWeighted() ? from : to;
-  Traffic traffic = dispatchTraffic(
-      rows, scaleOut, scaleUp,
-      {bytesPerRow(x, from), bytesPerRow(x, scaleOutWire), bytesPerRow(x, to)});
   Candidate candidate{{}, cost(traffic, speeds)};
   if (hasScaleOut())
     candidate.hops.push_back(getHop(HopScope::ScaleOut, scaleOut, HopMode::Push,

@@ -50,7 +50,7 @@ static Value viewCounts(ProgramBuilder &p, Value turn) {
 }
 
 ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
-                                          Value exposed, Value room,
+                                          ValueRange exposed, Value room,
                                           const Shortage &shortage) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank(), zero = p.i64(0);
@@ -65,7 +65,8 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
       isBad, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
   header.status = p.ownStatus(status, shortage);
   header.rows = room;
-  header.window = b.create<WindowOp>(exposed);
+  for (Value tensor : exposed)
+    header.windows.push_back(b.create<WindowOp>(tensor));
   header.tokens = p.rowsOf(ids);
   Value turn = p.exchangeHeaders(shared::dispatchHeaders,
                                  shared::countsExchanged, header, histogram);
@@ -107,13 +108,14 @@ static Shortage buildShortage(ProgramBuilder &p, Value room) {
           has};
 }
 
-Value fusco::buildReadyExchange(ProgramBuilder &p, Value exposed, Value tokens,
-                                Value room, Value outputs) {
+Value fusco::buildReadyExchange(ProgramBuilder &p, ValueRange exposed,
+                                Value tokens, Value room, Value outputs) {
   Shortage shortage = buildShortage(p, room);
   Header header;
   header.status = p.ownStatus(p.i64(0), shortage);
-  header.rows = p.rowsOf(exposed);
-  header.window = p.b.create<WindowOp>(exposed);
+  header.rows = p.rowsOf(exposed.front());
+  for (Value tensor : exposed)
+    header.windows.push_back(p.b.create<WindowOp>(tensor));
   header.tokens = tokens;
   if (outputs)
     header.outputWindow = p.b.create<WindowOp>(outputs);
@@ -150,8 +152,8 @@ LocalExperts fusco::buildLocalExperts(ProgramBuilder &p) {
   return {first, count};
 }
 
-void fusco::buildSegments(ProgramBuilder &p, Value rowsOut, Value countsOut,
-                          Value offsetsOut) {
+void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
+                          Value countsOut, Value offsetsOut) {
   ImplicitLocOpBuilder &b = p.b;
   BlockPlacement placement = p.shape.placement();
   Value self = p.rank(), zero = p.index(0);
@@ -161,6 +163,10 @@ void fusco::buildSegments(ProgramBuilder &p, Value rowsOut, Value countsOut,
   Value endOfRows = p.toIndex(rows);
 
   LocalExperts held = buildLocalExperts(p);
+  auto zeroRows = [&](Value from, Value to) {
+    for (Value tensor : rowsOut)
+      b.create<ZeroRowsOp>(tensor, from, to);
+  };
 
   auto loop = b.create<scf::ForOp>(
       zero, p.index(placement.maxLocalExperts()), p.index(1),
@@ -178,12 +184,12 @@ void fusco::buildSegments(ProgramBuilder &p, Value rowsOut, Value countsOut,
         if (offsetsOut)
           p.store(start, offsetsOut, {i});
         Value startIndex = p.toIndex(start);
-        b.create<ZeroRowsOp>(rowsOut, carried[0], startIndex);
+        zeroRows(carried[0], startIndex);
         Value end = b.create<arith::AddIOp>(startIndex, p.toIndex(count));
         Value received = b.create<arith::AddIOp>(carried[1], p.toI64(count));
         b.create<scf::YieldOp>(ValueRange{end, received});
       });
-  b.create<ZeroRowsOp>(rowsOut, loop.getResult(0), endOfRows);
+  zeroRows(loop.getResult(0), endOfRows);
   if (offsetsOut)
     p.store(rows, offsetsOut, {p.index(placement.maxLocalExperts())});
   // fusco_plan_stats: rowsReceived, rowsPadded.

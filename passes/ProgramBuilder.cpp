@@ -187,10 +187,13 @@ Value ProgramBuilder::rowsOf(Value tensor) {
 }
 
 RingSlot ProgramBuilder::viewSlot(Value ring, Value lane, Value slot,
-                                  const SlotLayout &layout, Type wire) {
+                                  const SlotLayout &layout,
+                                  const PackedRow *packed) {
+  auto viewAs = [&](MemRefType type, int64_t offset) {
+    return b.create<pipe::ViewOp>(type, ring, ValueRange{lane, slot}, offset);
+  };
   auto view = [&](int64_t offset, ArrayRef<int64_t> dims, Type element) {
-    return b.create<pipe::ViewOp>(MemRefType::get(dims, element), ring,
-                                  ValueRange{lane, slot}, offset);
+    return viewAs(MemRefType::get(dims, element), offset);
   };
   Type i32 = b.getI32Type();
   SmallVector<int64_t> table{layout.units, layout.topk};
@@ -200,8 +203,10 @@ RingSlot ProgramBuilder::viewSlot(Value ring, Value lane, Value slot,
                view(layout.ranksOffset(), table, i32),
                view(layout.slotsOffset(), table, i32),
                view(layout.weightsOffset(), table, b.getF32Type())};
-  if (layout.bytesPerRow != 0)
-    result.rows = view(layout.rowsOffset(), {layout.units, shape.hidden}, wire);
+  if (packed)
+    for (auto [i, offset] : llvm::enumerate(packed->offsets))
+      result.rows.push_back(viewAs(packed->getType(i, layout.units),
+                                   layout.rowsOffset() + offset));
   return result;
 }
 
@@ -290,9 +295,14 @@ enum HeaderField {
   windowField,
   tokensField,
   outputWindowField,
-  numHeaderFields
+  moreWindowsField, ///< of payloads but the first
+  numHeaderFields = moreWindowsField + maxPayloads - 1
 };
 static_assert(2 * numHeaderFields <= headerWords, "a header holds all fields");
+
+static int64_t getWindowField(int64_t payload) {
+  return payload == 0 ? int64_t(windowField) : moreWindowsField + payload - 1;
+}
 
 void ProgramBuilder::failIf(Value condition, Status status, Value a, Value b2,
                             Value c) {
@@ -321,7 +331,8 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
   };
   storeField(header.status, statusField);
   storeField(toI64(header.rows), roomField);
-  storeField(header.window, windowField);
+  for (auto [payload, window] : llvm::enumerate(header.windows))
+    storeField(window, getWindowField(payload));
   storeField(toI64(header.tokens), tokensField);
   if (header.outputWindow)
     storeField(header.outputWindow, outputWindowField);
@@ -378,7 +389,7 @@ Value ProgramBuilder::windowOf(StringRef headers, Value turn, Value of) {
 }
 
 void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
-                                      bool hasOutputs) {
+                                      int64_t numPayloads, bool hasOutputs) {
   Value table = local(headers), node = nodeOf(rank());
   auto resolve = [&](StringRef addresses, int64_t field) {
     Value resolved = local(addresses);
@@ -388,7 +399,8 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
       store(b.create<RemoteOp>(peer, window), resolved, {peer});
     });
   };
-  resolve(shared::addresses, windowField);
+  for (int64_t payload = 0; payload < numPayloads; ++payload)
+    resolve(addressesOf(payload), getWindowField(payload));
   if (hasOutputs)
     resolve(shared::outputAddresses, outputWindowField);
 }

@@ -25,8 +25,9 @@ namespace fusco {
 struct Header {
   mlir::Value status; ///< i64: 0 or a fusco_status
   mlir::Value rows;   ///< index: room in the tensor that peers will address
-  mlir::Value window; ///< i64: where that tensor is
-  mlir::Value tokens; ///< index: of this rank
+  /// i64: where that tensor is, and others that peers address
+  llvm::SmallVector<mlir::Value, 2> windows;
+  mlir::Value tokens;       ///< index: of this rank
   mlir::Value outputWindow; ///< i64: where its experts' outputs are, or null
 };
 
@@ -59,7 +60,7 @@ struct UnitRun {
 struct RingSlot {
   mlir::Value count; ///< memref<1xi32>: units in it
   Descriptors by;
-  mlir::Value rows; ///< null where it has none
+  llvm::SmallVector<mlir::Value, 2> rows; ///< of each tensor on the way
 };
 
 /// Another node, as seen from this rank.
@@ -135,10 +136,10 @@ public:
   /// A tensor's extent of its first dimension.
   mlir::Value rowsOf(mlir::Value tensor);
 
-  /// The slot \p slot of lane \p lane in \p ring, a memref of bytes; its rows
-  /// have elements of type \p wire, where the layout has rows.
+  /// The slot \p slot of lane \p lane in \p ring, a memref of bytes, with rows
+  /// of \p packed where that is not null.
   RingSlot viewSlot(mlir::Value ring, mlir::Value lane, mlir::Value slot,
-                    const SlotLayout &layout, mlir::Type wire);
+                    const SlotLayout &layout, const PackedRow *packed);
   /// The float32 rows of that slot, one per token of a chunk.
   mlir::Value viewSums(mlir::Value ring, mlir::Value lane, mlir::Value slot);
 
@@ -177,10 +178,11 @@ public:
   /// Where the tensor of rank \p rank is, as that rank sees it (i64).
   mlir::Value windowOf(llvm::StringRef headers, mlir::Value turn,
                        mlir::Value rank);
-  /// Fills `addresses`, and `output_addresses` where the headers have output
-  /// windows, for the ranks of this node.
+  /// Fills `addresses` for the ranks of this node, of as many tensors as
+  /// \p numPayloads, and `output_addresses` where the headers have output
+  /// windows.
   void resolveAddresses(llvm::StringRef headers, mlir::Value turn,
-                        bool hasOutputs = false);
+                        int64_t numPayloads = 1, bool hasOutputs = false);
   /// Lets every entry of `addresses` be this rank's \p tensor.
   void addressOwn(mlir::Value tensor);
   /// Makes the rows written so far visible, and meets the ranks of this node.
@@ -248,19 +250,19 @@ struct ExchangedCounts {
   mlir::Value counts; ///< memref [ranks, experts]
 };
 /// Counts this rank's assignments, tells all ranks the counts, where \p exposed
-/// is, what \p room (index) it has and whether anything is wrong; leaves, all
+/// are, what \p room (index) it has and whether anything is wrong; leaves, all
 /// ranks together, if anything is; fills `totals`, `starts`, `bases` and
 /// `rank_rows`; leaves if some rank has too little room.
 ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
-                                   mlir::Value exposed, mlir::Value room,
+                                   mlir::ValueRange exposed, mlir::Value room,
                                    const Shortage &shortage);
 
-/// For a plan that is made already: tells all ranks where \p exposed is, what
+/// For a plan that is made already: tells all ranks where \p exposed are, what
 /// \p tokens (index) this rank has and whether anything is wrong here, such as
 /// \p room (index) that is too little for the rows that this rank's experts
 /// got; leaves, all ranks together, if anything is. Where \p outputs is not
 /// null, its place is told too. Returns the turn of the exchange.
-mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::Value exposed,
+mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::ValueRange exposed,
                                mlir::Value tokens, mlir::Value room,
                                mlir::Value outputs = {});
 
@@ -276,19 +278,45 @@ struct LocalExperts {
 LocalExperts buildLocalExperts(ProgramBuilder &p);
 
 /// Writes counts and offsets, either of which may be null, and zeroes the pads
-/// of \p rows.
-void buildSegments(ProgramBuilder &p, mlir::Value rows, mlir::Value counts,
+/// of each of \p rows.
+void buildSegments(ProgramBuilder &p, mlir::ValueRange rows, mlir::Value counts,
                    mlir::Value offsets);
 
 //===----------------------------------------------------------------------===//
 // Programs
 //===----------------------------------------------------------------------===//
 
+/// One of the tensors that a dispatch moves.
+struct Payload {
+  mlir::Value x;    ///< null: its rows are made on the way, by a Quantization
+  mlir::Value rows; ///< where they go
+  mlir::Type wire;  ///< element of rows between nodes
+};
+
+/// Rows of `x`, quantised on the way into those of two payloads.
+struct Quantization {
+  mlir::Value x;
+  unsigned data, scales; ///< numbers of payloads
+  int64_t block;
+};
+
 /// The tensors of a program that dispatches. Without `ids` the plan is made
 /// already. `weights`, `counts` and `offsets` may be null; `outputs` and
 /// `weightGradient` are given together, where the program also computes that.
 struct DispatchTensors {
-  mlir::Value x, ids, weights, rows, counts, offsets, outputs, weightGradient;
+  llvm::SmallVector<Payload, 2> payloads;
+  llvm::SmallVector<Quantization, 1> quantizations;
+  mlir::Value ids, weights, counts, offsets, outputs, weightGradient;
+
+  /// A tensor of tokens: all have as many.
+  mlir::Value tokens() const {
+    return quantizations.empty() ? payloads.front().x : quantizations.front().x;
+  }
+  /// Where rows go.
+  llvm::SmallVector<mlir::Value, 2> rows() const {
+    return llvm::map_to_vector<2>(
+        payloads, [](const Payload &payload) { return payload.rows; });
+  }
 };
 /// DispatchProgram.cpp. \p weighted: each assignment's row is multiplied by its
 /// weight. \p streaming: rows are stored past the caches.

@@ -16,6 +16,32 @@ using namespace fusco;
 using namespace fusco::pipe;
 
 //===----------------------------------------------------------------------===//
+// Packed rows
+//===----------------------------------------------------------------------===//
+
+PackedRow::PackedRow(ArrayRef<WireRows> rows) : rows(rows) {
+  if (rows.size() == 1) {
+    offsets = {0};
+    bytes = rows.front().bytes();
+    return;
+  }
+  for (const WireRows &one : rows) {
+    offsets.push_back(bytes);
+    bytes += alignUp(one.bytes(), SlotLayout::alignment);
+  }
+}
+
+MemRefType PackedRow::getType(unsigned i, int64_t count) const {
+  auto [columns, element] = rows[i];
+  if (rows.size() == 1)
+    return MemRefType::get({count, columns}, element);
+  int64_t elementBytes = element.getIntOrFloatBitWidth() / 8;
+  return MemRefType::get({count, columns}, element,
+                         StridedLayoutAttr::get(element.getContext(), 0,
+                                                {bytes / elementBytes, 1}));
+}
+
+//===----------------------------------------------------------------------===//
 // Slots
 //===----------------------------------------------------------------------===//
 
@@ -41,8 +67,16 @@ int64_t fusco::getCopyListWords(const ShuffleShape &shape) {
 // Names
 //===----------------------------------------------------------------------===//
 
+std::string fusco::addressesOf(int64_t payload) {
+  if (payload == 0)
+    return shared::addresses.str();
+  return (shared::addresses + "_" + Twine(payload)).str();
+}
+
 bool fusco::isSharedName(StringRef name) {
   using namespace shared;
+  if (name.starts_with("addresses_"))
+    return true;
   return llvm::is_contained(
       {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
        dispatchHeaders, combineHeaders,  rowsOut,       rowsSent,
@@ -56,7 +90,7 @@ bool fusco::isSharedName(StringRef name) {
        starts,          bases,           rankRows,      addresses,
        outputAddresses, fanout,          ranks,         slots,
        weights,         order,           unfusedRows,   unfusedOutputs,
-       unfusedCounts,   sendBases},
+       unfusedCounts,   sendBases,       scratch},
       name);
 }
 
@@ -204,7 +238,12 @@ void Declarer::declarePlan() {
   for (StringRef table : {shared::totals, shared::starts, shared::bases})
     buffer(table, {shape.experts}, i32, Scope::Plan);
   buffer(shared::rankRows, {ranks}, i32, Scope::Plan);
-  buffer(shared::addresses, {ranks}, i64, Scope::Plan);
+  for (int64_t payload = 0; payload < shape.numPayloads; ++payload)
+    buffer(addressesOf(payload), {ranks}, i64, Scope::Plan);
+  // A quantised row, until it is where it goes.
+  if (shape.scratchBytes > 0)
+    buffer(shared::scratch, {shape.rowWorkers, shape.scratchBytes},
+           b.getI8Type(), Scope::Plan);
   buffer(shared::fanout, {shape.maxTokens}, i32, Scope::Plan);
   for (StringRef table : {shared::ranks, shared::slots})
     buffer(table, {shape.maxTokens, shape.topk}, i32, Scope::Plan);

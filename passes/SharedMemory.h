@@ -30,6 +30,29 @@ struct Route {
   }
 };
 
+/// One of the tensors that a dispatch moves, on the way: rows of `columns`
+/// elements.
+struct WireRows {
+  int64_t columns;
+  mlir::Type element;
+  int64_t bytes() const {
+    return columns * (element.getIntOrFloatBitWidth() / 8);
+  }
+};
+
+/// A row of each of the tensors that a dispatch moves, one behind the other, so
+/// that they travel as one. Several are aligned to cache lines; one stands as
+/// it is.
+struct PackedRow {
+  explicit PackedRow(llvm::ArrayRef<WireRows> rows);
+  /// The type of \p count rows of tensor \p i that stand in packed rows.
+  mlir::MemRefType getType(unsigned i, int64_t count) const;
+
+  llvm::SmallVector<WireRows, 2> rows;
+  llvm::SmallVector<int64_t, 2> offsets; ///< in bytes
+  int64_t bytes = 0;
+};
+
 /// What a module's programs do together: which memory there must be.
 struct ProgramNeeds {
   bool hasUnfused = false;
@@ -51,6 +74,9 @@ struct ShuffleShape {
   int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
   int64_t hidden = 0, align = 0;
   int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
+  int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
+  int64_t scratchBytes = 0;    ///< of the widest row that is quantised
+  int64_t rowWorkers = 1;      ///< who may work on rows at once
   int64_t unitsPerToken = 1; ///< rows of a token that travel to a node at most
   Chunking chunking;
   ProgramNeeds needs;
@@ -95,6 +121,8 @@ int64_t getSumsBytes(const ShuffleShape &shape);
 
 /// Words (i32) of a header in an exchange, of a list of copies.
 constexpr int64_t headerWords = 16;
+/// Tensors that a dispatch moves at most: a header has room for their places.
+constexpr int64_t maxPayloads = 4;
 int64_t getCopyListWords(const ShuffleShape &shape);
 
 /// Names of the buffers and channels of a module.
@@ -132,12 +160,16 @@ constexpr llvm::StringLiteral stats{"stats"}, totals{"totals"},
     starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
     addresses{"addresses"}, outputAddresses{"output_addresses"},
     fanout{"fanout"}, ranks{"ranks"}, slots{"slots"}, weights{"weights"},
-    order{"order"};
+    order{"order"}, scratch{"scratch"};
 // The unfused form.
 constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
     unfusedOutputs{"unfused_outputs"}, unfusedCounts{"unfused_counts"},
     sendBases{"send_bases"};
 } // namespace shared
+
+/// The table of the addresses of the tensors of rows that belong to \p payload:
+/// `addresses`, `addresses_1`, ...
+std::string addressesOf(int64_t payload);
 
 /// Whether \p name is one of them.
 bool isSharedName(llvm::StringRef name);

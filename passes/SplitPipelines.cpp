@@ -67,6 +67,12 @@ static FlatSymbolRefAttr getChannel(Operation *op) {
       .Default([](Operation *) { return FlatSymbolRefAttr(); });
 }
 
+/// Whether \p view is of a row that no other worker uses anyway.
+static bool isOwn(pipe::ViewOp view) {
+  return view.getIndices().size() == 1 &&
+         view.getIndices().front().getDefiningOp<WorkerOp>();
+}
+
 /// What workers need of their own: channels, and buffers that stages write.
 void SplitPipelinesPass::collect() {
   getOperation().walk([&](StageOp stage) {
@@ -80,7 +86,7 @@ void SplitPipelinesPass::collect() {
       Value written;
       if (auto store = dyn_cast<memref::StoreOp>(op))
         written = store.getMemRef();
-      else if (auto view = dyn_cast<pipe::ViewOp>(op))
+      else if (auto view = dyn_cast<pipe::ViewOp>(op); view && !isOwn(view))
         written = view.getBuffer();
       if (!written || !written.getDefiningOp())
         return;

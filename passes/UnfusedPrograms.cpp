@@ -157,10 +157,11 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                                  const Workspace &workspace, bool streaming) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank();
-  Value numTokens = p.rowsOf(tensors.x);
+  Value x = tensors.tokens(), expertRows = tensors.rows().front();
+  Value numTokens = p.rowsOf(x);
 
   // Plan. Peers write into recv, and from there rows go to the output.
-  Value room = p.minimum(p.rowsOf(tensors.rows), p.rowsOf(workspace.recv));
+  Value room = p.minimum(p.rowsOf(expertRows), p.rowsOf(workspace.recv));
   Shortage shortage;
   shortage.needed =
       p.toI64(b.create<arith::MulIOp>(numTokens, p.index(p.shape.topk)));
@@ -192,7 +193,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
   Descriptors by = p.planDescriptors();
   p.forEach(p.index(0), numTokens, [&](Value token) {
     Run run = p.wholeRun(by, token);
-    b.create<CopyRowOp>(tensors.x, token, p.local(shared::addresses), by.ranks,
+    b.create<CopyRowOp>(x, token, p.local(shared::addresses), by.ranks,
                         by.slots, /*weights=*/Value(), run.token, run.begin,
                         run.end, cast<MemRefType>(workspace.send.getType()),
                         streaming);
@@ -216,12 +217,12 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
   rowExchange.finish();
 
   // Permute.
-  Value rows = addressOf(p, tensors.rows);
+  Value rows = addressOf(p, expertRows);
   forEachRun(p, counts, [&](Value recvRow, Value segmentRow, Value count) {
     b.create<CopyRowsOp>(workspace.recv, recvRow, rows, segmentRow, count,
                          streaming);
   });
-  buildSegments(p, tensors.rows, tensors.counts, tensors.offsets);
+  buildSegments(p, expertRows, tensors.counts, tensors.offsets);
   b.create<FenceOp>();
 }
 

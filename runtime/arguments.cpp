@@ -90,6 +90,13 @@ static bool hasExpectedShape(const fusco_tensor_spec &spec,
   return true;
 }
 
+/// Frameworks without float8 of their own take bytes for it.
+static bool hasExpectedCode(const fusco_tensor_spec &spec, unsigned code) {
+  bool isFloat8 = spec.dtypeCode == FUSCO_DTYPE_FLOAT8_E4M3FN ||
+                  spec.dtypeCode == FUSCO_DTYPE_FLOAT8_E5M2;
+  return code == spec.dtypeCode || (isFloat8 && code == kDLUInt);
+}
+
 /// Whether rows lie one after the other. Strides of extents that have no second
 /// element say nothing; frameworks put any value there.
 static bool isContiguous(const DLTensor &tensor) {
@@ -142,7 +149,7 @@ static fusco_status checkTensor(const EntryPoint &where, DLDevice device,
                   spec.name, formatDevice(device).data,
                   formatDevice(tensor->device).data);
   const DLDataType &dtype = tensor->dtype;
-  if (dtype.code != spec.dtypeCode || dtype.bits != spec.dtypeBits ||
+  if (!hasExpectedCode(spec, dtype.code) || dtype.bits != spec.dtypeBits ||
       dtype.lanes != 1)
     return failIn(where, FUSCO_INVALID_ARGUMENT,
                   "tensor '%s': expected dtype %s, got %s", spec.name,

@@ -12,6 +12,7 @@
 #ifndef FUSCO_CODEGEN_CPU_CPUPATTERNS_H
 #define FUSCO_CODEGEN_CPU_CPUPATTERNS_H
 
+#include "codegen/RowBuilder.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "mlir/IR/PatternMatch.h"
 
@@ -28,6 +29,15 @@ void populateRowsToCpuPatterns(mlir::RewritePatternSet &patterns);
 
 /// RowSumsToCpu.cpp: pipe.reduce_row, pipe.merge_row, pipe.dot_row.
 void populateRowSumsToCpuPatterns(mlir::RewritePatternSet &patterns);
+
+/// QuantizeToCpu.cpp: quantize_row
+void populateQuantizeToCpuPatterns(mlir::RewritePatternSet &patterns);
+
+/// RowsToCpu.cpp: what \p op, which converts nothing, does of \p columns
+/// columns from \p column (index) on. Where that starts keeps the alignment of
+/// lines.
+void copyColumns(RowBuilder &b, pipe::CopyRowOp op, mlir::Value column,
+                 int64_t columns);
 
 } // namespace fusco
 

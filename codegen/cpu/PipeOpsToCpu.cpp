@@ -38,13 +38,15 @@ struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
     populatePlanTablesToCpuPatterns(patterns);
     populateRowsToCpuPatterns(patterns);
     populateRowSumsToCpuPatterns(patterns);
+    populateQuantizeToCpuPatterns(patterns);
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     target.addIllegalOp<pipe::PipelineOp, pipe::StageOp, pipe::ForEachOp,
                         pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
                         pipe::CopyRowOp, pipe::StoreRowOp, pipe::CopyRowsOp,
                         pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
-                        pipe::MergeRowOp, pipe::DotRowOp>();
+                        pipe::MergeRowOp, pipe::DotRowOp, pipe::QuantizeRowOp,
+                        pipe::WorkerOp>();
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -22,17 +22,17 @@ using namespace fusco::pipe;
 namespace {
 
 /// Copies \p pieces of \p width bytes (a power of two up to a line) at \p
-/// offset (index), loads first.
+/// offset (index), loads first. Both rows have the alignment \p rowAlignment.
 void copyPieces(RowBuilder &b, Value from, Value to, Value offset,
-                int64_t width, int64_t pieces, const RowType &row,
+                int64_t width, int64_t pieces, int64_t rowAlignment,
                 bool isStreaming) {
   // Integers: no other type becomes a streaming store.
   Type type = width >= 4 ? Type(VectorType::get(width / 4, b.getI32Type()))
                          : b.getIntegerType(width * 8);
-  unsigned alignment = std::min(row.alignment, width);
+  unsigned alignment = std::min(rowAlignment, width);
   // Rows that share a line must not go past the caches.
   bool isNonTemporal =
-      isStreaming && row.alignment == lineBytes && width == lineBytes;
+      isStreaming && rowAlignment == lineBytes && width == lineBytes;
   Value at = b.toI64(offset);
   from = b.advance(from, at);
   to = b.advance(to, at);
@@ -74,7 +74,8 @@ void copyRow(RowBuilder &b, Value from, const RowType &fromType, Value to,
   if (fromType.element == toType.element && !weight)
     b.coverRow(fromType.bytes, lineBytes, /*unroll=*/4,
                [&](Value offset, int64_t width, int64_t pieces) {
-                 copyPieces(b, from, to, offset, width, pieces, fromType,
+                 copyPieces(b, from, to, offset, width, pieces,
+                            std::min(fromType.alignment, toType.alignment),
                             isStreaming);
                });
   else
@@ -83,6 +84,17 @@ void copyRow(RowBuilder &b, Value from, const RowType &fromType, Value to,
                  convertPieces(b, from, fromType, to, toType, weight, column,
                                width, pieces, isStreaming);
                });
+}
+
+/// Runs \p body on each destination's number and pointer.
+void forEachDestination(RowBuilder &b, CopyRowOp op,
+                        function_ref<void(Value, Value)> body) {
+  RowType to(cast<MemRefType>(op.getRowType()));
+  b.forRange(op.getBegin(), op.getEnd(), [&](Value i) {
+    Value rank = b.toIndex(b.load(op.getRanks(), {op.getToken(), i}));
+    Value slot = b.load(op.getSlots(), {op.getToken(), i});
+    body(i, b.rowPointer(b.load(op.getAddresses(), {rank}), slot, to));
+  });
 }
 
 /// Destination by destination: after the first the row is in the nearest cache,
@@ -96,11 +108,7 @@ struct LowerCopyRow : OpRewritePattern<CopyRowOp> {
     RowType from(op.getSource().getType());
     RowType to(cast<MemRefType>(op.getRowType()));
     Value source = b.rowPointer(b.addressOf(op.getSource()), op.getRow(), from);
-    b.forRange(op.getBegin(), op.getEnd(), [&](Value i) {
-      Value rank = b.toIndex(b.load(op.getRanks(), {op.getToken(), i}));
-      Value slot = b.load(op.getSlots(), {op.getToken(), i});
-      Value destination =
-          b.rowPointer(b.load(op.getAddresses(), {rank}), slot, to);
+    forEachDestination(b, op, [&](Value i, Value destination) {
       Value weight = op.getWeights()
                          ? b.load(op.getWeights(), {op.getToken(), i})
                          : Value();
@@ -139,7 +147,7 @@ struct LowerCopyRows : OpRewritePattern<CopyRowsOp> {
     Value bytes = b.mul(op.getCount(), b.index(row.bytes));
     if (row.alignment == lineBytes) {
       b.forEvery(b.index(0), bytes, lineBytes, [&](Value offset) {
-        copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1, row,
+        copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1, row.alignment,
                    op.getStreaming());
       });
     } else {
@@ -179,6 +187,23 @@ struct LowerRowAddress : OpRewritePattern<RowAddressOp> {
 };
 
 } // namespace
+
+void fusco::copyColumns(RowBuilder &b, CopyRowOp op, Value column,
+                        int64_t columns) {
+  RowType from(op.getSource().getType());
+  RowType to(cast<MemRefType>(op.getRowType()));
+  assert(from.element == to.element && "columns are copied as they are");
+  Value source = b.rowPointer(b.addressOf(op.getSource()), op.getRow(), from);
+  Value start = b.mul(column, b.index(from.elementBytes()));
+  forEachDestination(b, op, [&](Value, Value destination) {
+    b.coverRow(columns * from.elementBytes(), lineBytes, /*unroll=*/8,
+               [&](Value offset, int64_t width, int64_t pieces) {
+                 copyPieces(b, source, destination, b.add(start, offset), width,
+                            pieces, std::min(from.alignment, to.alignment),
+                            op.getStreaming());
+               });
+  });
+}
 
 void fusco::populateRowsToCpuPatterns(RewritePatternSet &patterns) {
   patterns.add<LowerCopyRow, LowerStoreRow, LowerCopyRows, LowerZeroRows,

@@ -65,6 +65,13 @@ void populateRowsToCudaPatterns(mlir::RewritePatternSet &patterns,
 void populateRowSumsToCudaPatterns(mlir::RewritePatternSet &patterns,
                                    const CudaLimits &limits);
 
+/// QuantizeToCuda.cpp: pipe.quantize_row, pipe.worker.
+void populateQuantizeToCudaPatterns(mlir::RewritePatternSet &patterns,
+                                    const CudaLimits &limits);
+
+/// RowsToCuda.cpp: orders what threads read and write with what bulk copies do.
+void fenceBulkCopies(SimtBuilder &b);
+
 } // namespace fusco
 
 #endif // FUSCO_CODEGEN_CUDA_CUDAPATTERNS_H

@@ -98,12 +98,14 @@ struct PipeOpsToCudaPass
     populatePlanTablesToCudaPatterns(patterns, limits);
     populateRowsToCudaPatterns(patterns, limits);
     populateRowSumsToCudaPatterns(patterns, limits);
+    populateQuantizeToCudaPatterns(patterns, limits);
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     target.addIllegalOp<pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,
                         pipe::CopyRowOp, pipe::StoreRowOp, pipe::CopyRowsOp,
                         pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
-                        pipe::MergeRowOp, pipe::DotRowOp>();
+                        pipe::MergeRowOp, pipe::DotRowOp, pipe::QuantizeRowOp,
+                        pipe::WorkerOp>();
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();
     lowerLoopsAndPipelines(module, loops, limits);

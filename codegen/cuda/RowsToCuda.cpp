@@ -143,8 +143,7 @@ static void waitForBulkCopies(SimtBuilder &b, bool isRead) {
       b.getI32IntegerAttr(0), isRead ? b.getUnitAttr() : mlir::UnitAttr());
 }
 
-/// Orders what threads read and write with what bulk copies do.
-static void fenceBulkCopies(SimtBuilder &b) {
+void fusco::fenceBulkCopies(SimtBuilder &b) {
   b.ptx("fence.proxy.async;", "~{memory}");
 }
 
@@ -277,7 +276,11 @@ static void copyByThreads(SimtBuilder &b, SimtScope scope,
                           const RowCopy &copy) {
   const RowType &from = copy.from, &to = copy.to;
   bool isConverted = copy.isWeighted || from.element != to.element;
-  int64_t width = std::min(accessBytes, from.alignment) / from.elementBytes();
+  // Elements of float8 are narrow, and so are scales.
+  int64_t alignment = std::min(from.alignment, to.alignment);
+  if (isConverted)
+    alignment = from.alignment;
+  int64_t width = std::min(accessBytes, alignment) / from.elementBytes();
   auto offsetOf = [&](Value piece, const RowType &row) {
     return b.toI64(b.mul(piece, b.index(width * row.elementBytes())));
   };

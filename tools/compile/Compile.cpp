@@ -290,6 +290,8 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   programs.hasBackward = options.hasBackward;
   if (isForGpu(options))
     programs.workers = options.maxBlocks;
+  programs.rowWorkers =
+      getRowWorkers(options.maxBlocks, options.threadsPerBlock);
   if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
         buildPipePipeline(manager, programs);
       }))

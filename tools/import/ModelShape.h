@@ -31,8 +31,13 @@ struct ModelShape {
   int64_t alignRows = 1;     ///< expert segments start at multiples of this
   std::string dtype;         ///< of a row's elements, as MLIR spells it
   std::string dispatchDtype; ///< of a dispatched row's elements, likewise
+  int64_t scaleBlock = 0;    ///< elements that share a scale, where dispatched
+                             ///< rows are of float8
+  std::string scaleType;     ///< f32, or ue8m0: powers of two, four in an i32
   std::string idType;        ///< of expert ids, likewise
   bool isFused = true;       ///< dispatch and combine, not their parts
+
+  bool isQuantized() const { return dispatchDtype.compare(0, 2, "f8") == 0; }
 };
 
 } // namespace fusco::importer

@@ -11,9 +11,11 @@
 
 #include "tools/import/ModuleText.h"
 
+#include "dialect/Layout.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FormatVariadic.h"
 
+using namespace fusco;
 using namespace fusco::importer;
 
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
@@ -21,7 +23,9 @@ using namespace fusco::importer;
 // counts, {7} of offsets, {8} of rows by destination rank, {9} of rows by
 // source rank; {10}, {11}, {12} and {13} are {4}, {5}, {8} and {9} as
 // dispatched, {14} the cast to that where it differs, and {15} what it makes of
-// %x. `{{` stands for a brace.
+// %x. Where dispatched rows are quantised, {16} are the scales of token-major
+// rows, {17} of expert-major rows, and {18} the elements that share one. `{{`
+// stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
@@ -36,7 +40,23 @@ static constexpr const char *fusedTemplate = R"(
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
         : {4}, !fusco.plan<@ep> -> {11}, {6}, {7}
     return %rows, %counts, %offsets, %plan : {11}, {6}, {7}, !fusco.plan<@ep>
-  }
+  })";
+
+static constexpr const char *quantizedTemplate = R"(
+  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
+      -> ({11}, {17}, {6}, {7}, !fusco.plan<@ep>) {{
+    %plan = fusco.plan %ids, %weights in @ep
+        : {2}, {3} -> !fusco.plan<@ep>
+    %rows, %scales, %counts, %offsets = fusco.dispatch %x by %plan transform {{
+    ^bb0(%row: {4}):
+      %data, %scale = fusco.quantize %row block {18} : {4} -> {10}, {16}
+      fusco.yield %data, %scale : {10}, {16}
+    } : {4}, !fusco.plan<@ep> -> ({11}, {17}), {6}, {7}
+    return %rows, %scales, %counts, %offsets, %plan
+        : {11}, {17}, {6}, {7}, !fusco.plan<@ep>
+  })";
+
+static constexpr const char *combineTemplate = R"(
   func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
     %z = fusco.combine %y by %plan weighted
         : {5}, !fusco.plan<@ep> -> {4}
@@ -97,13 +117,28 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
     cast = llvm::formatv("\n    %cast = fusco.cast %x : {0} -> {1}",
                          rows(dtype, ""), rows(dispatched, ""));
 
-  return llvm::formatv(groupTemplate, shape.name, group).str() +
-         llvm::formatv(
-             shape.isFused ? fusedTemplate : unfusedTemplate, shape.name, group,
-             ids, weights, rows(dtype, ""), rows(dtype, expertMajor), counts,
-             offsets, rows(dtype, byDestination), rows(dtype, bySource),
-             rows(dispatched, ""), rows(dispatched, expertMajor),
-             rows(dispatched, byDestination), rows(dispatched, bySource), cast,
-             cast.empty() ? "%x" : "%cast")
-             .str();
+  bool isPacked = shape.scaleType == "ue8m0";
+  auto scales = [&](llvm::StringRef layout) -> std::string {
+    if (!shape.isQuantized())
+      return "";
+    return llvm::formatv("tensor<?x{0}x{1}{2}>",
+                         scaleColumns(shape.hidden, shape.scaleBlock, isPacked),
+                         isPacked ? "i32" : "f32", layout);
+  };
+  auto fill = [&](const char *text) {
+    return llvm::formatv(text, shape.name, group, ids, weights, rows(dtype, ""),
+                         rows(dtype, expertMajor), counts, offsets,
+                         rows(dtype, byDestination), rows(dtype, bySource),
+                         rows(dispatched, ""), rows(dispatched, expertMajor),
+                         rows(dispatched, byDestination),
+                         rows(dispatched, bySource), cast,
+                         cast.empty() ? "%x" : "%cast", scales(""),
+                         scales(expertMajor), shape.scaleBlock)
+        .str();
+  };
+  if (!shape.isFused)
+    return fill(groupTemplate) + fill(unfusedTemplate);
+  return fill(groupTemplate) +
+         fill(shape.isQuantized() ? quantizedTemplate : fusedTemplate) +
+         fill(combineTemplate);
 }

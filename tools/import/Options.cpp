@@ -78,7 +78,10 @@ static const std::vector<IntegerFlag> &integerFlags() {
       {"max-tokens", &ModelShape::maxTokens, 0, std::nullopt, std::nullopt,
        "most tokens that a rank holds"},
       {"align", &ModelShape::alignRows, 1, std::nullopt, 1,
-       "an expert's rows start at a multiple of this; default 1"}};
+       "an expert's rows start at a multiple of this; default 1"},
+      {"scale-block", &ModelShape::scaleBlock, 1, std::nullopt, 0,
+       "elements of a float8 row that share a scale, at most --hidden: then "
+       "there is one per token; default 128"}};
   return flags;
 }
 
@@ -86,9 +89,12 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
   static const std::vector<ChoiceFlag> flags = {
       {"dtype", {"bf16", "f16", "f32"}, "elements of a row"},
       {"dispatch-dtype",
-       {"bf16", "f16", "f32", "f8E4M3FN"},
-       "elements of a dispatched row, cast on the way; default: those of "
-       "--dtype; f8E4M3FN is not supported yet"},
+       {"bf16", "f16", "f32", "f8E4M3FN", "f8E5M2"},
+       "elements of a dispatched row, cast or quantised on the way; default: "
+       "those of --dtype"},
+      {"scale-type",
+       {"f32", "ue8m0"},
+       "scales of float8 rows: float32, or powers of two, four in an int32"},
       {"layout",
        {"expert_major", "rank_major", "expert_slots"},
        "how dispatch leaves rows; only expert_major is supported yet"},
@@ -263,8 +269,7 @@ static std::string readDtype(const po::variables_map &given,
 
 /// What the options may say one day and the compiler cannot do yet.
 static void refuseUnsupported(const po::variables_map &given,
-                              const std::string &layout,
-                              const std::string &dispatchDtype) {
+                              const std::string &layout) {
   if (layout != "expert_major")
     throw Error(Error::BadInput, "--layout " + layout +
                                      " is not supported yet; expected "
@@ -273,9 +278,33 @@ static void refuseUnsupported(const po::variables_map &given,
     throw Error(Error::BadInput,
                 "--capacity is not supported yet: it belongs to --layout "
                 "expert_slots; expected --layout expert_major without it");
-  if (dispatchDtype == "f8E4M3FN")
-    throw Error(Error::BadInput, "--dispatch-dtype f8E4M3FN is not supported "
-                                 "yet; expected bf16, f16 or f32");
+}
+
+/// What belongs to float8 rows: their scales.
+static void checkScales(const po::variables_map &given, ModelShape &shape) {
+  if (!shape.isQuantized()) {
+    for (const char *flag : {"scale-block", "scale-type"})
+      if (given.count(flag))
+        throw Error(Error::BadInput,
+                    "--" + std::string(flag) +
+                        " belongs to float8 rows; expected it beside "
+                        "--dispatch-dtype f8E4M3FN or f8E5M2");
+    return;
+  }
+  if (!shape.isFused)
+    throw Error(
+        Error::BadInput,
+        "--form unfused moves rows as they are or cast; expected --form "
+        "fused with --dispatch-dtype " +
+            shape.dispatchDtype);
+  constexpr int64_t usualBlock = 128;
+  if (shape.scaleBlock == 0)
+    shape.scaleBlock = std::min(usualBlock, shape.hidden);
+  if (shape.scaleBlock > shape.hidden)
+    throw Error(Error::BadInput, "expected --scale-block to be from 1 to " +
+                                     std::to_string(shape.hidden) +
+                                     " (the hidden size), got " +
+                                     std::to_string(shape.scaleBlock));
 }
 
 /// Names every required flag that neither the command line nor a config can
@@ -350,7 +379,8 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
       given.count("dispatch-dtype") ? chosen["dispatch-dtype"] : shape.dtype;
   shape.idType = chosen["ids"];
   shape.isFused = chosen["form"] == "fused";
-  refuseUnsupported(given, chosen["layout"], shape.dispatchDtype);
+  refuseUnsupported(given, chosen["layout"]);
+  shape.scaleType = chosen["scale-type"];
 
   std::string topkWhere;
   for (const IntegerFlag &flag : integerFlags()) {
@@ -364,5 +394,6 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                      std::to_string(shape.experts) +
                                      " (the number of experts), got " +
                                      std::to_string(shape.topk));
+  checkScales(given, shape);
   return options;
 }

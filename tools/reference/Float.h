@@ -18,10 +18,12 @@
 
 namespace fusco::reference {
 
-/// What a row is made of.
-enum class ElementType { BF16, F16, F32 };
+/// What a row is made of. E4M3FN has no infinity and one NaN per sign, E5M2 is
+/// the upper half of F16. I32 holds packed scales, which are moved and have no
+/// value here: neither conversion takes it.
+enum class ElementType { BF16, F16, F32, F8E4M3FN, F8E5M2, I32 };
 
-/// 2 or 4.
+/// 1, 2 or 4.
 int64_t bytesPerElement(ElementType type);
 
 /// The value of the element with encoding \p bits; exact, denormals included.
@@ -29,8 +31,9 @@ int64_t bytesPerElement(ElementType type);
 float widen(ElementType type, uint32_t bits);
 
 /// The encoding of \p value in \p type: rounded to nearest, ties to even;
-/// denormals are kept; what is too large becomes infinite; every NaN becomes
-/// 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32).
+/// denormals are kept. What is too large becomes infinite, but in a float8 the
+/// largest finite number, 448 (E4M3FN) or 57344 (E5M2), infinities included.
+/// Every NaN becomes 0x7F (float8), 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32).
 uint32_t narrow(ElementType type, float value);
 
 /// Reads or writes the encoding of element \p index of the row at \p row, which

@@ -33,6 +33,16 @@ void checkShape(const Shape &shape) {
   require(shape.nodes > 0 && shape.ranksPerNode > 0 && shape.experts > 0 &&
               shape.topk > 0 && shape.hidden > 0 && shape.alignRows > 0,
           "every extent of the shape must be positive");
+  if (!shape.quantization)
+    return;
+  const Quantization &quantization = *shape.quantization;
+  require(quantization.type == ElementType::F8E4M3FN ||
+              quantization.type == ElementType::F8E5M2,
+          "expected rows to be quantised to a float8");
+  require(quantization.type == shape.rowType,
+          "expected quantised rows to have the type of the rows");
+  require(quantization.blockColumns > 0,
+          "expected a positive number of columns in a block");
 }
 
 void checkInput(const Shape &shape, const RankInput &input) {
@@ -92,6 +102,18 @@ void moveRow(const Shape &shape, const Rows &from, int64_t fromRow,
     storeElement(toType, &to[size_t(toRow * bytesPerRow)], h,
                  narrow(toType, weight ? *weight * element : element));
   }
+}
+
+/// Writes row \p fromRow of \p from, quantised, and its scales to row \p toRow
+/// of \p to.
+void quantizeRowTo(const Shape &shape, const Rows &from, int64_t fromRow,
+                   RankDispatch &to, int64_t toRow) {
+  const Quantization &quantization = *shape.quantization;
+  quantizeRow(quantization, from.type, shape.hidden,
+              from.data + fromRow * shape.bytesPerRow(from.type),
+              &to.rows[size_t(toRow * shape.bytesPerRow(shape.rowType))],
+              &to.scales[size_t(
+                  toRow * quantization.bytesOfScalesPerRow(shape.hidden))]);
 }
 
 /// The sum that Reference.h describes at combine(), of rows of \p type, for the
@@ -216,6 +238,11 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
     }
     out.offsets.push_back(numRows);
     out.rows.assign(size_t(numRows * shape.bytesPerRow(shape.rowType)), 0);
+    if (shape.quantization)
+      out.scales.assign(
+          size_t(numRows *
+                 shape.quantization->bytesOfScalesPerRow(shape.hidden)),
+          0);
   }
 
   // Rows, in the order (source rank, token, k).
@@ -233,8 +260,12 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
         int rank = rankOfExpert[size_t(id)];
         int64_t row = nextRow[size_t(id)]++;
         own.slots[pair] = {rank, row};
-        moveRow(shape, {shape.tokenType, input.x.data()}, token, shape.rowType,
-                result[size_t(rank)].rows, row);
+        const Rows x = {shape.tokenType, input.x.data()};
+        if (shape.quantization)
+          quantizeRowTo(shape, x, token, result[size_t(rank)], row);
+        else
+          moveRow(shape, x, token, shape.rowType, result[size_t(rank)].rows,
+                  row);
         ranks.insert(rank);
         if (rank / shape.ranksPerNode != source / shape.ranksPerNode)
           otherNodes.insert(rank / shape.ranksPerNode);
@@ -270,7 +301,7 @@ std::vector<Bytes> combine(const Shape &shape,
 Bytes dispatchBackward(const Shape &shape, const RankInput &input,
                        const std::vector<Slot> &slots,
                        const std::vector<const uint8_t *> &drows) {
-  return sumRows(shape, input, slots, drows, shape.rowType,
+  return sumRows(shape, input, slots, drows, shape.rowGradientType(),
                  /*weights=*/nullptr);
 }
 

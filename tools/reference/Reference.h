@@ -19,8 +19,10 @@
 #define FUSCO_TOOLS_REFERENCE_REFERENCE_H
 
 #include "tools/reference/Float.h"
+#include "tools/reference/Quantize.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace fusco::reference {
@@ -40,10 +42,21 @@ struct Shape {
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
   bool weighted = true;                       ///< false: every weight is 1
+  /// How dispatch's rows are quantised, with rowType as their type.
+  std::optional<Quantization> quantization;
 
   int numRanks() const { return nodes * ranksPerNode; }
   int64_t bytesPerRow(ElementType type) const {
     return hidden * bytesPerElement(type);
+  }
+  /// Of a row that dispatch leaves, with its scales.
+  int64_t bytesPerDispatchedRow() const {
+    return bytesPerRow(rowType) +
+           (quantization ? quantization->bytesOfScalesPerRow(hidden) : 0);
+  }
+  /// Of the gradient of such rows: that of quantised ones is of what they were.
+  ElementType rowGradientType() const {
+    return quantization ? tokenType : rowType;
   }
 
   /// Block placement: ranks in order hold ceil(experts / ranks) experts (the
@@ -75,9 +88,13 @@ struct RankDispatch {
   /// The expert-major rows [offsets.back(), hidden] of rowType. Per local
   /// expert in ascending id a segment that starts at a multiple of alignRows,
   /// its rows in the order (source rank, token, k); pad rows are zero bytes.
-  /// The last segment is padded like the others. Bits are as they were in x if
-  /// the types are equal, or else narrow(widen()) of them.
+  /// The last segment is padded like the others. With quantization a row is
+  /// what quantizeRow() makes of the token's; without, bits are as they were in
+  /// x if the types are equal, or else narrow(widen()) of them.
   Bytes rows;
+  /// The rows' scales [offsets.back(), scaleColumns()] of scaleElement(); pad
+  /// rows are zero bytes. Empty without quantization.
+  Bytes scales;
   /// [maxLocalExperts()] assignments per local expert; 0 where the rank has
   /// fewer experts.
   std::vector<int64_t> counts;
@@ -123,7 +140,7 @@ Bytes combineRank(const Shape &shape, const RankInput &input,
 
 /// The backward of dispatch for the tokens of one rank: the gradient
 /// [tokens, hidden] of x, of tokenType. It is combine() of \p drows, the
-/// gradients of all ranks' rows, of rowType, as if not weighted.
+/// gradients of all ranks' rows, of rowGradientType(), as if not weighted.
 Bytes dispatchBackward(const Shape &shape, const RankInput &input,
                        const std::vector<Slot> &slots,
                        const std::vector<const uint8_t *> &drows);

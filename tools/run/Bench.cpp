@@ -73,7 +73,7 @@ BenchResult::Directions forwardBytes(const reference::Shape &shape,
   const int64_t tokens = routing.numTokens();
   const int64_t assignments = routing.numAssignments();
   const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
-  return {{tokenBytes, assignments * shape.bytesPerRow(shape.rowType)},
+  return {{tokenBytes, assignments * shape.bytesPerDispatchedRow()},
           {assignments * shape.bytesPerRow(shape.outputType), tokenBytes}};
 }
 
@@ -82,8 +82,11 @@ BenchResult::Directions backwardBytes(const reference::Shape &shape,
                                       const Routing &routing) {
   const auto [dispatch, combine] = forwardBytes(shape, routing);
   const int64_t outputBytes = combine.bytesRead;
+  // The gradient of rows has no scales.
+  const int64_t rowBytes =
+      routing.numAssignments() * shape.bytesPerRow(shape.rowGradientType());
   return {
-      {dispatch.bytesWritten, dispatch.bytesRead},
+      {rowBytes, dispatch.bytesRead},
       {combine.bytesWritten + (shape.weighted ? outputBytes : 0), outputBytes}};
 }
 
@@ -105,7 +108,7 @@ void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
   };
   fillRows("x", shape.tokenType, Purpose::Tokens);
   fillRows("dout", shape.tokenType, Purpose::TokenGradients);
-  fillRows("drows", shape.rowType, Purpose::RowGradients);
+  fillRows("drows", shape.rowGradientType(), Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);
   if (shape.weighted)
     tensors.setFloats("weights", routing.weights);

@@ -249,7 +249,7 @@ fusco_plan_info Plan::info() const {
 void Tensors::create(int program, int64_t tokens, int64_t roomRows,
                      int64_t expertRows) {
   auto rowsOf = [&](const std::string &name) {
-    if (name == "rows" || name == "dy")
+    if (name == "rows" || name == "scales" || name == "dy")
       return roomRows;
     if (name == "y" || name == "drows" || name == "recv" || name == "recv_back")
       return expertRows;

@@ -122,6 +122,10 @@ std::string typeText(int code, int bits) {
     return fmt::format("f{}", bits);
   case kDLBfloat:
     return fmt::format("bf{}", bits);
+  case FUSCO_DTYPE_FLOAT8_E4M3FN:
+    return "f8E4M3FN";
+  case FUSCO_DTYPE_FLOAT8_E5M2:
+    return "f8E5M2";
   default:
     return fmt::format("dtype {}:{}", code, bits);
   }
@@ -140,7 +144,8 @@ std::string specText(const fusco_tensor_spec &spec) {
 std::optional<reference::ElementType> elementTypeOf(int code, int bits) {
   using reference::ElementType;
   for (ElementType type :
-       {ElementType::BF16, ElementType::F16, ElementType::F32})
+       {ElementType::BF16, ElementType::F16, ElementType::F32,
+        ElementType::F8E4M3FN, ElementType::F8E5M2})
     if (nameOf(type) == typeText(code, bits))
       return type;
   return std::nullopt;
@@ -160,6 +165,24 @@ reference::ElementType typeOfTensors(const fusco_library_info &info,
             .value_or(otherwise);
     }
   return otherwise;
+}
+
+/// How the rows that have scales are quantised; none have any where no tensor
+/// is called so.
+std::optional<reference::Quantization>
+quantizationOf(const fusco_library_info &info, reference::ElementType rowType) {
+  using reference::Quantization;
+  for (int program = 0; program != info.numPrograms; ++program)
+    for (int i = 0; i != info.programs[program].numTensors; ++i) {
+      const fusco_tensor_spec &spec = info.programs[program].tensors[i];
+      if (spec.name != std::string("scales") || spec.scaledColumns < 1)
+        continue;
+      return Quantization{rowType, spec.scaledColumns,
+                          spec.dtypeCode == kDLFloat
+                              ? Quantization::ScaleType::F32
+                              : Quantization::ScaleType::UE8M0};
+    }
+  return std::nullopt;
 }
 
 reference::Shape shapeOf(const fusco_library_info &info,
@@ -182,11 +205,12 @@ reference::Shape shapeOf(const fusco_library_info &info,
   const auto rowType = elementTypeOf(info.dtypeCode, info.dtypeBits);
   if (!rowType)
     throw Error(fmt::format("library '{}' moves rows of {}; this fusco-run can "
-                            "check bf16, f16 and f32",
+                            "check bf16, f16, f32, f8E4M3FN and f8E5M2",
                             path, typeText(info.dtypeCode, info.dtypeBits)));
   shape.rowType = *rowType;
   shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
+  shape.quantization = quantizationOf(info, *rowType);
   return shape;
 }
 
@@ -194,6 +218,13 @@ reference::Shape shapeOf(const fusco_library_info &info,
 std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
   const int64_t local = shape.maxLocalExperts();
+  std::string scales;
+  if (const auto &quantization = shape.quantization)
+    scales = fmt::format(
+        "output {}[?x{}]",
+        quantization->scaleElement() == reference::ElementType::F32 ? "f32"
+                                                                    : "i32",
+        quantization->scaleColumns(shape.hidden));
   auto rows = [&](const char *direction, reference::ElementType type) {
     return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);
   };
@@ -202,6 +233,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
       {"rows", rows("output", shape.rowType)},
+      {"scales", scales},
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
       {"y", rows("input", shape.outputType)},
@@ -210,7 +242,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"dout", rows("input", shape.tokenType)},
       {"dy", rows("output", shape.outputType)},
       {"dweights", fmt::format("output f32[?x{}]", shape.topk)},
-      {"drows", rows("input", shape.rowType)},
+      {"drows", rows("input", shape.rowGradientType())},
       {"dx", rows("output", shape.tokenType)},
       // What lies between the steps of an unfused program.
       {"send", rows("output", shape.rowType)},
@@ -289,6 +321,8 @@ Shuffle Library::findBoth(const std::string &suffix) const {
 Shuffle Library::findShuffle(const std::string &suffix) const {
   Shuffle shuffle = findBoth(suffix);
   requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
+  if (shape().quantization)
+    requireTensors(shuffle.dispatch, {"scales"});
   if (shape().weighted)
     requireTensors(shuffle.dispatch, {"weights"});
   requireTensors(shuffle.combine, {"y", "out"});
@@ -313,6 +347,12 @@ std::string nameOf(reference::ElementType type) {
     return "bf16";
   case reference::ElementType::F16:
     return "f16";
+  case reference::ElementType::F8E4M3FN:
+    return "f8E4M3FN";
+  case reference::ElementType::F8E5M2:
+    return "f8E5M2";
+  case reference::ElementType::I32:
+    return "i32";
   case reference::ElementType::F32:
     break;
   }

@@ -106,7 +106,7 @@ private:
   reference::Shape modelShape;
 };
 
-/// "bf16", "f16" or "f32".
+/// As MLIR spells it, such as "bf16".
 std::string nameOf(reference::ElementType type);
 
 } // namespace fusco::run

@@ -35,8 +35,14 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
       size_t(input.tokens * shape.bytesPerRow(shape.tokenType));
   input.x.resize(bytes);
   Random random(seed, Purpose::Tokens, uint32_t(number), uint32_t(of));
-  fillBits(shape.tokenType, random, input.x.data(),
-           input.tokens * shape.hidden);
+  // Of random bits, few elements of a block are large enough beside the largest
+  // to be quantised to more than 0.
+  if (shape.quantization && number % 2 == 0)
+    fillNumbers(shape.tokenType, random, input.x.data(), input.tokens,
+                shape.hidden);
+  else
+    fillBits(shape.tokenType, random, input.x.data(),
+             input.tokens * shape.hidden);
   if (!hasBackward)
     return;
   reference::Bytes &dout = round.dout[size_t(of)];
@@ -94,7 +100,7 @@ void RankCheck::draw(int number,
     round.y[size_t(of)] = drawRows(of, shape.outputType, Purpose::ExpertRows);
     if (hasBackward)
       round.drows[size_t(of)] =
-          drawRows(of, shape.rowType, Purpose::RowGradients);
+          drawRows(of, shape.rowGradientType(), Purpose::RowGradients);
   });
   rank.meet();
   computeExpected();
@@ -131,6 +137,10 @@ void RankCheck::compareDispatch(const std::string &where,
   comparison.integers(where, tensors, "offsets", dispatched().offsets);
   comparison.rowsAndGuard(where, tensors, "rows", shape.rowType,
                           dispatched().rows);
+  if (shape.quantization)
+    comparison.rowsAndGuard(where, tensors, "scales",
+                            shape.quantization->scaleElement(),
+                            dispatched().scales);
 }
 
 void RankCheck::compareCombine(const std::string &where,

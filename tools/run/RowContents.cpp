@@ -28,11 +28,32 @@ std::array<uint32_t, 8> specialsOf(ElementType type) {
     return {0x8000, 0x0001, 0x807F, 0x7F7F, 0x7F80, 0xFF80, 0x7FC1, 0xFF81};
   case ElementType::F16:
     return {0x8000, 0x0001, 0x83FF, 0x7BFF, 0x7C00, 0xFC00, 0x7E01, 0xFC01};
+  case ElementType::F8E4M3FN: // no infinities: both largest, smallest normal
+    return {0x80, 0x01, 0x87, 0x7E, 0xFE, 0x08, 0x7F, 0xFF};
+  case ElementType::F8E5M2:
+    return {0x80, 0x01, 0x83, 0x7B, 0x7C, 0xFC, 0x7E, 0xFD};
   case ElementType::F32:
+  case ElementType::I32: // no row is made of it
     break;
   }
   return {0x80000000, 0x00000001, 0x807FFFFF, 0x7F7FFFFF,
           0x7F800000, 0xFF800000, 0x7FC00001, 0xFF800001};
+}
+
+/// A number close to the smallest normal one of \p type.
+float tinyOf(ElementType type) {
+  switch (type) {
+  case ElementType::F16:
+  case ElementType::F8E5M2:
+    return 0x1p-14f;
+  case ElementType::F8E4M3FN:
+    return 0x1p-6f;
+  case ElementType::BF16:
+  case ElementType::F32:
+  case ElementType::I32:
+    break;
+  }
+  return 0x1p-125f;
 }
 
 /// Overwrites about one element in \p period with a special one.
@@ -59,12 +80,10 @@ void fillBits(ElementType type, Random &random, uint8_t *data,
 
 void fillNumbers(ElementType type, Random &random, uint8_t *data, int64_t rows,
                  int64_t columns) {
-  // Numbers around the smallest normal ones of each type.
-  const float tiny = type == ElementType::F16 ? 0x1p-14f : 0x1p-125f;
   for (int64_t row = 0; row != rows; ++row) {
     uint8_t *at = data + row * columns * reference::bytesPerElement(type);
     const uint64_t kind = random.below(16);
-    const float scale = kind == 0 ? tiny : 2.0f;
+    const float scale = kind == 0 ? tinyOf(type) : 2.0f;
     for (int64_t h = 0; h != columns; ++h) {
       float value = float(int32_t(random.bits() >> 32)) * 0x1p-31f * scale;
       reference::storeElement(type, at, h, reference::narrow(type, value));

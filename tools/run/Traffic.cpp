@@ -17,7 +17,7 @@ namespace fusco::run {
 Traffic sumTraffic(const Library &library, const Routing &routing,
                    const std::vector<fusco_plan_info> &plans) {
   const reference::Shape &shape = library.shape();
-  const int64_t bytesPerRow = shape.bytesPerRow(shape.rowType);
+  const int64_t bytesPerRow = shape.bytesPerDispatchedRow();
   int64_t scaleOutBytesPerRow = library.info().scaleOutBytesPerRow;
   if (scaleOutBytesPerRow == 0)
     scaleOutBytesPerRow = bytesPerRow;

@@ -34,6 +34,10 @@ enum {
   FUSCO_NAME_BYTES = 64
 };
 
+/** DLDataTypeCodes of DLPack 1.1, for headers that are older. A tensor of these
+ *  may also be handed over as one of 8-bit unsigned integers. */
+enum { FUSCO_DTYPE_FLOAT8_E4M3FN = 10, FUSCO_DTYPE_FLOAT8_E5M2 = 12 };
+
 /** What instructions the code of a library needs. */
 typedef enum fusco_cpu_level {
   FUSCO_CPU_AVX2 = 0,  /**< AVX2, FMA, F16C */
@@ -48,8 +52,10 @@ typedef struct fusco_tensor_spec {
   uint8_t isOutput; /**< 1: the program writes it */
   uint8_t rowsKind; /**< fusco_rows_kind: how the first dimension is bounded */
   uint8_t exposure; /**< fusco_exposure: which other ranks use its memory */
-  int32_t ndim;     /**< 1 or 2 */
-  int64_t shape[2]; /**< -1: known at run time (only shape[0]) */
+  int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
+                              holds no scales */
+  int32_t ndim;          /**< 1 or 2 */
+  int64_t shape[2];      /**< -1: known at run time (only shape[0]) */
 } fusco_tensor_spec;
 
 /** How the runtime checks a tensor's dynamic first dimension. */

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 3
+#define FUSCO_ABI_VERSION 4
 
 #define FUSCO_API __attribute__((visibility("default")))
 

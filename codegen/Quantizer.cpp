@@ -1,0 +1,137 @@
+//===- Quantizer.cpp - The arithmetic of fusco.quantize -------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See Quantizer.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Quantizer.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/bit.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+using Cmp = arith::CmpIPredicate;
+
+static constexpr int64_t f32MantissaBits = 23, f32Bias = 127;
+
+static int64_t bitsOf(float value) { return llvm::bit_cast<uint32_t>(value); }
+
+Quantizer::Quantizer(RowBuilder &builder, QuantizeRowOp op)
+    : source(op.getSource().getType()), data(op.getData().getType()),
+      scales(op.getScales().getType()), block(op.getBlock()),
+      isPacked(scales.element.isInteger(32)), b(builder) {
+  auto type = cast<FloatType>(source.element);
+  bitsType = b.getIntegerType(type.getWidth());
+  signBit = int64_t(1) << (type.getWidth() - 1);
+  infinity = signBit - (int64_t(1) << (type.getFPMantissaWidth() - 1));
+  bool isE4M3 = isa<Float8E4M3FNType>(data.element);
+  mantissaBits = isE4M3 ? 3 : 2;
+  bias = isE4M3 ? 7 : 15;
+  largest = isE4M3 ? 448.0f : 57344.0f;
+}
+
+Value Quantizer::loadBits(Value pointer, int64_t width) {
+  Value elements = b.loadElements(pointer, source, width);
+  return b.create<arith::BitcastOp>(b.lanes(bitsType, width), elements);
+}
+
+Value Quantizer::finiteMagnitude(Value bits, int64_t width) {
+  Value magnitude = b.both(bits, splatBits(signBit - 1, width));
+  Value isFinite = b.compare(Cmp::ult, magnitude, splatBits(infinity, width));
+  return b.select(isFinite, magnitude, splatBits(0, width));
+}
+
+Value Quantizer::zeroMagnitude() {
+  return b.create<arith::ConstantOp>(b.getIntegerAttr(bitsType, 0));
+}
+
+Value Quantizer::widenMagnitude(Value bits, int64_t width) {
+  return b.widen(
+      source.element.isBF16()
+          ? bits
+          : b.create<arith::BitcastOp>(b.lanes(source.element, width), bits),
+      width);
+}
+
+BlockScale Quantizer::scaleOf(Value magnitude) {
+  Type f32 = b.getF32Type();
+  Value lane = b.create<vector::BroadcastOp>(b.lanes(bitsType, 1), magnitude);
+  Value number = b.create<vector::ExtractOp>(widenMagnitude(lane, 1), 0);
+  // What is smaller would have an infinite inverse. Positive numbers are in the
+  // order of their bits.
+  Value amax = b.create<arith::BitcastOp>(
+      f32, b.create<arith::MaxSIOp>(
+               b.create<arith::BitcastOp>(b.getI32Type(), number),
+               b.i32(bitsOf(0x1p-110f))));
+  Value quotient = b.create<arith::DivFOp>(amax, b.f32(largest));
+  if (!isPacked)
+    return {b.create<arith::DivFOp>(b.f32(largest), amax), quotient};
+  // The next power of two, unless it is one. None is rounded to one from above:
+  // `largest` is 7 times a power of two, so that the smallest quotient above
+  // one is 4/7 of a last place away from it.
+  Value bits = b.create<arith::BitcastOp>(b.getI32Type(), quotient);
+  Value exponent = b.create<arith::ShRUIOp>(
+      b.add(bits, b.i32((int64_t(1) << f32MantissaBits) - 1)),
+      b.i32(f32MantissaBits));
+  Value opposite = b.sub(b.i32(2 * f32Bias), exponent);
+  Value inverse = b.create<arith::BitcastOp>(
+      f32, b.create<arith::ShLIOp>(opposite, b.i32(f32MantissaBits)));
+  return {inverse, b.create<arith::TruncIOp>(b.getI8Type(), exponent)};
+}
+
+Value Quantizer::toFloat8(Value bits, Value inverse, int64_t width) {
+  Type i32 = b.getI32Type(), i8 = b.getI8Type();
+  auto splat = [&](int64_t value) { return b.splatInt(value, i32, width); };
+  auto asBits = [&](Value value) -> Value {
+    return b.create<arith::BitcastOp>(b.lanes(i32, width), value);
+  };
+  auto asFloat = [&](Value value) -> Value {
+    return b.create<arith::BitcastOp>(b.lanes(b.getF32Type(), width), value);
+  };
+  auto toByte = [&](Value value) -> Value {
+    return b.create<arith::TruncIOp>(b.lanes(i8, width), value);
+  };
+  // Magnitudes first; what is said here of NaNs does not matter.
+  Value magnitude = b.both(bits, splatBits(signBit - 1, width));
+  Value product = b.create<arith::MulFOp>(widenMagnitude(magnitude, width),
+                                          b.broadcastF32(inverse, width));
+  Value most = b.splatF32(largest, width);
+  Value isInside =
+      b.create<arith::CmpFOp>(arith::CmpFPredicate::OLT, product, most);
+  product = b.select(isInside, product, most);
+
+  // Added to 2^(e + dropped), a number with the exponent e has its last place
+  // that is kept in the sum's last place; denormals have the least exponent.
+  // The rest of the sum's bits is the exponent's share of the encoding,
+  // shifted.
+  int64_t dropped = f32MantissaBits - mantissaBits, leastExponent = 1 - bias;
+  auto inPlace = [&](int64_t exponent) {
+    return (exponent + f32Bias) << f32MantissaBits;
+  };
+  Value exponent = b.create<arith::MaxSIOp>(
+      b.both(asBits(product), splat(inPlace(f32Bias + 1))),
+      splat(inPlace(leastExponent)));
+  Value aligner = b.add(exponent, splat(dropped << f32MantissaBits));
+  Value sum = b.create<arith::AddFOp>(product, asFloat(aligner));
+  Value kept = b.sub(asBits(sum), aligner);
+  Value encoded =
+      toByte(b.add(kept, b.create<arith::ShRUIOp>(aligner, splat(dropped))));
+  encoded = b.sub(encoded,
+                  b.splatInt(inPlace(leastExponent + dropped) >> dropped & 0xFF,
+                             i8, width));
+
+  int64_t signByte = bitsType.getIntOrFloatBitWidth() - 8;
+  Value sign =
+      b.both(toByte(b.create<arith::ShRUIOp>(bits, splatBits(signByte, width))),
+             b.splatInt(0x80, i8, width));
+  Value isNan = b.compare(Cmp::ugt, magnitude, splatBits(infinity, width));
+  return b.select(isNan, b.splatInt(0x7F, i8, width),
+                  b.create<arith::OrIOp>(encoded, sign));
+}

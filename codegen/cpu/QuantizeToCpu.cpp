@@ -1,0 +1,202 @@
+//===- QuantizeToCpu.cpp - Quantisation of a row to vector loops ----------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// pipe.quantize_row and pipe.worker, on a CPU. A block at a time, so that its
+/// elements are still in registers when its scale is known; and where the row
+/// is copied right behind, a piece at a time, so that stores past the caches
+/// drain while the next piece is computed.
+///
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Quantizer.h"
+#include "codegen/cpu/CpuPatterns.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace fusco;
+using namespace fusco::pipe;
+
+namespace {
+
+/// Lanes of a vector, and vectors of a step.
+constexpr int64_t vectorWidth = 32, vectorsPerStep = 4;
+
+/// The blocks of one row.
+class RowQuantizer {
+public:
+  RowQuantizer(RowBuilder &b, QuantizeRowOp op)
+      : b(b), quantizer(b, op),
+        source(b.rowPointer(b.addressOf(op.getSource()), op.getFrom(),
+                            quantizer.source)),
+        data(b.rowPointer(b.addressOf(op.getData()), op.getTo(),
+                          quantizer.data)),
+        scales(b.rowPointer(b.addressOf(op.getScales()), op.getTo(),
+                            quantizer.scales)) {}
+
+  /// Runs \p onPiece (column, columns) behind each piece.
+  void build(int64_t pieceColumns, function_ref<void(Value, int64_t)> onPiece) {
+    int64_t block = quantizer.block, hidden = quantizer.source.hidden;
+    int64_t blocks = std::max<int64_t>(1, pieceColumns / block);
+    int64_t pieces = hidden / (blocks * block), done = pieces * blocks;
+    b.forRange(b.index(0), b.index(pieces), [&](Value piece) {
+      Value first = b.mul(piece, b.index(blocks));
+      b.forRange(first, b.add(first, b.index(blocks)),
+                 [&](Value number) { buildBlock(number, block); });
+      onPiece(b.mul(first, b.index(block)), blocks * block);
+    });
+    int64_t whole = hidden / block;
+    b.forRange(b.index(done), b.index(whole),
+               [&](Value number) { buildBlock(number, block); });
+    if (whole != quantizer.numBlocks())
+      buildBlock(b.index(whole), quantizer.columnsOf(whole));
+    if (done * block != hidden)
+      onPiece(b.index(done * block), hidden - done * block);
+    buildUnused();
+  }
+
+private:
+  void buildUnused() {
+    Value zero = b.create<arith::ConstantIntOp>(0, 8);
+    int64_t used = quantizer.scales.bytes - quantizer.unusedScaleBytes();
+    for (int64_t at = used; at < quantizer.scales.bytes; ++at)
+      b.create<LLVM::StoreOp>(zero, b.advance(scales, at));
+  }
+  void buildBlock(Value number, int64_t columns);
+  Value buildMagnitude(Value from, int64_t columns);
+
+  Value load(Value from, Value column, int64_t vector, int64_t width) {
+    int64_t bytes = quantizer.source.elementBytes();
+    Value at = b.advance(from, b.mul(b.toI64(column), b.i64(bytes)));
+    return quantizer.loadBits(b.advance(at, vector * width * bytes), width);
+  }
+
+  RowBuilder &b;
+  Quantizer quantizer;
+  Value source, data, scales;
+};
+
+/// The largest of \p values, lane by lane.
+Value maximum(RowBuilder &b, ArrayRef<Value> values) {
+  if (values.size() == 1)
+    return values.front();
+  return b.create<arith::MaxSIOp>(
+      maximum(b, values.take_front(values.size() / 2)),
+      maximum(b, values.drop_front(values.size() / 2)));
+}
+
+Value reduce(RowBuilder &b, Value lanes) {
+  return b.create<vector::ReductionOp>(vector::CombiningKind::MAXSI, lanes);
+}
+
+} // namespace
+
+/// The largest finite magnitude of the block of \p columns at \p from.
+Value RowQuantizer::buildMagnitude(Value from, int64_t columns) {
+  constexpr int64_t step = vectorWidth * vectorsPerStep;
+  auto magnitudes = [&](Value column, int64_t width, int64_t vectors) {
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < vectors; ++i)
+      values.push_back(
+          quantizer.finiteMagnitude(load(from, column, i, width), width));
+    return maximum(b, values);
+  };
+  Value result = quantizer.zeroMagnitude();
+  int64_t done = columns / step * step;
+  if (done == step) {
+    result = reduce(b, magnitudes(b.index(0), vectorWidth, vectorsPerStep));
+  } else if (done != 0) {
+    Value zeros = b.create<vector::BroadcastOp>(
+        b.lanes(result.getType(), vectorWidth), result);
+    auto loop = b.create<scf::ForOp>(
+        b.index(0), b.index(done), b.index(step), ValueRange(zeros),
+        [&](OpBuilder &, Location, Value column, ValueRange largest) {
+          Value value = b.create<arith::MaxSIOp>(
+              largest[0], magnitudes(column, vectorWidth, vectorsPerStep));
+          b.create<scf::YieldOp>(value);
+        });
+    result = reduce(b, loop.getResult(0));
+  }
+  for (int64_t width = vectorWidth; width > 0; width /= 2)
+    if (int64_t vectors = (columns - done) / width) {
+      result = b.create<arith::MaxSIOp>(
+          result, reduce(b, magnitudes(b.index(done), width, vectors)));
+      done += vectors * width;
+    }
+  return result;
+}
+
+void RowQuantizer::buildBlock(Value number, int64_t columns) {
+  Value column = b.mul(number, b.index(quantizer.block));
+  int64_t bytes = quantizer.source.elementBytes();
+  Value from = b.advance(source, b.mul(b.toI64(column), b.i64(bytes)));
+  Value to = b.advance(data, b.toI64(column));
+  BlockScale scale = quantizer.scaleOf(buildMagnitude(from, columns));
+  b.coverRow(columns, vectorWidth, vectorsPerStep,
+             [&](Value at, int64_t width, int64_t vectors) {
+               Value start = b.advance(to, b.toI64(at));
+               for (int64_t i = 0; i < vectors; ++i)
+                 b.create<LLVM::StoreOp>(
+                     quantizer.toFloat8(load(from, at, i, width), scale.inverse,
+                                        width),
+                     b.advance(start, i * width), /*alignment=*/1);
+             });
+  Value offset = b.mul(b.toI64(number), b.i64(quantizer.bytesPerScale()));
+  b.create<LLVM::StoreOp>(scale.stored, b.advance(scales, offset));
+}
+
+/// The copy of what \p op makes, as it is, if that is what comes next. Pieces
+/// of rows start at lines only where blocks do.
+static CopyRowOp getCopyBehind(QuantizeRowOp op) {
+  auto isInLine = [](Operation *other) { return isa<CopyRowOp>(other); };
+  Operation *next = op->getNextNode();
+  while (next && !isInLine(next) && isPure(next))
+    next = next->getNextNode();
+  auto copy = dyn_cast_or_null<CopyRowOp>(next);
+  bool isOfData = copy && copy.getSource() == op.getData() &&
+                  copy.getRow() == op.getTo() && !copy.getWeights();
+  return isOfData && op.getBlock() % lineBytes == 0 ? copy : CopyRowOp();
+}
+
+namespace {
+struct LowerQuantizeRow : OpRewritePattern<QuantizeRowOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(QuantizeRowOp op,
+                                PatternRewriter &rewriter) const override {
+    // Enough of a row for stores to be under way while it is computed.
+    constexpr int64_t pieceColumns = 512;
+    RowBuilder b(op.getLoc(), rewriter);
+    CopyRowOp copy = getCopyBehind(op);
+    int64_t columns =
+        copy ? pieceColumns : op.getSource().getType().getDimSize(1);
+    RowQuantizer(b, op).build(columns, [&](Value column, int64_t columns) {
+      if (copy)
+        copyColumns(b, copy, column, columns);
+    });
+    if (copy)
+      rewriter.eraseOp(copy);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+/// There is one.
+struct LowerWorker : OpRewritePattern<WorkerOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(WorkerOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<arith::ConstantIndexOp>(op, 0);
+    return success();
+  }
+};
+} // namespace
+
+void fusco::populateQuantizeToCpuPatterns(RewritePatternSet &patterns) {
+  patterns.add<LowerQuantizeRow, LowerWorker>(patterns.getContext());
+}
