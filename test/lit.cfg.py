@@ -17,6 +17,7 @@
 #   mpirun       Open MPI's launcher
 #   netns        network namespaces, which root makes with iproute2
 #   netem        loss and delay in them
+#   ml_dtypes    the Python module, in the build folder or installed
 #   tsan         the build of the preset runtime-tsan, and a kernel on which it runs
 #   traces       measured routing, a folder of .npy files: the environment
 #                variable FUSCO_TRACES, or shared/traces beside the repository
@@ -53,6 +54,14 @@ config.substitutions.append(
     ("%fake_library", os.path.join(config.fusco_lib_dir, "fusco-fake-library.so"))
 )
 
+
+# The same with ml_dtypes, which tools/check.sh installs in the build folder.
+mlDtypesPath = os.path.join(config.fusco_obj_root, "python")
+mlDtypesPython = ["env", f"PYTHONPATH={mlDtypesPath}", "/usr/bin/python3"]
+config.substitutions.append(("%ml_dtypes_python", " ".join(mlDtypesPython)))
+importMlDtypes = ["-c", "import ml_dtypes; ml_dtypes.float8_e8m0fnu"]
+if subprocess.run(mlDtypesPython + importMlDtypes, capture_output=True).returncode == 0:
+    config.available_features.add("ml_dtypes")
 
 # A libcuda that interprets PTX (test/cuda-emulator).
 config.substitutions.append(

@@ -35,6 +35,7 @@ packages=(
   openmpi-bin                  # tests launch with mpirun
   python3                      # runs lit
   python3-numpy                # tests write .npy files with it
+  python3-pip                  # tools/check.sh installs ml_dtypes with it
   ucx-utils                    # ucx_perftest, which benchmarks compare with
 )
 
