@@ -21,6 +21,10 @@ using llvm::ArrayRef;
 using llvm::StringRef;
 
 static std::string getTypeName(const fusco_tensor_spec &spec) {
+  if (spec.dtypeCode == FUSCO_DTYPE_FLOAT8_E4M3FN)
+    return "float8_e4m3fn";
+  if (spec.dtypeCode == FUSCO_DTYPE_FLOAT8_E5M2)
+    return "float8_e5m2";
   StringRef kind = spec.dtypeCode == kDLBfloat  ? "bfloat"
                    : spec.dtypeCode == kDLFloat ? "float"
                                                 : "int";
@@ -90,10 +94,14 @@ void fusco::writeHeader(const fusco_library_info &info,
   constant("MAX_TOKENS", info.maxTokens, "tokens of a rank, at most");
   constant("ALIGN_ROWS", info.alignRows,
            "an expert's rows start at multiples of this");
-  constant(
-      "MAX_ROWS",
-      maxExpertMajorRows(placement, info.maxTokens, info.topk, info.alignRows),
-      "rows of a rank's experts at worst, pads included");
+  if (info.capacityRows)
+    constant("CAPACITY", info.capacityRows, "rows of an expert, at most");
+  constant("MAX_ROWS",
+           info.capacityRows
+               ? placement.maxLocalExperts() * info.capacityRows
+               : maxExpertMajorRows(placement, info.maxTokens, info.topk,
+                                    info.alignRows),
+           "rows of a rank's experts at worst, pads included");
   out << "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
       << "/** The library that contexts and domains are made for. */\n"
       << "FUSCO_API const fusco_library *" << info.model

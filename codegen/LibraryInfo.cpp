@@ -53,9 +53,13 @@ static LogicalResult describeTensor(ProgramOp program, unsigned index,
   if (auto scaled = program.getArgAttrOfType<IntegerAttr>(
           index, ProgramOp::scaledColumnsAttrName))
     spec.scaledColumns = scaled.getInt();
-  spec.ndim = type.getRank();
-  for (int64_t i = 0; i < type.getRank(); ++i)
-    spec.shape[i] = type.isDynamicDim(i) ? -1 : type.getDimSize(i);
+  SmallVector<int64_t> shape(type.getShape());
+  if (auto slots = program.getArgAttrOfType<IntegerAttr>(
+          index, ProgramOp::slotsAttrName))
+    shape = {shape[0] / slots.getInt(), slots.getInt(), shape[1]};
+  spec.ndim = shape.size();
+  for (auto [i, extent] : llvm::enumerate(shape))
+    spec.shape[i] = ShapedType::isDynamic(extent) ? -1 : extent;
   return success();
 }
 
@@ -110,10 +114,13 @@ static LogicalResult describeProgram(ProgramOp program,
 static void describeRows(fusco_library_info &info,
                          const fusco_tensor_spec &spec) {
   StringRef name = spec.name;
-  if (spec.rowsKind == FUSCO_ROWS_EXPERT) {
+  bool isOfSlots = spec.ndim == 3;
+  if (isOfSlots)
+    info.capacityRows = spec.shape[1];
+  if (spec.rowsKind == FUSCO_ROWS_EXPERT || isOfSlots) {
     // Experts' outputs may be of another type than what they are sent.
     if (name == "rows" || info.dtypeBits == 0) {
-      info.hidden = spec.shape[1];
+      info.hidden = spec.shape[spec.ndim - 1];
       info.dtypeCode = spec.dtypeCode;
       info.dtypeBits = spec.dtypeBits;
     }

@@ -33,6 +33,7 @@ static json::Object reportShape(const fusco_library_info &info) {
                       {"max_tokens", info.maxTokens},
                       {"hidden", info.hidden},
                       {"align_rows", info.alignRows},
+                      {"capacity_rows", info.capacityRows},
                       {"bytes_per_row", info.hidden * info.dtypeBits / 8}};
 }
 

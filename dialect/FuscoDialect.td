@@ -166,8 +166,10 @@ def Fusco_ExpertMajorLayout : Fusco_Layout<"ExpertMajor", "expert_major"> {
 def Fusco_ExpertSlotsLayout : Fusco_Layout<"ExpertSlots", "expert_slots"> {
   let summary = "a fixed number of rows per expert";
   let description = [{
-    The shape [local experts, `capacity`, hidden]; inside an expert the order is
-    that of expert_major.
+    The shape [local experts, `capacity`, hidden], with as many experts as any
+    rank has; inside an expert the order is that of expert_major, and what is
+    behind an expert's rows is not written. An expert that gets more rows is an
+    error of the dispatch, on all ranks, before anything moves.
     - (expert_slots_c1) `capacity` is at least 1.
     - (expert_slots_c2) a tensor with this layout has the shape
       [experts, capacity, hidden].

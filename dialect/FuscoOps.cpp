@@ -44,7 +44,10 @@ Attribute fusco::getLayout(RankedTensorType type) {
 
 RankedTensorType fusco::withoutLayout(Type type) {
   auto tensor = cast<RankedTensorType>(type);
-  return RankedTensorType::get(tensor.getShape(), tensor.getElementType());
+  SmallVector<int64_t> shape(tensor.getShape());
+  if (isa<ExpertSlotsLayoutAttr>(getLayout(tensor)))
+    shape = {ShapedType::kDynamic, shape.back()};
+  return RankedTensorType::get(shape, tensor.getElementType());
 }
 
 BlockPlacement fusco::getPlacement(GroupOp group) {
@@ -110,6 +113,18 @@ static bool isDeviceMajor(Attribute layout, DeviceOrder order) {
 static bool isExpertSide(Attribute layout) {
   return isa<ExpertMajorLayoutAttr, RankMajorLayoutAttr, ExpertSlotsLayoutAttr>(
       layout);
+}
+
+/// Expert slots of \p rows are for \p localExperts experts.
+static LogicalResult verifySlots(Operation *op, Type rows,
+                                 int64_t localExperts) {
+  auto type = cast<RankedTensorType>(rows);
+  if (!isa<ExpertSlotsLayoutAttr>(getLayout(type)) ||
+      type.getDimSize(0) == localExperts)
+    return success();
+  return op->emitOpError("expected slots of ")
+         << localExperts << " experts, as many as a rank has at most, got "
+         << type;
 }
 
 /// The group that \p symbol names, or a diagnostic on \p op.
@@ -305,6 +320,9 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
     return emitOpError("expected 'counts' of ")
            << localExperts << " entries and 'offsets' of " << localExperts + 1
            << ", got " << counts << " and " << offsets;
+  for (Type rows : getPayloads().getTypes())
+    if (failed(verifySlots(*this, rows, localExperts))) // dispatch_c11
+      return failure();
   return success();
 }
 
@@ -323,8 +341,12 @@ LogicalResult CombineOp::verify() {
 }
 
 LogicalResult CombineOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
-  return success(
-      lookupGroupOfPlan(*this, getPlan(), symbolTable)); // combine_c4
+  GroupOp group =
+      lookupGroupOfPlan(*this, getPlan(), symbolTable); // combine_c4
+  return success(group &&
+                 succeeded(verifySlots(
+                     *this, getY().getType(),
+                     getPlacement(group).maxLocalExperts()))); // combine_c5
 }
 
 //===----------------------------------------------------------------------===//

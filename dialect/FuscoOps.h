@@ -33,7 +33,7 @@ verifyRowsShape(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
 /// The layout of \p type; token-major where it has no encoding.
 mlir::Attribute getLayout(mlir::RankedTensorType type);
 
-/// The tensor type \p type, token-major.
+/// The tensor type of rows \p type, token-major.
 mlir::RankedTensorType withoutLayout(mlir::Type type);
 
 /// The placement of \p group's experts, as arithmetic.

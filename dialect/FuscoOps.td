@@ -91,7 +91,8 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     the result that belongs to it. `counts` are the rows of each local expert,
     `offsets` the row at which its segment starts, and then the total with pads;
     where ranks hold unequal numbers of experts, the entries of experts that a
-    rank does not have count 0 and start at the total. Where a result has another
+    rank does not have count 0 and start at the total. In expert slots every
+    offset is a multiple of the capacity. Where a result has another
     element type than its x, each row is cast on the way, as `fusco.cast` does.
 
     `transform` says instead how the rows of the results are made of a token's
@@ -135,6 +136,7 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     - (dispatch_c9) a `weighted` dispatch has one x and no `transform`, and no
       quantised rows.
     - (dispatch_c10) there are from 1 to 4 results of rows.
+    - (dispatch_c11) rows in expert slots have ceil(experts / ranks) experts.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
@@ -205,6 +207,7 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     - (combine_c2) the result is token-major.
     - (combine_c3) the result has the hidden size of `y`.
     - (combine_c4) the plan's group is a fusco.group.
+    - (combine_c5) rows in expert slots have ceil(experts / ranks) experts.
   }];
   let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan, UnitAttr:$weighted,
                        OptionalAttr<Fusco_HopsAttr>:$hops);

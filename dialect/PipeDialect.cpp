@@ -377,6 +377,9 @@ LogicalResult PlaceOp::verify() {
   if (static_cast<int64_t>(getAlign()) < 1) // place_c2
     return emitOpError("expected 'align' of at least 1, got ")
            << static_cast<int64_t>(getAlign());
+  if (getCapacity() && static_cast<int64_t>(*getCapacity()) < 1) // place_c2
+    return emitOpError("expected 'capacity' of at least 1, got ")
+           << static_cast<int64_t>(*getCapacity());
   return success();
 }
 

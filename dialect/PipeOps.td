@@ -292,7 +292,8 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     The arguments are the entry point's tensors, in order. Each has a name
     (`pipe.name`), `pipe.output` where the program writes it, and
     `pipe.expert_rows` where it holds rows of experts, as many as the routing
-    makes, rather than of tokens, and `pipe.scaled_columns` where it holds scales,
+    makes, rather than of tokens; `pipe.slots` where each expert has so many of
+    its rows; and `pipe.scaled_columns` where it holds scales,
     each of so many elements of a row. `fills_plan` says that the program writes the plan rather than reads it.
 
     - (program_c1) arguments are memrefs, and there are no results.
@@ -318,6 +319,7 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     static constexpr ::llvm::StringLiteral outputAttrName{"pipe.output"};
     static constexpr ::llvm::StringLiteral expertRowsAttrName{
         "pipe.expert_rows"};
+    static constexpr ::llvm::StringLiteral slotsAttrName{"pipe.slots"};
     static constexpr ::llvm::StringLiteral scaledColumnsAttrName{
         "pipe.scaled_columns"};
     ::llvm::StringRef getTensorName(unsigned index) {
@@ -630,16 +632,20 @@ def Pipe_PlaceOp : Pipe_Op<"place"> {
     multiple of `align`), and `bases[e]` the row at which this rank's rows in the
     segment start. `rows[d]` is the number of rows of rank d, pads included.
 
+    With a `capacity`, each of a rank's experts has that many slots instead, for
+    as many experts as any rank has; where one needs more, `rows` says how many
+    rows there are if all have that many.
+
     - (place_c1) `totals`, `starts` and `bases` have `experts` entries, `rows`
       has `ranks`.
-    - (place_c2) `align` is at least 1.
+    - (place_c2) `align` is at least 1, and so is `capacity`.
   }];
   let arguments = (ins Pipe_Int32Table:$counts, Index:$rank,
     Pipe_Int32s:$totals, Pipe_Int32s:$starts, Pipe_Int32s:$bases,
-    Pipe_Int32s:$rows, I64Attr:$align);
+    Pipe_Int32s:$rows, I64Attr:$align, OptionalAttr<I64Attr>:$capacity);
   let assemblyFormat = [{
     $counts `of` $rank `into` `(` $totals `,` $starts `,` $bases `,` $rows `)`
-    `align` $align attr-dict `:` type($counts)
+    `align` $align (`capacity` $capacity^)? attr-dict `:` type($counts)
     `into` `(` type($totals) `,` type($starts) `,` type($bases) `,` type($rows) `)`
   }];
   let hasVerifier = 1;

@@ -75,12 +75,16 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
       // No step of the unfused form weights or quantises rows on their way to
-      // the experts, or moves several tensors.
+      // the experts, moves several tensors, or knows slots.
       // Anything else is not one shuffle, which lowering will say.
       if (llvm::hasSingleElement(function.getBody()) &&
           dispatches.size() + combines.size() == 1 &&
           llvm::none_of(dispatches, [](DispatchOp op) {
-            return op.getWeighted() || !op.isPlain();
+            return op.getWeighted() || !op.isPlain() ||
+                                !isExpertMajor(op.getRows().getType());
+          }) &&
+          llvm::all_of(combines, [](CombineOp op) {
+            return isExpertMajor(op.getY().getType());
           }))
         addBaseline(function);
     }
@@ -98,11 +102,11 @@ private:
     baseline.walk([&](Operation *op) {
       auto dispatch = dyn_cast<DispatchOp>(op);
       auto combine = dyn_cast<CombineOp>(op);
-      if (dispatch && isExpertMajor(dispatch.getRows().getType())) {
+      if (dispatch) {
         dispatch.getRows().replaceAllUsesWith(unfuse(dispatch));
         dropped.insert(dispatch.getCounts());
         dropped.insert(dispatch.getOffsets());
-      } else if (combine && isExpertMajor(combine.getY().getType())) {
+      } else if (combine) {
         combine.getOut().replaceAllUsesWith(unfuse(combine));
       } else {
         return;

@@ -326,7 +326,10 @@ TensorArguments::bind(func::FuncOp function, const FunctionContents &contents) {
 SmallVector<Type> TensorArguments::types() const {
   return llvm::map_to_vector(tensors, [](const Tensor &tensor) -> Type {
     auto type = cast<RankedTensorType>(tensor.value.getType());
-    return MemRefType::get(type.getShape(), type.getElementType());
+    SmallVector<int64_t> shape(type.getShape());
+    if (isa<ExpertSlotsLayoutAttr>(getLayout(type)))
+      shape = {shape[0] * shape[1], shape[2]};
+    return MemRefType::get(shape, type.getElementType());
   });
 }
 
@@ -339,6 +342,10 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
     if (isa<ExpertMajorLayoutAttr, DeviceMajorLayoutAttr>(getLayout(type)))
       entries.push_back(builder.getNamedAttr(ProgramOp::expertRowsAttrName,
                                              builder.getUnitAttr()));
+    if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(getLayout(type)))
+      entries.push_back(
+          builder.getNamedAttr(ProgramOp::slotsAttrName,
+                               builder.getI64IntegerAttr(slots.getCapacity())));
     if (int64_t columns = tensor.scaledColumns)
       entries.push_back(
           builder.getNamedAttr(ProgramOp::scaledColumnsAttrName,

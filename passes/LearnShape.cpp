@@ -74,7 +74,7 @@ SmallVector<WireRows, 2> fusco::getWireRows(DispatchOp dispatch) {
   Route route = getRoute(dispatch.getHopsAttr());
   SmallVector<WireRows, 2> rows;
   for (auto [i, payload] : llvm::enumerate(dispatch.getPayloads()))
-    rows.push_back({cast<RankedTensorType>(payload.getType()).getDimSize(1),
+    rows.push_back({cast<RankedTensorType>(payload.getType()).getShape().back(),
                     i == 0 && route.scaleOutWire ? route.scaleOutWire
                                                  : dispatch.getWire(i)});
   return rows;
@@ -122,10 +122,11 @@ static LogicalResult checkHops(const Shuffle &shuffle, int64_t numNodes) {
 
 /// What this pass can lower of \p shuffle, or a diagnostic.
 static LogicalResult checkShuffle(const Shuffle &shuffle, int64_t numNodes) {
-  if (!isa<ExpertMajorLayoutAttr>(getLayout(shuffle.expertRows)))
+  if (!isa<ExpertMajorLayoutAttr, ExpertSlotsLayoutAttr>(
+          getLayout(shuffle.expertRows)))
     return shuffle.op->emitOpError(
-               "expected the layout expert_major, the one that is compiled, "
-               "got '")
+               "expected the layout expert_major or expert_slots, which are "
+               "compiled, got '")
            << getLayout(shuffle.expertRows) << "'";
   return shuffle.isFused ? checkHops(shuffle, numNodes) : success();
 }
@@ -235,14 +236,23 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
         "in the module, got none");
 
   shape.loc = first->op->getLoc();
-  shape.hidden = first->expertRows.getDimSize(1);
-  shape.align =
-      cast<ExpertMajorLayoutAttr>(getLayout(first->expertRows)).getAlign();
-  int64_t rows = maxExpertMajorRows(shape.placement(), shape.maxTokens,
-                                    shape.topk, shape.align);
+  shape.hidden = first->expertRows.getShape().back();
+  Attribute layout = getLayout(first->expertRows);
+  int64_t rows;
+  if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout)) {
+    shape.align = 1;
+    shape.capacity = slots.getCapacity();
+    constexpr int64_t most = int64_t(1) << 40; // far above what is refused
+    rows = std::min(shape.capacity, most / shape.experts) *
+           shape.placement().maxLocalExperts();
+  } else {
+    shape.align = cast<ExpertMajorLayoutAttr>(layout).getAlign();
+    rows = maxExpertMajorRows(shape.placement(), shape.maxTokens, shape.topk,
+                              shape.align);
+  }
   if (rows > std::numeric_limits<int32_t>::max())
     return first->op->emitOpError("expected at most 2147483647 rows on a rank "
                                   "with pads, got ")
-           << rows << "; take a smaller 'align' or 'max_tokens'";
+           << rows << "; take a smaller 'align', 'capacity' or 'max_tokens'";
   return shape;
 }

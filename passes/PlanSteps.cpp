@@ -80,7 +80,9 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   Value rankRows = p.local(shared::rankRows);
   b.create<PlaceOp>(counts, self, p.local(shared::totals),
                     p.local(shared::starts), p.local(shared::bases), rankRows,
-                    p.shape.align);
+                    b.getI64IntegerAttr(p.shape.align),
+                    p.shape.capacity ? b.getI64IntegerAttr(p.shape.capacity)
+                                     : IntegerAttr());
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(p.load(rankRows, {rank}));
     Value has = p.roomOf(shared::dispatchHeaders, turn, rank);
@@ -164,6 +166,8 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
 
   LocalExperts held = buildLocalExperts(p);
   auto zeroRows = [&](Value from, Value to) {
+    if (p.shape.capacity)
+      return; // slots that are not used stay as they are
     for (Value tensor : rowsOut)
       b.create<ZeroRowsOp>(tensor, from, to);
   };
@@ -179,6 +183,9 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
             isHeld, p.load(totals, {expert}), p.i32(0));
         Value start =
             b.create<arith::SelectOp>(isHeld, p.load(starts, {expert}), rows);
+        if (p.shape.capacity)
+          start = p.toI32(
+              b.create<arith::MulIOp>(i, p.index(p.shape.capacity)));
         if (countsOut)
           p.store(count, countsOut, {i});
         if (offsetsOut)

@@ -146,6 +146,12 @@ fusco_status fusco::runtime::failProgram(const fusco_context &context,
                   context.rank, a / info.topk, a % info.topk, b,
                   info.numExperts - 1);
   case FUSCO_CAPACITY:
+    if (info.capacityRows != 0)
+      return failIn(context.entryPoint, FUSCO_CAPACITY,
+                    "an expert of rank %" PRId64 " gets %" PRId64
+                    " rows, its slots in tensor '%s' are %" PRId64,
+                    a, b / (c / info.capacityRows),
+                    findExpertTensor(*context.program), info.capacityRows);
     return failIn(context.entryPoint, FUSCO_CAPACITY,
                   "rank %" PRId64 " needs %" PRId64
                   " rows, its tensor '%s' has room for %" PRId64,

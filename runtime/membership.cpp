@@ -174,8 +174,10 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
       std::uint64_t rows = spec.rowsKind == FUSCO_ROWS_STATIC   ? spec.shape[0]
                            : spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens
                                                                 : expertRows;
-      std::uint64_t columns = spec.ndim > 1 ? spec.shape[1] : 1;
-      bytes += rows * columns * (spec.dtypeBits / 8) + hugePageBytes;
+      std::uint64_t bytesPerRow = spec.dtypeBits / 8;
+      for (std::int32_t dim = 1; dim < spec.ndim; ++dim)
+        bytesPerRow *= spec.shape[dim];
+      bytes += rows * bytesPerRow + hugePageBytes;
     }
   return bytes;
 }

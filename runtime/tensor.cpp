@@ -153,9 +153,10 @@ fusco_status fusco_tensor_create_for(fusco_context *context,
   if (!spec)
     return fail(FUSCO_INVALID_ARGUMENT, "%s: %s_%s has no tensor '%s'",
                 __func__, info.model, program, name);
-  std::int64_t shape[2] = {spec->rowsKind == FUSCO_ROWS_STATIC ? spec->shape[0]
-                                                               : rows,
-                           spec->shape[1]};
+  std::int64_t shape[FUSCO_MAX_DIMS];
+  std::copy_n(spec->shape, FUSCO_MAX_DIMS, shape);
+  if (spec->rowsKind != FUSCO_ROWS_STATIC)
+    shape[0] = rows;
   return fusco_tensor_create(context, {spec->dtypeCode, spec->dtypeBits, 1},
                              spec->ndim, shape, tensor);
 }

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/PlanStats.h"
+#include "codegen/Segments.h"
 #include "codegen/ScalarBuilder.h"
 #include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
@@ -83,8 +84,6 @@ struct LowerPlace : OpRewritePattern<PlaceOp> {
     BlockPlacement placement{type.getDimSize(1), type.getDimSize(0)};
     Value zero = b.index(0), experts = b.index(placement.experts);
     Value ranks = b.index(placement.ranks);
-    int64_t align = op.getAlign();
-    auto alignedUp = [&](Value rows) { return b.alignUp(rows, align); };
 
     // Row by row, so that it vectorises: totals over all ranks, and in bases
     // for now the rows of lower ranks.
@@ -113,17 +112,19 @@ struct LowerPlace : OpRewritePattern<PlaceOp> {
               b.add(firstExpert[0],
                     b.select(isLarger, b.index(placement.expertsPerRank() + 1),
                              b.index(placement.expertsPerRank())));
+          // With slots, what is carried is the rows of the fullest expert.
           ValueRange last = b.forRange(
-              firstExpert[0], end, zero,
+              firstExpert[0], end, b.index(op.getCapacity().value_or(0)),
               [&](Value e, ValueRange rows) -> SmallVector<Value> {
-                Value start = alignedUp(rows[0]);
+                Value start = buildStartOf(b, op, e, firstExpert[0], rows[0]);
                 Value start32 = b.toI32(start);
                 b.store(start32, op.getStarts(), {e});
                 b.store(b.add(start32, b.load(op.getBases(), {e})),
                         op.getBases(), {e});
-                return {b.add(start, b.toIndex(b.load(op.getTotals(), {e})))};
+                Value total = b.toIndex(b.load(op.getTotals(), {e}));
+                return {buildNextOf(b, op, start, total, rows[0])};
               });
-          b.store(b.toI32(alignedUp(last[0])), op.getRows(), {rank});
+          b.store(b.toI32(buildRowsOf(b, op, last[0])), op.getRows(), {rank});
           return {end};
         });
     rewriter.eraseOp(op);

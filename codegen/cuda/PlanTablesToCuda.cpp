@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/PlanStats.h"
+#include "codegen/Segments.h"
 #include "codegen/cuda/CudaPatterns.h"
 #include "codegen/cuda/SimtBuilder.h"
 #include "dialect/Layout.h"
@@ -158,8 +159,6 @@ struct LowerPlace : TablePattern<PlaceOp> {
     BlockPlacement placement{type.getDimSize(1), type.getDimSize(0)};
     Value zero = b.index(0), experts = b.index(placement.experts);
     Value ranks = b.index(placement.ranks);
-    int64_t align = op.getAlign();
-    auto alignedUp = [&](Value rows) { return b.alignUp(rows, align); };
 
     // A thread per expert: rows of all ranks, and of lower ranks.
     Value segments =
@@ -188,16 +187,16 @@ struct LowerPlace : TablePattern<PlaceOp> {
           b.add(b.mul(rank, perRank), b.create<arith::MinSIOp>(rank, larger));
       Value isLarger = b.compare(Cmp::slt, rank, larger);
       Value held = b.add(perRank, b.select(isLarger, b.index(1), zero));
-      ValueRange last =
-          b.forRange(first, b.add(first, held), zero,
-                     [&](Value e, ValueRange rows) -> SmallVector<Value> {
-                       Value segment = b.entry(segments, e),
-                             start = alignedUp(rows[0]);
-                       Value total = b.toIndex(b.read(segment));
-                       b.write(b.toI32(start), segment);
-                       return {b.add(start, total)};
-                     });
-      b.store(b.toI32(alignedUp(last[0])), op.getRows(), {rank});
+      ValueRange last = b.forRange(
+          first, b.add(first, held), b.index(op.getCapacity().value_or(0)),
+          [&](Value e, ValueRange rows) -> SmallVector<Value> {
+            Value segment = b.entry(segments, e);
+            Value start = buildStartOf(b, op, e, first, rows[0]);
+            Value total = b.toIndex(b.read(segment));
+            b.write(b.toI32(start), segment);
+            return {buildNextOf(b, op, start, total, rows[0])};
+          });
+      b.store(b.toI32(buildRowsOf(b, op, last[0])), op.getRows(), {rank});
     });
     b.sync(SimtScope::Block);
     b.forMembers(SimtScope::Block, zero, experts, [&](Value e) {

@@ -109,6 +109,23 @@ TEST(Dispatch, TrailingEntriesOfARankWithFewerExperts) {
   EXPECT_EQ(encodingsOf(shape.rowType, out[1].rows), (Encodings{1, 3, 4, 0}));
 }
 
+TEST(Dispatch, SlotsOfEachExpertAreAsManyOnEachRank) {
+  Shape shape = f32Shape(1, 2, 3, 1); // experts 0, 1 on rank 0; 2 on rank 1
+  shape.capacityRows = 3;
+  auto out = dispatch(
+      shape, {inputOf(shape, {2, 1, 2}, {1, 2, 3}), inputOf(shape, {2}, {4})});
+  EXPECT_EQ(out[0].counts, (Counts{0, 1}));
+  EXPECT_EQ(out[0].offsets, (Counts{0, 3, 6}));
+  EXPECT_EQ(out[0].slots[1].row, 3);
+  EXPECT_EQ(out[1].counts, (Counts{3, 0}));
+  EXPECT_EQ(out[1].offsets, (Counts{0, 3, 6}));
+  EXPECT_EQ(encodingsOf(shape.rowType, out[1].rows),
+            (Encodings{1, 3, 4, 0, 0, 0}));
+  EXPECT_THROW(dispatch(shape, {inputOf(shape, {2, 2, 2}, {1, 2, 3}),
+                                inputOf(shape, {2}, {4})}),
+               std::invalid_argument);
+}
+
 TEST(Dispatch, RankWithoutExpertsHasNoRows) {
   Shape shape = f32Shape(1, 3, 2, 1);
   shape.alignRows = 16;

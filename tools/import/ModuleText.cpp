@@ -19,12 +19,12 @@ using namespace fusco;
 using namespace fusco::importer;
 
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
-// {3} of weights, {4} of token-major rows, {5} of expert-major rows, {6} of
+// {3} of weights, {4} of token-major rows, {5} of rows at experts, {6} of
 // counts, {7} of offsets, {8} of rows by destination rank, {9} of rows by
 // source rank; {10}, {11}, {12} and {13} are {4}, {5}, {8} and {9} as
 // dispatched, {14} the cast to that where it differs, and {15} what it makes of
 // %x. Where dispatched rows are quantised, {16} are the scales of token-major
-// rows, {17} of expert-major rows, and {18} the elements that share one. `{{`
+// rows, {17} of rows at experts, and {18} the elements that share one. `{{`
 // stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
@@ -91,9 +91,26 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   int64_t numRanks = shape.nodes * shape.ranksPerNode;
   int64_t expertsPerRank = (shape.experts + numRanks - 1) / numRanks;
 
+  auto table = [&](int64_t columns, llvm::StringRef dtype,
+                   llvm::StringRef layout) {
+    return llvm::formatv("tensor<?x{0}x{1}{2}>", columns, dtype, layout).str();
+  };
   auto rows = [&](llvm::StringRef dtype, llvm::StringRef layout) {
-    return llvm::formatv("tensor<?x{0}x{1}{2}>", shape.hidden, dtype, layout)
-        .str();
+    return table(shape.hidden, dtype, layout);
+  };
+  // Rows where experts are, in the layout that was chosen.
+  auto expertTable = [&](int64_t columns, llvm::StringRef dtype) -> std::string {
+    if (shape.capacity == 0)
+      return table(columns, dtype,
+                   llvm::formatv(", #fusco.expert_major<align = {0}>",
+                                 shape.alignRows)
+                       .str());
+    return llvm::formatv(
+        "tensor<{0}x{1}x{2}x{3}, #fusco.expert_slots<capacity = {1}>>",
+        expertsPerRank, shape.capacity, columns, dtype);
+  };
+  auto expertRows = [&](llvm::StringRef dtype) {
+    return expertTable(shape.hidden, dtype);
   };
   std::string group = llvm::formatv(
       "experts = {0}, topk = {1}, max_tokens = {2}, "
@@ -105,8 +122,6 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   std::string ids =
       llvm::formatv("tensor<?x{0}x{1}>", shape.topk, shape.idType);
   std::string weights = llvm::formatv("tensor<?x{0}xf32>", shape.topk);
-  std::string expertMajor =
-      llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows);
   const char *byDestination = ", #fusco.device_major<destination>";
   const char *bySource = ", #fusco.device_major<source>";
   std::string counts = llvm::formatv("tensor<{0}xi32>", expertsPerRank);
@@ -118,22 +133,21 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
                          rows(dtype, ""), rows(dispatched, ""));
 
   bool isPacked = shape.scaleType == "ue8m0";
-  auto scales = [&](llvm::StringRef layout) -> std::string {
-    if (!shape.isQuantized())
-      return "";
-    return llvm::formatv("tensor<?x{0}x{1}{2}>",
-                         scaleColumns(shape.hidden, shape.scaleBlock, isPacked),
-                         isPacked ? "i32" : "f32", layout);
-  };
+  std::string scales, expertScales;
+  if (shape.isQuantized()) {
+    int64_t columns = scaleColumns(shape.hidden, shape.scaleBlock, isPacked);
+    scales = table(columns, isPacked ? "i32" : "f32", "");
+    expertScales = expertTable(columns, isPacked ? "i32" : "f32");
+  }
   auto fill = [&](const char *text) {
     return llvm::formatv(text, shape.name, group, ids, weights, rows(dtype, ""),
-                         rows(dtype, expertMajor), counts, offsets,
+                         expertRows(dtype), counts, offsets,
                          rows(dtype, byDestination), rows(dtype, bySource),
-                         rows(dispatched, ""), rows(dispatched, expertMajor),
+                         rows(dispatched, ""), expertRows(dispatched),
                          rows(dispatched, byDestination),
                          rows(dispatched, bySource), cast,
-                         cast.empty() ? "%x" : "%cast", scales(""),
-                         scales(expertMajor), shape.scaleBlock)
+                         cast.empty() ? "%x" : "%cast", scales,
+                         expertScales, shape.scaleBlock)
         .str();
   };
   if (!shape.isFused)

@@ -79,6 +79,8 @@ static const std::vector<IntegerFlag> &integerFlags() {
        "most tokens that a rank holds"},
       {"align", &ModelShape::alignRows, 1, std::nullopt, 1,
        "an expert's rows start at a multiple of this; default 1"},
+      {"capacity", &ModelShape::capacity, 1, std::nullopt, 0,
+       "rows that an expert has room for in the layout expert_slots"},
       {"scale-block", &ModelShape::scaleBlock, 1, std::nullopt, 0,
        "elements of a float8 row that share a scale, at most --hidden: then "
        "there is one per token; default 128"}};
@@ -97,7 +99,7 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
        "scales of float8 rows: float32, or powers of two, four in an int32"},
       {"layout",
        {"expert_major", "rank_major", "expert_slots"},
-       "how dispatch leaves rows; only expert_major is supported yet"},
+       "how dispatch leaves rows; rank_major is not supported yet"},
       {"ids", {"i32", "i64"}, "integers that hold an expert's id"},
       {"form",
        {"fused", "unfused"},
@@ -127,8 +129,6 @@ static po::options_description describeFlags() {
   // The description owns the strings that it is given.
   for (const ChoiceFlag &flag : choiceFlags())
     add(flag.name, argument(alternatives(flag.choices).c_str()), flag.help);
-  add("capacity", argument("INT"),
-      "rows of an expert in the layout expert_slots; not supported yet");
   add("hf", argument("FILE"),
       "take name, hidden, experts, topk and dtype from a Hugging Face "
       "config.json where no flag gives them");
@@ -267,17 +267,28 @@ static std::string readDtype(const po::variables_map &given,
   return dtype->second;
 }
 
-/// What the options may say one day and the compiler cannot do yet.
-static void refuseUnsupported(const po::variables_map &given,
-                              const std::string &layout) {
-  if (layout != "expert_major")
-    throw Error(Error::BadInput, "--layout " + layout +
-                                     " is not supported yet; expected "
-                                     "expert_major");
-  if (given.count("capacity"))
-    throw Error(Error::BadInput,
-                "--capacity is not supported yet: it belongs to --layout "
-                "expert_slots; expected --layout expert_major without it");
+/// What belongs to the layout.
+static void checkLayout(const po::variables_map &given,
+                        const std::string &layout, const ModelShape &shape) {
+  if (layout == "rank_major")
+    throw Error(Error::BadInput, "--layout rank_major is not supported yet; "
+                                 "expected expert_major or expert_slots");
+  if (layout == "expert_major" && given.count("capacity"))
+    throw Error(Error::BadInput, "--capacity belongs to --layout expert_slots; "
+                                 "expected it with that only");
+  if (layout == "expert_major")
+    return;
+  if (!given.count("capacity"))
+    throw Error(Error::BadUsage,
+                "expected --capacity, the rows that an expert has room for, "
+                "with --layout expert_slots; got none");
+  if (given.count("align"))
+    throw Error(Error::BadInput, "--align belongs to --layout expert_major; "
+                                 "expected it with that only");
+  if (!shape.isFused)
+    throw Error(Error::BadInput, "--form unfused leaves rows expert-major; "
+                                 "expected --form fused with --layout "
+                                 "expert_slots");
 }
 
 /// What belongs to float8 rows: their scales.
@@ -379,7 +390,6 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
       given.count("dispatch-dtype") ? chosen["dispatch-dtype"] : shape.dtype;
   shape.idType = chosen["ids"];
   shape.isFused = chosen["form"] == "fused";
-  refuseUnsupported(given, chosen["layout"]);
   shape.scaleType = chosen["scale-type"];
 
   std::string topkWhere;
@@ -394,6 +404,7 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                      std::to_string(shape.experts) +
                                      " (the number of experts), got " +
                                      std::to_string(shape.topk));
+  checkLayout(given, chosen["layout"], shape);
   checkScales(given, shape);
   return options;
 }

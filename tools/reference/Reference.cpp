@@ -229,12 +229,19 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
       out.offsets.push_back(numRows);
       if (local >= shape.numLocalExperts(rank)) {
         out.counts.push_back(0);
+        numRows += shape.capacityRows;
         continue;
       }
       size_t expert = size_t(shape.firstExpert(rank) + local);
       out.counts.push_back(count[expert]);
       nextRow[expert] = numRows;
-      numRows = roundUp(numRows + count[expert], shape.alignRows);
+      if (shape.capacityRows == 0) {
+        numRows = roundUp(numRows + count[expert], shape.alignRows);
+        continue;
+      }
+      require(count[expert] <= shape.capacityRows,
+              "expected no expert to get more rows than it has slots");
+      numRows += shape.capacityRows;
     }
     out.offsets.push_back(numRows);
     out.rows.assign(size_t(numRows * shape.bytesPerRow(shape.rowType)), 0);

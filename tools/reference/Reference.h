@@ -38,6 +38,7 @@ struct Shape {
   int topk = 1;
   int64_t hidden = 1;    ///< elements of a row
   int64_t alignRows = 1; ///< segments start at multiples of this
+  int64_t capacityRows = 0; ///< slots of each expert; 0: expert-major
   ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
@@ -88,7 +89,9 @@ struct RankDispatch {
   /// The expert-major rows [offsets.back(), hidden] of rowType. Per local
   /// expert in ascending id a segment that starts at a multiple of alignRows,
   /// its rows in the order (source rank, token, k); pad rows are zero bytes.
-  /// The last segment is padded like the others. With quantization a row is
+  /// The last segment is padded like the others. With slots, segments of
+  /// capacityRows rows of maxLocalExperts() experts follow each other, and what
+  /// is behind an expert's rows has no meaning. With quantization a row is
   /// what quantizeRow() makes of the token's; without, bits are as they were in
   /// x if the types are equal, or else narrow(widen()) of them.
   Bytes rows;
@@ -111,7 +114,8 @@ struct RankDispatch {
 };
 
 /// Dispatches \p inputs, one per rank. Throws std::invalid_argument if a size
-/// does not fit the shape or an id is outside [-1, experts).
+/// does not fit the shape, an id is outside [-1, experts), or an expert gets more
+/// rows than it has slots.
 std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<RankInput> &inputs);
 

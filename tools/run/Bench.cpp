@@ -122,7 +122,8 @@ void uploadAll(const std::vector<Step> &steps, const Tensors &tensors) {
 
 /// The identity from rows to y, with a cast where their types differ.
 void runExperts(const reference::Shape &shape, Tensors &tensors) {
-  const int64_t elements = tensors["y"].shape[0] * shape.hidden;
+  const int64_t elements =
+      tensors.numBytes("y") / reference::bytesPerElement(shape.outputType);
   for (int64_t i = 0; i != elements; ++i) {
     const uint32_t row =
         reference::loadElement(shape.rowType, tensors.data("rows"), i);

@@ -28,6 +28,10 @@ void Comparison::integer(const std::string &where, const std::string &name,
         fmt::format("{}: {}: expected {}, got {}", where, name, expected, got));
 }
 
+static int64_t columnsOf(const DLTensor &rows) {
+  return rows.shape[rows.ndim - 1];
+}
+
 void Comparison::integers(const std::string &where, const Tensors &tensors,
                           const std::string &name,
                           const std::vector<int64_t> &expected) {
@@ -41,7 +45,7 @@ void Comparison::integers(const std::string &where, const Tensors &tensors,
 void Comparison::rowsOf(const std::string &where, const Tensors &tensors,
                         const std::string &name, reference::ElementType type,
                         const reference::Bytes &expected) {
-  const int64_t columns = tensors[name].shape[1];
+  const int64_t columns = columnsOf(tensors[name]);
   const int64_t bytesPerElement = reference::bytesPerElement(type);
   rows += int64_t(expected.size()) / (columns * bytesPerElement);
   const uint8_t *got = tensors.data(name);
@@ -71,7 +75,7 @@ void Comparison::rowsAndGuard(const std::string &where, const Tensors &tensors,
   if (touched == end)
     return;
   const int64_t bytesPerRow =
-      tensors[name].shape[1] * reference::bytesPerElement(type);
+      columnsOf(tensors[name]) * reference::bytesPerElement(type);
   report(fmt::format("{}: {} has {} rows, but row {} behind them was written "
                      "to",
                      where, name, int64_t(expected.size()) / bytesPerRow,

@@ -133,7 +133,7 @@ std::string typeText(int code, int bits) {
 
 std::string specText(const fusco_tensor_spec &spec) {
   std::string shape;
-  for (int i = 0; i < spec.ndim && i < 2; ++i)
+  for (int i = 0; i < spec.ndim && i < FUSCO_MAX_DIMS; ++i)
     shape +=
         fmt::format("{}{}", i ? "x" : "",
                     spec.shape[i] < 0 ? "?" : std::to_string(spec.shape[i]));
@@ -194,9 +194,10 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.topk = info.topk;
   shape.hidden = info.hidden;
   shape.alignRows = info.alignRows;
+  shape.capacityRows = info.capacityRows;
   shape.weighted = info.isWeighted != 0;
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
-      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
+      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 || shape.capacityRows < 0 ||
       info.maxTokens < 0 || info.numPrograms < 0 ||
       info.numPrograms > FUSCO_MAX_PROGRAMS)
     throw Error(fmt::format("library '{}' describes an impossible shape; "
@@ -218,13 +219,20 @@ reference::Shape shapeOf(const fusco_library_info &info,
 std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
   const int64_t local = shape.maxLocalExperts();
+  auto expertTable = [&](const char *direction, reference::ElementType type,
+                         int64_t columns) {
+    if (shape.capacityRows == 0)
+      return fmt::format("{} {}[?x{}]", direction, nameOf(type), columns);
+    return fmt::format("{} {}[{}x{}x{}]", direction, nameOf(type), local,
+                       shape.capacityRows, columns);
+  };
+  auto expertRows = [&](const char *direction, reference::ElementType type) {
+    return expertTable(direction, type, shape.hidden);
+  };
   std::string scales;
   if (const auto &quantization = shape.quantization)
-    scales = fmt::format(
-        "output {}[?x{}]",
-        quantization->scaleElement() == reference::ElementType::F32 ? "f32"
-                                                                    : "i32",
-        quantization->scaleColumns(shape.hidden));
+    scales = expertTable("output", quantization->scaleElement(),
+                         quantization->scaleColumns(shape.hidden));
   auto rows = [&](const char *direction, reference::ElementType type) {
     return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);
   };
@@ -232,11 +240,11 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"x", rows("input", shape.tokenType)},
       {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
-      {"rows", rows("output", shape.rowType)},
+      {"rows", expertRows("output", shape.rowType)},
       {"scales", scales},
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
-      {"y", rows("input", shape.outputType)},
+      {"y", expertRows("input", shape.outputType)},
       {"out", rows("output", shape.tokenType)},
       // The backward.
       {"dout", rows("input", shape.tokenType)},

@@ -131,16 +131,33 @@ void RankCheck::setDispatchBackwardInputs(Tensors &tensors) const {
 
 //===--- Outputs ----------------------------------------------------------===//
 
+/// \p rows of this rank as they are to be found: slots without a row as they
+/// were.
+reference::Bytes RankCheck::withoutUnused(reference::Bytes rows,
+                                          int64_t bytesPerRow) const {
+  if (shape.capacityRows == 0)
+    return rows;
+  for (size_t local = 0; local != dispatched().counts.size(); ++local) {
+    const int64_t start = dispatched().offsets[local];
+    std::fill(
+        rows.begin() + (start + dispatched().counts[local]) * bytesPerRow,
+        rows.begin() + (start + shape.capacityRows) * bytesPerRow, poison);
+  }
+  return rows;
+}
+
 void RankCheck::compareDispatch(const std::string &where,
                                 const Tensors &tensors) {
   comparison.integers(where, tensors, "counts", dispatched().counts);
   comparison.integers(where, tensors, "offsets", dispatched().offsets);
-  comparison.rowsAndGuard(where, tensors, "rows", shape.rowType,
-                          dispatched().rows);
-  if (shape.quantization)
-    comparison.rowsAndGuard(where, tensors, "scales",
-                            shape.quantization->scaleElement(),
-                            dispatched().scales);
+  comparison.rowsAndGuard(
+      where, tensors, "rows", shape.rowType,
+      withoutUnused(dispatched().rows, shape.bytesPerRow(shape.rowType)));
+  if (const auto &quantization = shape.quantization)
+    comparison.rowsAndGuard(
+        where, tensors, "scales", quantization->scaleElement(),
+        withoutUnused(dispatched().scales,
+                      quantization->bytesOfScalesPerRow(shape.hidden)));
 }
 
 void RankCheck::compareCombine(const std::string &where,

@@ -173,6 +173,30 @@ void appendWeightsText(std::string &description, const Options &options,
     description += ", random weights";
 }
 
+std::vector<int64_t> countPerExpert(const reference::Shape &shape,
+                                    const Routing &routing) {
+  std::vector<int64_t> count(size_t(shape.experts), 0);
+  for (const RankRouting &rank : routing.ranks)
+    for (int64_t id : rank.ids)
+      if (id >= 0)
+        ++count[size_t(id)];
+  return count;
+}
+
+/// Throws Error if an expert gets more rows than it has slots.
+void requireSlots(const reference::Shape &shape, const Routing &routing) {
+  if (shape.capacityRows == 0)
+    return;
+  const std::vector<int64_t> count = countPerExpert(shape, routing);
+  const auto fullest = std::max_element(count.begin(), count.end());
+  if (*fullest > shape.capacityRows)
+    throw Error(fmt::format("expert {} gets {} rows of this routing, but has {} "
+                            "slots; take fewer --tokens, or a larger --capacity "
+                            "of fusco-import",
+                            fullest - count.begin(), *fullest,
+                            shape.capacityRows));
+}
+
 } // namespace
 
 int64_t Routing::numTokens() const {
@@ -226,17 +250,17 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
     routing.ranks.push_back(std::move(share));
   }
   routing.crc32 = crc.checksum();
+  requireSlots(shape, routing);
   return routing;
 }
 
 std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
                                   const Routing &routing) {
-  std::vector<int64_t> count(size_t(shape.experts), 0);
-  for (const RankRouting &rank : routing.ranks)
-    for (int64_t id : rank.ids)
-      if (id >= 0)
-        ++count[size_t(id)];
-  std::vector<int64_t> rows(routing.ranks.size(), 0);
+  std::vector<int64_t> rows(routing.ranks.size(),
+                            shape.maxLocalExperts() * shape.capacityRows);
+  if (shape.capacityRows != 0)
+    return rows;
+  const std::vector<int64_t> count = countPerExpert(shape, routing);
   for (int64_t expert = 0; expert != shape.experts; ++expert)
     rows[size_t(shape.rankOfExpert(expert))] +=
         (count[size_t(expert)] + shape.alignRows - 1) / shape.alignRows *

@@ -31,6 +31,7 @@ enum {
   FUSCO_MAX_TENSORS = 12,
   FUSCO_MAX_PROGRAMS = 8,
   FUSCO_MAX_CHANNELS = 24,
+  FUSCO_MAX_DIMS = 3,
   FUSCO_NAME_BYTES = 64
 };
 
@@ -54,13 +55,13 @@ typedef struct fusco_tensor_spec {
   uint8_t exposure; /**< fusco_exposure: which other ranks use its memory */
   int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
                               holds no scales */
-  int32_t ndim;          /**< 1 or 2 */
-  int64_t shape[2];      /**< -1: known at run time (only shape[0]) */
+  int32_t ndim;          /**< from 1 to FUSCO_MAX_DIMS */
+  int64_t shape[FUSCO_MAX_DIMS];      /**< -1: known at run time (only shape[0]) */
 } fusco_tensor_spec;
 
 /** How the runtime checks a tensor's dynamic first dimension. */
 typedef enum fusco_rows_kind {
-  FUSCO_ROWS_STATIC = 0, /**< shape[0] is exact */
+  FUSCO_ROWS_STATIC = 0, /**< the shape is exact */
   FUSCO_ROWS_TOKENS = 1, /**< equal for all such tensors of a call,
                               <= maxTokens */
   FUSCO_ROWS_EXPERT = 2  /**< room for expert-major rows; the program checks
@@ -117,6 +118,7 @@ typedef struct fusco_library_info {
   int64_t maxTokens; /**< per rank */
   int64_t hidden;    /**< columns of a row */
   int64_t alignRows; /**< expert segments start at multiples of this */
+  int64_t capacityRows; /**< of an expert in expert_slots; 0: expert_major */
   int64_t scaleOutBytesPerRow; /**< of a dispatched row between nodes; 0 where
                                     it is as wide as elsewhere */
   uint8_t dtypeCode;           /**< of a row's elements on the wire */
@@ -256,7 +258,9 @@ FUSCO_API int32_t fusco_program_put(const fusco_program_args *args,
 /** Records an error that generated code found and returns \p status. What the
  *  three values mean depends on it:
  *   FUSCO_INVALID_ROUTING  a = flat index in ids, b = the id there
- *   FUSCO_CAPACITY         a = rank, b = rows that it needs, c = rows it has
+ *   FUSCO_CAPACITY         a = rank, b = rows that it needs, c = rows it has;
+ *                          in expert_slots, if all experts had as many as the
+ *                          one with the most
  *   FUSCO_PEER_FAILED      a = rank, b = that rank's fusco_status
  *   any other              this rank's own refused arguments (args->status) */
 FUSCO_API int32_t fusco_program_fail(const fusco_program_args *args,
