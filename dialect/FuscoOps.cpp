@@ -326,6 +326,12 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   return success();
 }
 
+void CombineOp::build(OpBuilder &b, OperationState &state, Type out, Value y,
+                      Value plan, bool weighted) {
+  build(b, state, out, y, plan, /*residual=*/Value(), weighted,
+        /*hops=*/ArrayAttr());
+}
+
 LogicalResult CombineOp::verify() {
   if (failed(verifyRows(*this, {getY().getType(), getOut().getType()})))
     return failure();
@@ -336,8 +342,20 @@ LogicalResult CombineOp::verify() {
   if (!isa<TokenMajorLayoutAttr>(getLayout(getOut().getType()))) // combine_c2
     return emitOpError("expected a token-major result, got ")
            << getOut().getType();
-  return verifySameHidden(*this, getY().getType(),
-                          getOut().getType()); // combine_c3
+  if (failed(verifySameHidden(*this, getY().getType(),
+                              getOut().getType()))) // combine_c3
+    return failure();
+  if (!getResidual())
+    return success();
+  RankedTensorType residual = getResidual().getType();
+  if (failed(verifyRows(*this, residual)))
+    return failure();
+  if (!isa<TokenMajorLayoutAttr>(getLayout(residual)) ||
+      residual.getShape().back() !=
+          getY().getType().getShape().back()) // combine_c6
+    return emitOpError("expected a token-major residual of hidden size ")
+           << getY().getType().getShape().back() << ", got " << residual;
+  return success();
 }
 
 LogicalResult CombineOp::verifySymbolUses(SymbolTableCollection &symbolTable) {

@@ -196,6 +196,9 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     assignments gives +0. A NaN result has the bits 0x7FFF (bf16, f16) or
     0x7FFFFFFF (f32).
 
+    `plus` adds row t of another tensor of tokens, such as a residual or a shared
+    expert's output, to that sum in float32, before the rounding.
+
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_up, scale_out]`, on one `[scale_up]`. A scale_up hop per
     assignment pulls: the forwarder (on the token's own node, its rank) reads
@@ -208,14 +211,22 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     - (combine_c3) the result has the hidden size of `y`.
     - (combine_c4) the plan's group is a fusco.group.
     - (combine_c5) rows in expert slots have ceil(experts / ranks) experts.
+    - (combine_c6) `residual` is token-major, of the hidden size of `y`.
   }];
-  let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan, UnitAttr:$weighted,
+  let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan,
+                       Optional<Fusco_Rows>:$residual, UnitAttr:$weighted,
                        OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Fusco_Rows:$out);
   let assemblyFormat = [{
-    $y `by` $plan (`weighted` $weighted^)? (`hops` $hops^)? attr-dict `:` type($y) `,`
-    qualified(type($plan)) `->` type($out)
+    $y `by` $plan (`weighted` $weighted^)? (`plus` $residual^)? (`hops` $hops^)?
+    attr-dict `:` type($y) `,` qualified(type($plan)) (`,` type($residual)^)?
+    `->` type($out)
   }];
+  let builders = [
+    /// Without residual and hops.
+    OpBuilder<(ins "::mlir::Type":$out, "::mlir::Value":$y,
+                   "::mlir::Value":$plan, "bool":$weighted)>
+  ];
 }
 
 //===----------------------------------------------------------------------===//

@@ -445,7 +445,15 @@ LogicalResult ReduceRowOp::verify() {
   if (static_cast<int64_t>(getRanksPerNode()) < 1) // reduce_row_c1
     return emitOpError("expected at least 1 rank per node, got ")
            << static_cast<int64_t>(getRanksPerNode());
-  return verifyRowType(*this, getRowType(), getOut()); // reduce_row_c3
+  if (failed(verifyRowType(*this, getRowType(), getOut()))) // reduce_row_c3
+    return failure();
+  return getPlus() ? verifyRowType(*this, getPlus().getType(), getOut())
+                   : success();
+}
+
+LogicalResult MergeRowOp::verify() {
+  return getPlus() ? verifyRowType(*this, getPlus().getType(), getOut())
+                   : success(); // merge_row_c1
 }
 
 LogicalResult DotRowOp::verify() {

@@ -766,28 +766,31 @@ def Pipe_CopyRowsOp : Pipe_Op<"copy_rows"> {
   }];
 }
 
-def Pipe_ReduceRowOp : Pipe_Op<"reduce_row"> {
+def Pipe_ReduceRowOp : Pipe_Op<"reduce_row", [AttrSizedOperandSegments]> {
   let summary = "read a token's rows from where they are, write their sum";
   let description = [{
     The sum that fusco.combine defines, over the descriptors [begin, end) of
     `token`, into row `row` of `out`; a partial sum where these are not all. The
-    rows read are of `row_type`. Without `weights` they are 1.
+    rows read are of `row_type`. Without `weights` they are 1. Row `row` of `plus`
+    is added at the end, before the rounding.
 
     - (reduce_row_c1) `ranks_per_node` is at least 1.
     - (reduce_row_c2) it stands in a pipe.program or pipe.team.
-    - (reduce_row_c3) `row_type` is a type of rows of `out`'s hidden size.
+    - (reduce_row_c3) `row_type` is a type of rows of `out`'s hidden size, and so
+      is that of `plus`.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks,
     Pipe_Int32Table:$slots, Optional<Pipe_Weights>:$weights, Index:$token,
     Index:$begin, Index:$end, TypeAttrOf<Pipe_AnyRows>:$row_type,
-    Pipe_AnyRows:$out, Index:$row, I64Attr:$num_ranks,
-    I64Attr:$ranks_per_node, UnitAttr:$streaming);
+    Pipe_AnyRows:$out, Index:$row, Optional<Pipe_AnyRows>:$plus,
+    I64Attr:$num_ranks, I64Attr:$ranks_per_node, UnitAttr:$streaming);
   let assemblyFormat = [{
     $addresses `at` `(` $ranks `,` $slots `)` (`weights` $weights^)?
     `[` $token `,` $begin `to` $end `]` `as` $row_type `into` $out `[` $row `]`
-    `ranks` $num_ranks `per_node` $ranks_per_node (`streaming` $streaming^)?
-    attr-dict `:` type($addresses) `at` `(` type($ranks) `,` type($slots) `)`
-    (`weights` type($weights)^)? `into` type($out)
+    (`plus` $plus^)? `ranks` $num_ranks `per_node` $ranks_per_node
+    (`streaming` $streaming^)? attr-dict
+    `:` type($addresses) `at` `(` type($ranks) `,` type($slots) `)`
+    (`weights` type($weights)^)? `into` type($out) (`plus` type($plus)^)?
   }];
   let hasVerifier = 1;
 }
@@ -796,14 +799,20 @@ def Pipe_MergeRowOp : Pipe_Op<"merge_row"> {
   let summary = "add partial sums, write the result";
   let description = [{
     Adds the float32 rows at addresses[0] to addresses[count - 1] in this order,
-    and rounds the sum once to the element of `out`; +0 if there are none.
+    and rounds the sum once to the element of `out`; +0 if there are none. Row
+    `row` of `plus` is added at the end, before the rounding.
+
+    - (merge_row_c1) `plus` has the hidden size of `out`.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Index:$count, Pipe_AnyRows:$out,
-                       Index:$row, UnitAttr:$streaming);
+                       Index:$row, Optional<Pipe_AnyRows>:$plus,
+                       UnitAttr:$streaming);
   let assemblyFormat = [{
-    $addresses `count` $count `into` $out `[` $row `]`
+    $addresses `count` $count `into` $out `[` $row `]` (`plus` $plus^)?
     (`streaming` $streaming^)? attr-dict `:` type($addresses) `into` type($out)
+    (`plus` type($plus)^)?
   }];
+  let hasVerifier = 1;
 }
 
 def Pipe_DotRowOp : Pipe_Op<"dot_row"> {

@@ -75,16 +75,17 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
       // No step of the unfused form weights or quantises rows on their way to
-      // the experts, moves several tensors, or knows slots.
+      // the experts, moves several tensors, knows slots or adds a residual.
       // Anything else is not one shuffle, which lowering will say.
       if (llvm::hasSingleElement(function.getBody()) &&
           dispatches.size() + combines.size() == 1 &&
-          llvm::none_of(dispatches, [](DispatchOp op) {
-            return op.getWeighted() || !op.isPlain() ||
-                                !isExpertMajor(op.getRows().getType());
-          }) &&
+          llvm::none_of(dispatches,
+                        [](DispatchOp op) {
+                          return op.getWeighted() || !op.isPlain() ||
+                                 !isExpertMajor(op.getRows().getType());
+                        }) &&
           llvm::all_of(combines, [](CombineOp op) {
-            return isExpertMajor(op.getY().getType());
+            return !op.getResidual() && isExpertMajor(op.getY().getType());
           }))
         addBaseline(function);
     }

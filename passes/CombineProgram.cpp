@@ -87,21 +87,27 @@ private:
 // The steps
 //===----------------------------------------------------------------------===//
 
-/// The sum of the rows of \p run, read from where they are.
-static void buildSumOfRows(ProgramBuilder &p, const Descriptors &by,
-                           const Run &run, Type rowType, Value out, Value row,
-                           bool weighted, bool streaming) {
-  p.b.create<ReduceRowOp>(p.local(shared::addresses), by.ranks, by.slots,
-                          weighted ? by.weights : Value(), run.token, run.begin,
-                          run.end, cast<MemRefType>(rowType), out, row,
-                          p.shape.numRanks(), p.shape.ranksPerNode, streaming);
+/// What is added to the sums that go to \p out: the result's, not partial ones.
+static Value getPlus(const CombineTensors &tensors, Value out) {
+  return out == tensors.out ? tensors.residual : Value();
 }
 
-void fusco::buildSums(ProgramBuilder &p, Value y, Value out, bool weighted,
-                      bool streaming) {
+/// The sum of the rows of \p run, read from where they are.
+static void buildSumOfRows(ProgramBuilder &p, const CombineTensors &tensors,
+                           const Descriptors &by, const Run &run, Value out,
+                           Value row, bool weighted, bool streaming) {
+  p.b.create<ReduceRowOp>(p.local(shared::addresses), by.ranks, by.slots,
+                          weighted ? by.weights : Value(), run.token, run.begin,
+                          run.end, cast<MemRefType>(tensors.y.getType()), out,
+                          row, getPlus(tensors, out), p.shape.numRanks(),
+                          p.shape.ranksPerNode, streaming);
+}
+
+void fusco::buildSums(ProgramBuilder &p, const CombineTensors &tensors,
+                      bool weighted, bool streaming) {
   Descriptors by = p.planDescriptors();
-  p.forEach(p.index(0), p.rowsOf(out), [&](Value token) {
-    buildSumOfRows(p, by, p.wholeRun(by, token), y.getType(), out, token,
+  p.forEach(p.index(0), p.rowsOf(tensors.out), [&](Value token) {
+    buildSumOfRows(p, tensors, by, p.wholeRun(by, token), tensors.out, token,
                    weighted, streaming);
   });
 }
@@ -113,7 +119,7 @@ void CombineBuilder::build() {
   p.resolveAddresses(shared::combineHeaders, turn);
   // 2.
   if (!hasOtherNodes() && !isByRank())
-    buildSums(p, tensors.y, tensors.out, weighted, streaming);
+    buildSums(p, tensors, weighted, streaming);
   else
     p.buildPipeline(shared::combineHeaders, turn, [&] {
       p.stage("ask", [&](Value chunk) { buildAsk(chunk); });
@@ -130,8 +136,7 @@ void CombineBuilder::build() {
 
 void CombineBuilder::sumRows(const Descriptors &by, const Run &run, Value out,
                              Value row, bool isStreaming) {
-  buildSumOfRows(p, by, run, tensors.y.getType(), out, row, weighted,
-                 isStreaming);
+  buildSumOfRows(p, tensors, by, run, out, row, weighted, isStreaming);
 }
 
 //===----------------------------------------------------------------------===//
@@ -210,7 +215,8 @@ void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
         p.store(p.b.create<RowAddressOp>(partials, partial), summands,
                 {unit.number});
       });
-  p.b.create<MergeRowOp>(summands, number, out, row, isStreaming);
+  p.b.create<MergeRowOp>(summands, number, out, row, getPlus(tensors, out),
+                         isStreaming);
 }
 
 //===----------------------------------------------------------------------===//
@@ -363,7 +369,8 @@ void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
               add(sums, p.takeEntry(shared::nodeCounts, lane));
             });
       });
-  p.b.create<MergeRowOp>(summands, number, tensors.out, run.token, streaming);
+  p.b.create<MergeRowOp>(summands, number, tensors.out, run.token,
+                         tensors.residual, streaming);
 }
 
 void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,

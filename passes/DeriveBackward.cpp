@@ -63,8 +63,7 @@ static void addBackward(func::FuncOp forward, DispatchOp dispatch) {
   func::FuncOp backward = addFunction(
       b, forward, {{"drows", rows}}, dispatch.getPlan().getType(), {{"dx", x}});
   Value dx = b.create<CombineOp>(x, backward.getArgument(0),
-                                 backward.getArgument(1), /*weighted=*/false,
-                                 /*hops=*/nullptr);
+                                 backward.getArgument(1), /*weighted=*/false);
   b.create<func::ReturnOp>(dx);
 }
 

@@ -290,8 +290,11 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
         failed(bindIfUsed(dispatch, dispatch.getOffsets(), "offsets")));
   }
   if (combine)
-    return failure(failed(bindInput(combine, combine.getY(), "y")) ||
-                   failed(bindOutput(combine, combine.getOut(), "out")));
+    return failure(
+        (combine.getResidual() &&
+         failed(bindInput(combine, combine.getResidual(), "residual"))) ||
+        failed(bindInput(combine, combine.getY(), "y")) ||
+        failed(bindOutput(combine, combine.getOut(), "out")));
   if (toExperts) {
     addWorkspace(byDestination.getOutput(), "send", "send");
     addWorkspace(allToAll.getOutput(), "recv", "recv");

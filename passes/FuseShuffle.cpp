@@ -231,8 +231,7 @@ struct FuseCombine : OpRewritePattern<UnpermuteOp> {
       return failure();
     auto combine = rewriter.create<CombineOp>(
         fuseLocations(rewriter, *steps, last), last.getOutput().getType(),
-        steps->first.getInput(), last.getPlan(), last.getWeighted(),
-        /*hops=*/ArrayAttr());
+        steps->first.getInput(), last.getPlan(), last.getWeighted());
     rewriter.replaceOp(last, combine.getOut());
     return success();
   }

@@ -155,7 +155,7 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
   dispatched.weights = find("weights");
   dispatched.counts = find("counts");
   dispatched.offsets = find("offsets");
-  CombineTensors combined{find("y"), find("out")};
+  CombineTensors combined{find("y"), find("out"), find("residual")};
   Workspace workspace{find("send"), find("recv")};
   if (auto dispatch = contents.dispatch) {
     if (contents.weightGradient) {

@@ -323,13 +323,13 @@ struct DispatchTensors {
 void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
                    const Route &route, bool weighted, bool streaming);
 
-/// The tensors of a program that combines.
+/// The tensors of a program that combines; `residual` may be null.
 struct CombineTensors {
-  mlir::Value y, out;
+  mlir::Value y, out, residual;
 };
 /// CombineProgram.cpp: for each token, the sum of its rows at `addresses`, each
-/// of the type of \p y, into \p out.
-void buildSums(ProgramBuilder &p, mlir::Value y, mlir::Value out, bool weighted,
+/// of the type of `y`, and of its residual, into `out`.
+void buildSums(ProgramBuilder &p, const CombineTensors &tensors, bool weighted,
                bool streaming);
 /// CombineProgram.cpp.
 void buildCombine(ProgramBuilder &p, const CombineTensors &tensors,

@@ -266,6 +266,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
 
   // Unpermute: the sum.
   p.addressOwn(workspace.send);
-  buildSums(p, workspace.send, tensors.out, weighted, streaming);
+  buildSums(p, {workspace.send, tensors.out, /*residual=*/Value()}, weighted,
+            streaming);
   b.create<FenceOp>();
 }

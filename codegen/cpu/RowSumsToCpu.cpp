@@ -25,18 +25,42 @@ using Cmp = arith::CmpIPredicate;
 
 namespace {
 
+/// A row that is added to sums; none.
+struct Addend {
+  Addend(RowBuilder &b, Value rows, Value row) {
+    if (!rows)
+      return;
+    type.emplace(cast<MemRefType>(rows.getType()));
+    pointer = b.rowPointer(b.addressOf(rows), row, *type);
+  }
+
+  std::optional<RowType> type;
+  Value pointer;
+};
+
 /// Rounds \p sums, pieces of \p width columns from column \p offset (index) on,
-/// into the row at \p out.
-void storeSums(RowBuilder &b, ValueRange sums, Value out, const RowType &row,
-               Value offset, int64_t width, bool isStreaming) {
+/// and \p plus into the row at \p out.
+void storeSums(RowBuilder &b, ValueRange sums, const Addend &plus, Value out,
+               const RowType &row, Value offset, int64_t width,
+               bool isStreaming) {
   int64_t pieceBytes = width * row.elementBytes();
   Value to = b.advance(out, b.mul(b.toI64(offset), b.i64(row.elementBytes())));
   bool isNonTemporal =
       isStreaming &&
       pieceBytes * static_cast<int64_t>(sums.size()) >= lineBytes;
-  for (auto [piece, sum] : llvm::enumerate(sums))
-    b.storeBits(b.narrowToBits(sum, row, width),
+  for (auto [piece, sum] : llvm::enumerate(sums)) {
+    Value total = sum;
+    if (plus.type) {
+      int64_t bytes = plus.type->elementBytes();
+      Value from =
+          b.advance(plus.pointer, b.mul(b.toI64(offset), b.i64(bytes)));
+      total = b.create<arith::AddFOp>(
+          sum, b.loadWidened(b.advance(from, piece * width * bytes), *plus.type,
+                             width));
+    }
+    b.storeBits(b.narrowToBits(total, row, width),
                 b.advance(to, piece * pieceBytes), row, width, isNonTemporal);
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -105,6 +129,7 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     SumTree tree(op);
     Value count = b.sub(op.getEnd(), op.getBegin());
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
+    Addend plus(b, op.getPlus(), op.getRow());
     Value pointers = buildRowPointers(b, op, op.getToken(), count, row);
     Value ends = tree.hasRanks() ? buildEnds(b, op, tree, count) : Value();
     bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
@@ -146,8 +171,8 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
             b.create<scf::YieldOp>(
                 tree.closeBranches(b, end, sums, pieces, width));
           });
-      storeSums(b, loop.getResults().take_back(pieces), out, outRow, offset,
-                width, isStreaming);
+      storeSums(b, loop.getResults().take_back(pieces), plus, out, outRow,
+                offset, width, isStreaming);
     };
     // 64 columns at a time: three levels of four vectors stay in registers.
     b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, reduceColumns);
@@ -170,6 +195,7 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
     RowType row(
         MemRefType::get({ShapedType::kDynamic, outRow.hidden}, b.getF32Type()));
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
+    Addend plus(b, op.getPlus(), op.getRow());
     bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
     // -0 is the neutral element of an addition; nothing at all gives +0.
     Value start = b.select(b.compare(Cmp::eq, op.getCount(), b.index(0)),
@@ -191,7 +217,7 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
             }
             return next;
           });
-      storeSums(b, sums, out, outRow, offset, width, isStreaming);
+      storeSums(b, sums, plus, out, outRow, offset, width, isStreaming);
     };
     b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, mergeColumns);
     rewriter.eraseOp(op);

@@ -55,12 +55,23 @@ struct Columns {
     return elements;
   }
 
-  /// Rounds \p sums into the row at \p out, where \p isInside.
-  void store(SimtBuilder &b, ValueRange sums, Value out, const RowType &outRow,
-             Value isInside) const {
-    SmallVector<Value> bits;
-    for (Value sum : sums)
-      bits.push_back(b.roundToBits(sum, outRow, width));
+  /// Rounds \p sums, and row \p row of \p plus where that is not null, into the
+  /// row at \p out, where \p isInside.
+  void store(SimtBuilder &b, ValueRange sums, Value plus, Value row, Value out,
+             const RowType &outRow, Value isInside) const {
+    SmallVector<Value> totals(sums), bits;
+    if (plus) {
+      RowType type(cast<MemRefType>(plus.getType()));
+      Value start = b.rowPointer(b.addressOf(plus), row, type);
+      for (auto [number, total] : llvm::zip_equal(numbers, totals)) {
+        Value offset =
+            b.toI64(b.mul(number, b.index(width * type.elementBytes())));
+        total = b.create<arith::AddFOp>(
+            total, b.loadWidened(b.advance(start, offset), type, width));
+      }
+    }
+    for (Value total : totals)
+      bits.push_back(b.roundToBits(total, outRow, width));
     b.ifThen(isInside, [&] {
       for (auto [number, value] : llvm::zip_equal(numbers, bits)) {
         Value offset =
@@ -213,7 +224,8 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
         sums = llvm::to_vector(
             addRows(b, columns, chunk.count, sums, pointerOf, add));
       }
-      columns.store(b, ArrayRef(sums).take_back(size), out, outRow, isInside);
+      columns.store(b, ArrayRef(sums).take_back(size), op.getPlus(),
+                    op.getRow(), out, outRow, isInside);
     };
     int64_t width = Columns::widthOf(row);
     int64_t registers = width * static_cast<int64_t>(tree.levels()) +
@@ -259,8 +271,8 @@ struct LowerMergeRow : CudaPattern<MergeRowOp> {
           Columns columns(b, row, pieces);
           SmallVector<Value> sums(pieces.size(), b.broadcastF32(start, width));
           columns.store(
-              b, addRows(b, columns, op.getCount(), sums, pointerOf, add), out,
-              outRow, isInside);
+              b, addRows(b, columns, op.getCount(), sums, pointerOf, add),
+              op.getPlus(), op.getRow(), out, outRow, isInside);
         });
     b.finish(scope);
     rewriter.eraseOp(op);

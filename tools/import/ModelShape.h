@@ -37,6 +37,7 @@ struct ModelShape {
   std::string scaleType;     ///< f32, or ue8m0: powers of two, four in an i32
   std::string idType;        ///< of expert ids, likewise
   bool isFused = true;       ///< dispatch and combine, not their parts
+  bool hasResidual = false;  ///< combine adds a tensor of tokens
 
   bool isQuantized() const { return dispatchDtype.compare(0, 2, "f8") == 0; }
 };

@@ -24,7 +24,8 @@ using namespace fusco::importer;
 // source rank; {10}, {11}, {12} and {13} are {4}, {5}, {8} and {9} as
 // dispatched, {14} the cast to that where it differs, and {15} what it makes of
 // %x. Where dispatched rows are quantised, {16} are the scales of token-major
-// rows, {17} of rows at experts, and {18} the elements that share one. `{{`
+// rows, {17} of rows at experts, and {18} the elements that share one. {19},
+// {20} and {21} are combine's residual as argument, operand and type. `{{`
 // stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
@@ -57,9 +58,9 @@ static constexpr const char *quantizedTemplate = R"(
   })";
 
 static constexpr const char *combineTemplate = R"(
-  func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %z = fusco.combine %y by %plan weighted
-        : {5}, !fusco.plan<@ep> -> {4}
+  func.func @combine(%y: {5}{19}, %plan: !fusco.plan<@ep>) -> {4} {{
+    %z = fusco.combine %y by %plan weighted{20}
+        : {5}, !fusco.plan<@ep>{21} -> {4}
     return %z : {4}
   }
 }
@@ -99,12 +100,13 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
     return table(shape.hidden, dtype, layout);
   };
   // Rows where experts are, in the layout that was chosen.
-  auto expertTable = [&](int64_t columns, llvm::StringRef dtype) -> std::string {
+  auto expertTable = [&](int64_t columns,
+                         llvm::StringRef dtype) -> std::string {
     if (shape.capacity == 0)
-      return table(columns, dtype,
-                   llvm::formatv(", #fusco.expert_major<align = {0}>",
-                                 shape.alignRows)
-                       .str());
+      return table(
+          columns, dtype,
+          llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows)
+              .str());
     return llvm::formatv(
         "tensor<{0}x{1}x{2}x{3}, #fusco.expert_slots<capacity = {1}>>",
         expertsPerRank, shape.capacity, columns, dtype);
@@ -139,6 +141,12 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
     scales = table(columns, isPacked ? "i32" : "f32", "");
     expertScales = expertTable(columns, isPacked ? "i32" : "f32");
   }
+  std::string residual, plus, residualType;
+  if (shape.hasResidual) {
+    residualType = ", " + rows(dtype, "");
+    residual = ", %residual: " + rows(dtype, "");
+    plus = " plus %residual";
+  }
   auto fill = [&](const char *text) {
     return llvm::formatv(text, shape.name, group, ids, weights, rows(dtype, ""),
                          expertRows(dtype), counts, offsets,
@@ -146,8 +154,8 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
                          rows(dispatched, ""), expertRows(dispatched),
                          rows(dispatched, byDestination),
                          rows(dispatched, bySource), cast,
-                         cast.empty() ? "%x" : "%cast", scales,
-                         expertScales, shape.scaleBlock)
+                         cast.empty() ? "%x" : "%cast", scales, expertScales,
+                         shape.scaleBlock, residual, plus, residualType)
         .str();
   };
   if (!shape.isFused)

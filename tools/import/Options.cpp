@@ -129,6 +129,8 @@ static po::options_description describeFlags() {
   // The description owns the strings that it is given.
   for (const ChoiceFlag &flag : choiceFlags())
     add(flag.name, argument(alternatives(flag.choices).c_str()), flag.help);
+  add("residual", "combine adds a tensor of tokens, such as a shared expert's "
+                  "output, to its result");
   add("hf", argument("FILE"),
       "take name, hidden, experts, topk and dtype from a Hugging Face "
       "config.json where no flag gives them");
@@ -390,6 +392,11 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
       given.count("dispatch-dtype") ? chosen["dispatch-dtype"] : shape.dtype;
   shape.idType = chosen["ids"];
   shape.isFused = chosen["form"] == "fused";
+  shape.hasResidual = given.count("residual");
+  if (shape.hasResidual && !shape.isFused)
+    throw Error(Error::BadInput, "--form unfused adds nothing to combine's "
+                                 "result; expected --form fused with "
+                                 "--residual");
   shape.scaleType = chosen["scale-type"];
 
   std::string topkWhere;

@@ -55,6 +55,9 @@ void checkInput(const Shape &shape, const RankInput &input) {
   require(input.x.size() ==
               size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
+  require(
+      input.residual.size() == (shape.hasResidual ? input.x.size() : 0),
+      "expected a residual of the shape of x, or none if the shape has none");
   for (int64_t id : input.ids)
     require(id >= -1 && id < shape.experts, "expected an expert id in [-1, " +
                                                 std::to_string(shape.experts) +
@@ -117,11 +120,11 @@ void quantizeRowTo(const Shape &shape, const Rows &from, int64_t fromRow,
 }
 
 /// The sum that Reference.h describes at combine(), of rows of \p type, for the
-/// tokens of \p input. \p weights may be null.
+/// tokens of \p input. \p weights may be null, and \p residual empty.
 Bytes sumRows(const Shape &shape, const RankInput &input,
               const std::vector<Slot> &slots,
               const std::vector<const uint8_t *> &rows, ElementType type,
-              const float *weights) {
+              const float *weights, const Bytes &residual) {
   checkShape(shape);
   checkInput(shape, input);
   require(slots.size() == input.ids.size(),
@@ -158,6 +161,10 @@ Bytes sumRows(const Shape &shape, const RankInput &input,
       if (hasNodeSum)
         addTo(total, hasTotal, nodeSum);
     }
+    if (!residual.empty())
+      for (size_t h = 0; h != hidden; ++h)
+        total[h] += elementOf(shape, {shape.tokenType, residual.data()}, token,
+                              int64_t(h));
     for (size_t h = 0; h != hidden; ++h)
       storeElement(shape.tokenType, &out[size_t(token * bytesPerToken)],
                    int64_t(h), narrow(shape.tokenType, total[h]));
@@ -288,7 +295,8 @@ Bytes combineRank(const Shape &shape, const RankInput &input,
                   const std::vector<Slot> &slots,
                   const std::vector<const uint8_t *> &y) {
   return sumRows(shape, input, slots, y, shape.outputType,
-                 shape.weighted ? input.weights.data() : nullptr);
+                 shape.weighted ? input.weights.data() : nullptr,
+                 input.residual);
 }
 
 std::vector<Bytes> combine(const Shape &shape,
@@ -309,7 +317,7 @@ Bytes dispatchBackward(const Shape &shape, const RankInput &input,
                        const std::vector<Slot> &slots,
                        const std::vector<const uint8_t *> &drows) {
   return sumRows(shape, input, slots, drows, shape.rowGradientType(),
-                 /*weights=*/nullptr);
+                 /*weights=*/nullptr, /*residual=*/{});
 }
 
 CombineGradient combineBackward(const Shape &shape, int rank,

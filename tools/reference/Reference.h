@@ -36,13 +36,14 @@ struct Shape {
   int ranksPerNode = 1;
   int64_t experts = 1;
   int topk = 1;
-  int64_t hidden = 1;    ///< elements of a row
-  int64_t alignRows = 1; ///< segments start at multiples of this
+  int64_t hidden = 1;       ///< elements of a row
+  int64_t alignRows = 1;    ///< segments start at multiples of this
   int64_t capacityRows = 0; ///< slots of each expert; 0: expert-major
   ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
   bool weighted = true;                       ///< false: every weight is 1
+  bool hasResidual = false;                   ///< whether combine adds one
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
 
@@ -76,6 +77,7 @@ struct RankInput {
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
   std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
   Bytes x;                    ///< [tokens, hidden] of tokenType
+  Bytes residual;             ///< likewise: what combine adds; empty: nothing
 };
 
 /// Where an assignment's row lies; rank -1 if the id was -1.
@@ -114,8 +116,8 @@ struct RankDispatch {
 };
 
 /// Dispatches \p inputs, one per rank. Throws std::invalid_argument if a size
-/// does not fit the shape, an id is outside [-1, experts), or an expert gets more
-/// rows than it has slots.
+/// does not fit the shape, an id is outside [-1, experts), or an expert gets
+/// more rows than it has slots.
 std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<RankInput> &inputs);
 
@@ -128,8 +130,9 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
 ///   - these sums are added in ascending order of the ranks of a node, and the
 ///     nodes' sums in ascending order of the nodes, each time starting from the
 ///     first that takes part;
-///   - the result is rounded once, see narrow(). A token without an assignment
-///     gives +0.
+///   - the residual is added, if there is one; a token without an assignment
+///     gives +0 before that;
+///   - the result is rounded once, see narrow().
 ///
 /// Throws std::invalid_argument if a size does not fit.
 std::vector<Bytes> combine(const Shape &shape,

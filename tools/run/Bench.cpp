@@ -74,14 +74,17 @@ BenchResult::Directions forwardBytes(const reference::Shape &shape,
   const int64_t assignments = routing.numAssignments();
   const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
   return {{tokenBytes, assignments * shape.bytesPerDispatchedRow()},
-          {assignments * shape.bytesPerRow(shape.outputType), tokenBytes}};
+          {assignments * shape.bytesPerRow(shape.outputType) +
+               (shape.hasResidual ? tokenBytes : 0),
+           tokenBytes}};
 }
 
 /// The same the other way; the gradient of the weights needs the outputs too.
 BenchResult::Directions backwardBytes(const reference::Shape &shape,
                                       const Routing &routing) {
   const auto [dispatch, combine] = forwardBytes(shape, routing);
-  const int64_t outputBytes = combine.bytesRead;
+  const int64_t outputBytes =
+      routing.numAssignments() * shape.bytesPerRow(shape.outputType);
   // The gradient of rows has no scales.
   const int64_t rowBytes =
       routing.numAssignments() * shape.bytesPerRow(shape.rowGradientType());
@@ -107,6 +110,7 @@ void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
           reference::narrow(type, float(random.fraction())));
   };
   fillRows("x", shape.tokenType, Purpose::Tokens);
+  fillRows("residual", shape.tokenType, Purpose::Residuals);
   fillRows("dout", shape.tokenType, Purpose::TokenGradients);
   fillRows("drows", shape.rowGradientType(), Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);

@@ -167,6 +167,14 @@ reference::ElementType typeOfTensors(const fusco_library_info &info,
   return otherwise;
 }
 
+bool hasTensor(const fusco_library_info &info, const std::string &name) {
+  for (int program = 0; program != info.numPrograms; ++program)
+    for (int i = 0; i != info.programs[program].numTensors; ++i)
+      if (name == info.programs[program].tensors[i].name)
+        return true;
+  return false;
+}
+
 /// How the rows that have scales are quantised; none have any where no tensor
 /// is called so.
 std::optional<reference::Quantization>
@@ -197,8 +205,8 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.capacityRows = info.capacityRows;
   shape.weighted = info.isWeighted != 0;
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
-      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 || shape.capacityRows < 0 ||
-      info.maxTokens < 0 || info.numPrograms < 0 ||
+      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
+      shape.capacityRows < 0 || info.maxTokens < 0 || info.numPrograms < 0 ||
       info.numPrograms > FUSCO_MAX_PROGRAMS)
     throw Error(fmt::format("library '{}' describes an impossible shape; "
                             "recompile it",
@@ -212,6 +220,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   shape.quantization = quantizationOf(info, *rowType);
+  shape.hasResidual = hasTensor(info, "residual");
   return shape;
 }
 
@@ -245,6 +254,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
       {"y", expertRows("input", shape.outputType)},
+      {"residual", rows("input", shape.tokenType)},
       {"out", rows("output", shape.tokenType)},
       // The backward.
       {"dout", rows("input", shape.tokenType)},
@@ -334,6 +344,8 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
   if (shape().weighted)
     requireTensors(shuffle.dispatch, {"weights"});
   requireTensors(shuffle.combine, {"y", "out"});
+  if (shape().hasResidual)
+    requireTensors(shuffle.combine, {"residual"});
   return shuffle;
 }
 

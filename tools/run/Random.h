@@ -25,7 +25,8 @@ enum class Purpose : uint32_t {
   Tokens,
   ExpertRows,
   TokenGradients,
-  RowGradients
+  RowGradients,
+  Residuals
 };
 
 class Random {

@@ -43,6 +43,12 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
   else
     fillBits(shape.tokenType, random, input.x.data(),
              input.tokens * shape.hidden);
+  if (shape.hasResidual) {
+    input.residual.resize(bytes);
+    Random residual(seed, Purpose::Residuals, uint32_t(number), uint32_t(of));
+    fillNumbers(shape.tokenType, residual, input.residual.data(), input.tokens,
+                shape.hidden);
+  }
   if (!hasBackward)
     return;
   reference::Bytes &dout = round.dout[size_t(of)];
@@ -117,6 +123,8 @@ void RankCheck::setDispatchInputs(Tensors &tensors) const {
 
 void RankCheck::setCombineInputs(Tensors &tensors) const {
   tensors.setBytes("y", round.y[size_t(rank.index)]);
+  if (shape.hasResidual)
+    tensors.setBytes("residual", input().residual);
 }
 
 void RankCheck::setCombineBackwardInputs(Tensors &tensors) const {
@@ -139,9 +147,9 @@ reference::Bytes RankCheck::withoutUnused(reference::Bytes rows,
     return rows;
   for (size_t local = 0; local != dispatched().counts.size(); ++local) {
     const int64_t start = dispatched().offsets[local];
-    std::fill(
-        rows.begin() + (start + dispatched().counts[local]) * bytesPerRow,
-        rows.begin() + (start + shape.capacityRows) * bytesPerRow, poison);
+    std::fill(rows.begin() + (start + dispatched().counts[local]) * bytesPerRow,
+              rows.begin() + (start + shape.capacityRows) * bytesPerRow,
+              poison);
   }
   return rows;
 }
