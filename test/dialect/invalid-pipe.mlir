@@ -124,8 +124,37 @@ pipe.program @view_c1_dynamic(%ring: memref<4x?xi8> {pipe.name = "a"}) {
 
 pipe.program @view_c2(%ring: memref<4x640xi8> {pipe.name = "a"}) {
   %slot = pipe.rank
-  // expected-error@+1 {{expected a result of a static shape, got 'memref<?xi32>'}}
+  // expected-error@+1 {{expected a result of a static shape, of contiguous rows, got 'memref<?xi32>'}}
   %0 = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<?xi32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_strided(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // The last of 5 rows ends within 640 bytes, that of 6 does not.
+  %fits = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<5x16xbf16, strided<[72, 1]>>
+  // expected-error@+1 {{expected 'memref<6x16xbf16, strided<[72, 1]>>' at a multiple of 2 within 640 bytes, got 752 bytes at 0}}
+  %0 = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<6x16xbf16, strided<[72, 1]>>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_columns(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected a result of a static shape, of contiguous rows, got 'memref<4x16xbf16, strided<[32, 2]>>'}}
+  %0 = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<4x16xbf16, strided<[32, 2]>>
+  pipe.return
+}
+
+// -----
+
+pipe.program @view_c2_offset(%ring: memref<4x640xi8> {pipe.name = "a"}) {
+  %slot = pipe.rank
+  // expected-error@+1 {{expected a result of a static shape, of contiguous rows, got 'memref<4x16xbf16, strided<[32, 1], offset: 8>>'}}
+  %0 = pipe.view %ring[%slot] at 0 : memref<4x640xi8> to memref<4x16xbf16, strided<[32, 1], offset: 8>>
   pipe.return
 }
 
@@ -519,6 +548,28 @@ pipe.program @store_row_c1(%x: memref<?x16xbf16> {pipe.name = "a"}, %y: memref<?
   %i = pipe.rank
   // expected-error@+1 {{'pipe.store_row' op expected rows of 16, got 'memref<?x17xbf16>'}}
   pipe.store_row %x[%i] to %y[%i] : memref<?x16xbf16> to memref<?x17xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @quantize_row_c1(%x: memref<?x16xbf16> {pipe.name = "a"}, %d: memref<1x8xf8E4M3FN> {pipe.name = "b"},
+                              %s: memref<1x4xf32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.quantize_row' op expected rows of 16, got 'memref<1x8xf8E4M3FN>'}}
+  pipe.quantize_row %x[%i] into %d, %s[%i] block 4
+    : memref<?x16xbf16> into memref<1x8xf8E4M3FN>, memref<1x4xf32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @quantize_row_c1_scales(%x: memref<?x16xbf16> {pipe.name = "a"}, %d: memref<1x16xf8E4M3FN> {pipe.name = "b"},
+                                     %s: memref<1x4xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.quantize_row' op expected 1 scales in a row, got 'memref<1x4xi32>'}}
+  pipe.quantize_row %x[%i] into %d, %s[%i] block 4
+    : memref<?x16xbf16> into memref<1x16xf8E4M3FN>, memref<1x4xi32>
   pipe.return
 }
 

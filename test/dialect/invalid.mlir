@@ -113,7 +113,7 @@ func.func private @hop_c1() attributes {
 
 // -----
 
-// expected-error@+2 {{expected 'wire' to be bf16, f16 or f32, got 'f64'}}
+// expected-error@+2 {{expected 'wire' to be bf16, f16, f32, f8E4M3FN, f8E5M2 or i32, got 'f64'}}
 func.func private @hop_c2() attributes {
   hop = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f64, bytes_per_token = 0>}
 
@@ -276,10 +276,45 @@ func.func @dispatch_c2_foreign(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c2_unlike(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected all rows in one layout, got '#fusco.expert_major<align = 8>' beside '#fusco.expert_major<align = 1>'}}
+  %0:4 = fusco.dispatch %x, %s by %plan : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+    -> (tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 8>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @dispatch_c3(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected a result of hidden size 16, got 8}}
   %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
     -> tensor<?x8xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c3_second(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a result of hidden size 4, got 16}}
+  %0:4 = fusco.dispatch %x, %s by %plan : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+    -> (tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<?x16xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c3_count(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected as many results of rows as tensors to dispatch, 2, got 1}}
+  %0:3 = fusco.dispatch %x, %s by %plan : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
   return
 }
 
@@ -311,6 +346,199 @@ func.func @dispatch_c5_offsets(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected 'counts' of 3 entries and 'offsets' of 4, got 'tensor<3xi32>' and 'tensor<?xi32>'}}
   %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
     -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<3xi32>, tensor<?xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c6(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a cast among bf16, f16 and f32, got 'bf16' to 'f8E4M3FN'; to quantise rows, take a 'transform' with a 'fusco.quantize'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c6_from(%x: tensor<?x16xi32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a cast among bf16, f16 and f32, got 'i32' to 'f32'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xi32>, !fusco.plan<@ep>
+    -> tensor<?x16xf32, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c7(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a transform of ('tensor<?x16xbf16>'), got one of ('tensor<?x16xf32>')}}
+  %0:4 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xf32>):
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xf32> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %data, %scale : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c7_yields(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a transform that yields ('tensor<?x16xf8E4M3FN>', 'tensor<?x4xf32>'), the rows without their layout}}
+  %0:4 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %scale, %data : tensor<?x4xf32>, tensor<?x16xf8E4M3FN>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c7_other_end(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a transform that yields ('tensor<?x16xf8E4M3FN>', 'tensor<?x4xf32>'), the rows without their layout}}
+  %0:4 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c8(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  %0:3 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    // expected-error@+1 {{'fusco.cast' op expected an operation that makes a row of a row, 'fusco.quantize', in a transform}}
+    %wide = fusco.cast %row : tensor<?x16xbf16> -> tensor<?x16xf32>
+    fusco.yield %wide : tensor<?x16xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xf32, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c8_other_row(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  %0:4 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    // expected-error@+1 {{'fusco.quantize' op expected a row of the transform's arguments, and both results to be yielded, once}}
+    %data, %scale = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %data, %scale : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c8_unused(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  %0:3 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    // expected-error@+1 {{expected a row of the transform's arguments, and both results to be yielded, once}}
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %data : tensor<?x16xf8E4M3FN>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c8_twice(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  %0:5 = fusco.dispatch %x by %plan transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    // expected-error@+1 {{expected a row of the transform's arguments, and both results to be yielded, once}}
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %data, %scale, %scale : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>, tensor<?x4xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>,
+        tensor<?x4xf32, #fusco.expert_major<align = 1>>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c9(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a 'weighted' dispatch of one x of bf16, f16 or f32, without a 'transform'}}
+  %0:4 = fusco.dispatch %x by %plan weighted transform {
+  ^bb0(%row: tensor<?x16xbf16>):
+    %data, %scale = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    fusco.yield %data, %scale : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  } : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c9_two(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a 'weighted' dispatch of one x of bf16, f16 or f32, without a 'transform'}}
+  %0:4 = fusco.dispatch %x, %s by %plan weighted : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+    -> (tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<?x4xf32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c9_float8(%x: tensor<?x16xf8E5M2>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a 'weighted' dispatch of one x of bf16, f16 or f32, without a 'transform'}}
+  %0:3 = fusco.dispatch %x by %plan weighted : tensor<?x16xf8E5M2>, !fusco.plan<@ep>
+    -> tensor<?x16xf8E5M2, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c10(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected from 1 to 4 results of rows, got 5}}
+  %0:7 = fusco.dispatch %x, %x, %x, %x, %x by %plan
+    : (tensor<?x16xbf16>, tensor<?x16xbf16>, tensor<?x16xbf16>, tensor<?x16xbf16>, tensor<?x16xbf16>), !fusco.plan<@ep>
+    -> (tensor<?x16xbf16, #fusco.rank_major>, tensor<?x16xbf16, #fusco.rank_major>, tensor<?x16xbf16, #fusco.rank_major>,
+        tensor<?x16xbf16, #fusco.rank_major>, tensor<?x16xbf16, #fusco.rank_major>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c10_none(%plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected from 1 to 4 results of rows, got 0}}
+  %0:2 = "fusco.dispatch"(%plan) ({}) : (!fusco.plan<@ep>) -> (tensor<2xi32>, tensor<3xi32>)
   return
 }
 
@@ -388,6 +616,92 @@ func.func @cast_c2(%x: tensor<?x16xbf16>) {
 func.func @layout_c1_cast(%x: tensor<?x?xbf16>) {
   // expected-error@+1 {{expected a static hidden size of at least 1, got ?}}
   %0 = fusco.cast %x : tensor<?x?xbf16> -> tensor<?x?xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// quantize
+//===----------------------------------------------------------------------===//
+
+func.func @quantize_c1(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected 'block' from 1 to 16, the hidden size, got 0}}
+  %0:2 = fusco.quantize %x block 0 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c1_large(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected 'block' from 1 to 16, the hidden size, got 17}}
+  %0:2 = fusco.quantize %x block 17 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x1xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c2(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected rows of f8E4M3FN or f8E5M2 in the input's shape and layout, got 'tensor<?x16xbf16>' to 'tensor<?x8xf8E4M3FN>'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x8xf8E4M3FN>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c2_layout(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected rows of f8E4M3FN or f8E5M2 in the input's shape and layout, got 'tensor<?x16xbf16>' to 'tensor<?x16xf8E5M2, #fusco.rank_major>'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E5M2, #fusco.rank_major>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c2_type(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected rows of f8E4M3FN or f8E5M2 in the input's shape and layout, got 'tensor<?x16xbf16>' to 'tensor<?x16xf16>'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf16>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c3(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected scales of f32, or of i32 for four powers of two each, got 'bf16'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xbf16>
+  return
+}
+
+// -----
+
+// The last block is shorter.
+func.func @quantize_c3_columns(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected a row of 6 scales for each row of the input, got 'tensor<?x5xf32>'}}
+  %0:2 = fusco.quantize %x block 3 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x5xf32>
+  return
+}
+
+// -----
+
+// Six scales, four to a number.
+func.func @quantize_c3_packed(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected a row of 2 scales for each row of the input, got 'tensor<?x6xi32>'}}
+  %0:2 = fusco.quantize %x block 3 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x6xi32>
+  return
+}
+
+// -----
+
+func.func @quantize_c3_rows(%x: tensor<5x16xbf16>) {
+  // expected-error@+1 {{expected a row of 4 scales for each row of the input, got 'tensor<6x4xf32>'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<5x16xbf16> -> tensor<5x16xf8E4M3FN>, tensor<6x4xf32>
+  return
+}
+
+// -----
+
+func.func @quantize_c3_layout(%x: tensor<?x16xbf16>) {
+  // expected-error@+1 {{expected a row of 4 scales for each row of the input, got 'tensor<?x4xf32, #fusco.rank_major>'}}
+  %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32, #fusco.rank_major>
   return
 }
 

@@ -75,6 +75,46 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   return
 }
 
+// CHECK-LABEL: func.func @dispatch_several
+func.func @dispatch_several(%x: tensor<?x16xbf16>, %data: tensor<?x16xf8E4M3FN>,
+                            %scales: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // CHECK: fusco.dispatch %{{.*}}, %{{.*}} by %{{[^ ]*}} : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !fusco.plan<@ep> -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>, tensor<?x4xf32, #fusco.expert_major<align = 8>>), tensor<8xi32>, tensor<9xi32>
+  %0:4 = fusco.dispatch %data, %scales by %plan
+      : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>,
+          tensor<?x4xf32, #fusco.expert_major<align = 8>>), tensor<8xi32>, tensor<9xi32>
+  // Made of a row on the way.
+  // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = f8E4M3FN, bytes_per_token = 120>] transform {
+  // CHECK-NEXT: ^bb0(%[[ROW:.*]]: tensor<?x16xbf16>):
+  // CHECK-NEXT: %[[DATA:.*]], %[[SCALES:.*]] = fusco.quantize %[[ROW]] block 4 :
+  // CHECK-NEXT: fusco.yield %[[DATA]], %[[SCALES]] : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  // CHECK-NEXT: } : tensor<?x16xbf16>, !fusco.plan<@ep> -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>, tensor<?x4xf32, #fusco.expert_major<align = 8>>), tensor<8xi32>, tensor<9xi32>
+  %1:4 = fusco.dispatch %x by %plan
+      hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = f8E4M3FN, bytes_per_token = 120>]
+      transform {
+      ^bb0(%row: tensor<?x16xbf16>):
+        %q, %s = fusco.quantize %row block 4
+            : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+        fusco.yield %q, %s : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+      } : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>,
+          tensor<?x4xf32, #fusco.expert_major<align = 8>>), tensor<8xi32>, tensor<9xi32>
+  // Beside a row that goes as it is.
+  // CHECK: fusco.dispatch %{{.*}}, %{{.*}} by %{{[^ ]*}} transform {
+  // CHECK-NEXT: ^bb0(%{{.*}}: tensor<?x16xbf16>, %[[KEPT:.*]]: tensor<?x4xf32>):
+  // CHECK: fusco.yield %[[KEPT]], %{{.*}}, %{{.*}} : tensor<?x4xf32>, tensor<?x16xf8E5M2>, tensor<?x1xi32>
+  %2:5 = fusco.dispatch %x, %scales by %plan transform {
+      ^bb0(%row: tensor<?x16xbf16>, %kept: tensor<?x4xf32>):
+        %q, %s = fusco.quantize %row block 5
+            : tensor<?x16xbf16> -> tensor<?x16xf8E5M2>, tensor<?x1xi32>
+        fusco.yield %kept, %q, %s : tensor<?x4xf32>, tensor<?x16xf8E5M2>, tensor<?x1xi32>
+      } : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x4xf32, #fusco.expert_major<align = 8>>,
+          tensor<?x16xf8E5M2, #fusco.expert_major<align = 8>>,
+          tensor<?x1xi32, #fusco.expert_major<align = 8>>), tensor<8xi32>, tensor<9xi32>
+  return
+}
+
 // CHECK-LABEL: func.func @combine
 func.func @combine(%y: tensor<?x16xf16, #fusco.expert_major<align = 1>>,
                    %plan: !fusco.plan<@ep>) {
@@ -91,6 +131,17 @@ func.func @combine(%y: tensor<?x16xf16, #fusco.expert_major<align = 1>>,
   // CHECK: fusco.combine {{.*}} : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf32>
   %3 = fusco.combine %y by %plan
       : tensor<?x16xf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xf32>
+  return
+}
+
+// CHECK-LABEL: func.func @quantize
+func.func @quantize(%x: tensor<?x16xf16>, %rows: tensor<3x16xf32, #fusco.rank_major>) {
+  // CHECK: fusco.quantize %{{.*}} block 16 : tensor<?x16xf16> -> tensor<?x16xf8E4M3FN>, tensor<?x1xf32>
+  %0:2 = fusco.quantize %x block 16 : tensor<?x16xf16> -> tensor<?x16xf8E4M3FN>, tensor<?x1xf32>
+  // CHECK: fusco.quantize %{{.*}} block 3 : tensor<3x16xf32, #fusco.rank_major> -> tensor<3x16xf8E5M2, #fusco.rank_major>, tensor<3x2xi32, #fusco.rank_major>
+  %1:2 = fusco.quantize %rows block 3
+      : tensor<3x16xf32, #fusco.rank_major>
+      -> tensor<3x16xf8E5M2, #fusco.rank_major>, tensor<3x2xi32, #fusco.rank_major>
   return
 }
 
@@ -199,6 +250,10 @@ pipe.program @memory(%x: memref<?x16xbf16> {pipe.name = "x"},
   %whole = pipe.local @whole : memref<256xi8>
   // CHECK: pipe.view %{{.*}}[] at 0 : memref<256xi8> to memref<64xf32>
   %all = pipe.view %whole[] at 0 : memref<256xi8> to memref<64xf32>
+  // Rows at equal distances.
+  // CHECK: pipe.view %[[RING]][%[[RANK]], %[[RANK]]] at 32 : memref<1x4x640xi8> to memref<5x16xbf16, strided<[64, 1]>>
+  %packed = pipe.view %ring[%rank, %rank] at 32
+      : memref<1x4x640xi8> to memref<5x16xbf16, strided<[64, 1]>>
   // CHECK: pipe.row_address %[[SLOT]][%[[RANK]]] : memref<4x16xbf16>
   %row = pipe.row_address %slot[%rank] : memref<4x16xbf16>
   pipe.return
@@ -315,6 +370,25 @@ pipe.program @rows_moved(%x: memref<?x16xbf16> {pipe.name = "x"},
   pipe.copy_rows %x[%i] to %address[%i] count %i streaming : memref<?x16xbf16>
   // CHECK: pipe.zero_rows %[[X]][%[[I]], %[[I]]] : memref<?x16xbf16>
   pipe.zero_rows %x[%i, %i] : memref<?x16xbf16>
+  pipe.return
+}
+
+// CHECK-LABEL: pipe.program @rows_quantized
+pipe.program @rows_quantized(%x: memref<?x16xbf16> {pipe.name = "x"},
+                             %data: memref<?x16xf8E4M3FN> {pipe.name = "a"},
+                             // CHECK: %[[SCALES:[^ ]*]]: memref<?x4xf32> {pipe.name = "b", pipe.output, pipe.scaled_columns = 4 : i64}
+                             %scales: memref<?x4xf32> {pipe.name = "b", pipe.output,
+                                                       pipe.scaled_columns = 4 : i64},
+                             %packed: memref<?x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // CHECK: %[[WORKER:.*]] = pipe.worker
+  %worker = pipe.worker
+  // CHECK: pipe.quantize_row %{{.*}}[%{{.*}}] into %{{.*}}, %[[SCALES]][%[[WORKER]]] block 4 : memref<?x16xbf16> into memref<?x16xf8E4M3FN>, memref<?x4xf32>
+  pipe.quantize_row %x[%i] into %data, %scales[%worker] block 4
+      : memref<?x16xbf16> into memref<?x16xf8E4M3FN>, memref<?x4xf32>
+  // CHECK: pipe.quantize_row {{.*}} block 3 : memref<?x16xbf16> into memref<?x16xf8E4M3FN>, memref<?x2xi32>
+  pipe.quantize_row %x[%i] into %data, %packed[%worker] block 3
+      : memref<?x16xbf16> into memref<?x16xf8E4M3FN>, memref<?x2xi32>
   pipe.return
 }
 

@@ -10,7 +10,7 @@
 /// the result. The environment variable FUSCO_FAKE_FAULT makes one thing wrong,
 /// so that a test can see fusco-run find it; FUSCO_FAKE_MODEL is a list of what
 /// else the library shall be: `backward` has the programs of the backward,
-/// `mixed` has three element types.
+/// `mixed` has three element types, `float8` quantised rows.
 //
 //===----------------------------------------------------------------------===//
 #include "fusco/library.h"
@@ -51,6 +51,11 @@ Shape shapeOfModel() {
     shape.tokenType = ElementType::F32;
     shape.rowType = ElementType::BF16;
     shape.outputType = ElementType::F16;
+  }
+  if (isModel("float8")) {
+    shape.rowType = ElementType::F8E4M3FN;
+    shape.quantization = {ElementType::F8E4M3FN, /*blockColumns=*/2,
+                          Quantization::ScaleType::F32};
   }
   return shape;
 }
@@ -152,8 +157,12 @@ int32_t runDispatch(const fusco_program_args *args) {
   std::copy(result.rows.begin(), result.rows.end(), rows);
   std::copy(result.counts.begin(), result.counts.end(), counts);
   std::copy(result.offsets.begin(), result.offsets.end(), offsets);
+  const Shape shape = shapeOfModel();
+  auto *scales = shape.quantization
+                     ? static_cast<uint8_t *>(args->tensors[6].data)
+                     : nullptr;
+  std::copy(result.scales.begin(), result.scales.end(), scales);
   if (args->rank == 1) {
-    const Shape shape = shapeOfModel();
     const int64_t bytesPerRow = shape.bytesPerRow(shape.rowType);
     if (hasFault("row"))
       rows[2 * bytesPerRow + 3] ^= 0x80;
@@ -161,6 +170,13 @@ int32_t runDispatch(const fusco_program_args *args) {
       rows[result.rows.size() - 1] = 1;
     if (hasFault("guard"))
       rows[result.rows.size()] = 0;
+    if (hasFault("scale")) // the lowest bit of row 1's last one
+      scales[2 * shape.quantization->bytesOfScalesPerRow(shape.hidden) - 4] ^=
+          1;
+    if (hasFault("scale-pad"))
+      scales[result.scales.size() - 1] = 1;
+    if (hasFault("scale-guard"))
+      scales[result.scales.size()] = 0;
     if (hasFault("counts"))
       ++counts[1];
     if (hasFault("offsets"))
@@ -264,12 +280,17 @@ fusco_tensor_spec spec(const char *name, uint8_t code, uint8_t bits,
   return spec;
 }
 
+uint8_t codeOf(ElementType type) {
+  return type == ElementType::BF16       ? uint8_t(kDLBfloat)
+         : type == ElementType::F8E4M3FN ? uint8_t(FUSCO_DTYPE_FLOAT8_E4M3FN)
+                                         : uint8_t(kDLFloat);
+}
+
 /// Rows of the model's hidden size.
 fusco_tensor_spec rowsSpec(const char *name, ElementType type, bool isOutput,
                            fusco_rows_kind kind) {
-  return spec(name, type == ElementType::BF16 ? kDLBfloat : kDLFloat,
-              uint8_t(8 * bytesPerElement(type)), isOutput, kind, -1,
-              shapeOfModel().hidden);
+  return spec(name, codeOf(type), uint8_t(8 * bytesPerElement(type)), isOutput,
+              kind, -1, shapeOfModel().hidden);
 }
 
 void addProgram(fusco_library &library, fusco_library_info &info,
@@ -300,8 +321,8 @@ fusco_library makeLibrary() {
   info.maxTokens = 64;
   info.hidden = shape.hidden;
   info.alignRows = shape.alignRows;
-  info.dtypeCode = kDLBfloat;
-  info.dtypeBits = 16;
+  info.dtypeCode = codeOf(shape.rowType);
+  info.dtypeBits = uint8_t(8 * bytesPerElement(shape.rowType));
   info.idBits = 32;
   info.isWeighted = 1;
   info.symmetricBytes = sizeof(Heap);
@@ -322,11 +343,17 @@ fusco_library makeLibrary() {
       rowsSpec("rows", shape.rowType, true, FUSCO_ROWS_EXPERT),
       spec("counts", kDLInt, 32, true, FUSCO_ROWS_STATIC, local, 0),
       spec("offsets", kDLInt, 32, true, FUSCO_ROWS_STATIC, local + 1, 0)};
+  if (const auto &quantization = shape.quantization) {
+    dispatchTensors.push_back(spec("scales", kDLFloat, 32, true,
+                                   FUSCO_ROWS_EXPERT, -1,
+                                   quantization->scaleColumns(shape.hidden)));
+    dispatchTensors.back().scaledColumns = int32_t(quantization->blockColumns);
+  }
   std::vector<fusco_tensor_spec> combineTensors = {
       rowsSpec("y", shape.outputType, false, FUSCO_ROWS_EXPERT),
       rowsSpec("out", shape.tokenType, true, FUSCO_ROWS_TOKENS)};
   const std::vector<fusco_tensor_spec> dispatchBackwardTensors = {
-      rowsSpec("drows", shape.rowType, false, FUSCO_ROWS_EXPERT),
+      rowsSpec("drows", shape.rowGradientType(), false, FUSCO_ROWS_EXPERT),
       rowsSpec("dx", hasFault("type") ? ElementType::F16 : shape.tokenType,
                true, FUSCO_ROWS_TOKENS)};
   const std::vector<fusco_tensor_spec> combineBackwardTensors = {

@@ -3,7 +3,7 @@
 
 Each case draws an awkward shape, a way to compile it and routing, runs fusco-import,
 fusco-compile and fusco-run --check, and must pass bit for bit. The tools are those on PATH, or in
---bin. Exit code 0 only if every case passed; a failure prints the commands and
+--bin. With --target sm_90 shapes are small, for FUSCO_LIBCUDA may name an emulator. Exit code 0 only if every case passed; a failure prints the commands and
 the seed that repeats it.
 """
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 
 # (nodes, ranks per node)
 TOPOLOGIES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 8), (2, 4), (4, 2), (3, 3),
-              (8, 1), (1, 5), (3, 5), (4, 4)]
+              (8, 1), (1, 5), (1, 6), (3, 5), (4, 4)]
 # Rows that fill no vector, one that models have and is no power of two, and
 # plain ones.
 HIDDEN = [1, 7, 33, 64, 576, 2048, 2880, 3584, 7168]
@@ -27,6 +27,10 @@ TOPK = [1, 2, 3, 6, 8, 10, 16]
 MAX_TOKENS = [1, 2, 17, 64, 257]
 ALIGN = [1, 3, 16, 128]
 DTYPES = ["bf16", "f16", "f32"]
+FLOAT8 = ["f8E4M3FN", "f8E5M2"]
+# The usual ones, and one that fits no vector; the hidden size is drawn beside them.
+SCALE_BLOCKS = [1, 32, 48, 128]
+SCALE_TYPES = ["f32", "ue8m0"]
 UNIQUE = ["auto", "assignment", "rank", "node"]
 # Chunks that split tokens everywhere, and rings that wrap around.
 CHUNK_TOKENS = [0, 1, 3, 16]
@@ -34,42 +38,59 @@ RING_CHUNKS = [0, 6, 7]
 SYNTHETIC = ["skewed", "one-expert", "one-node", "empty"]
 COMMAND_TIMEOUT_S = 120
 
+# What an emulator does in seconds.
+SMALL_TOPOLOGIES = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 4)]
+SMALL_HIDDEN = [1, 7, 33, 64, 576, 2880]
+SMALL_MAX_TOKENS = [1, 2, 9]
+
 
 class Failure(Exception):
     pass
 
 
-def draw_shape(rng):
-    nodes, ranks_per_node = rng.choice(TOPOLOGIES)
+def draw_shape(rng, options):
+    is_small = options.target != "cpu"
+    nodes, ranks_per_node = rng.choice(SMALL_TOPOLOGIES if is_small else TOPOLOGIES)
     ranks = nodes * ranks_per_node
     # Fewer experts than ranks, as many, and numbers that ranks do not divide.
     experts = rng.choice([max(1, ranks // 2), ranks, ranks + 1, 3 * ranks - 1,
-                          rng.randint(1, 70), 256])
+                          rng.randint(1, 70), 256, 896])
+    hidden = rng.choice(SMALL_HIDDEN if is_small else HIDDEN)
     dtype = rng.choice(DTYPES)
-    return {
+    shape = {
         "nodes": nodes,
         "ranks-per-node": ranks_per_node,
         "experts": experts,
         "topk": rng.choice([k for k in TOPK if k <= experts]),
-        "hidden": rng.choice(HIDDEN),
-        "max-tokens": rng.choice(MAX_TOKENS),
+        "hidden": hidden,
+        "max-tokens": rng.choice(SMALL_MAX_TOKENS if is_small else MAX_TOKENS),
         "dtype": dtype,
         "dispatch-dtype": rng.choice([dtype, rng.choice(DTYPES)]),
         "align": rng.choice(ALIGN),
         "ids": rng.choice(["i32", "i64"]),
         "form": rng.choice(["fused", "fused", "unfused"]),
     }
+    if options.float8 or rng.random() < 0.3:
+        blocks = [block for block in SCALE_BLOCKS if block < hidden] + [hidden]
+        # There is no unfused form of it.
+        shape.update({"dispatch-dtype": rng.choice(FLOAT8), "form": "fused",
+                      "scale-block": rng.choice(blocks),
+                      "scale-type": rng.choice(SCALE_TYPES)})
+    return shape
 
 
-def draw_compilation(rng, shape):
+def draw_compilation(rng, shape, options):
     """Flags of fusco-compile."""
-    flags = [f"--unique={rng.choice(UNIQUE)}",
+    flags = [f"--target={options.target}", f"--unique={rng.choice(UNIQUE)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
     if rng.random() < 0.4:
         flags.append("--backward")
     if shape["form"] == "unfused" and rng.random() < 0.5:
         flags.append("--no-fuse")
+    if options.target != "cpu":
+        flags += [f"--max-blocks={rng.choice([1, 3, 16])}",
+                  f"--threads-per-block={rng.choice([32, 64, 128])}"]
     return flags
 
 
@@ -108,18 +129,17 @@ class Case:
         self.commands = []
 
     def run(self):
-        shape = draw_shape(self.rng)
+        shape = draw_shape(self.rng, self.options)
         model, library = self.path("model.mlir"), self.path("lib.so")
         flags = [f"--{name}={value}" for name, value in shape.items()]
         self.call("fusco-import", "--name=m", *flags, "-o", model)
-        compilation = draw_compilation(self.rng, shape)
-        self.call("fusco-compile", model, "--target", "cpu", *compilation,
-                  "-o", library)
+        compilation = draw_compilation(self.rng, shape, self.options)
+        self.call("fusco-compile", model, *compilation, "-o", library)
 
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
-        # What was compiled unfused is a baseline itself.
-        if "--no-fuse" not in compilation:
+        # What was compiled unfused is a baseline itself, and what is quantised has none.
+        if "--no-fuse" not in compilation and "scale-block" not in shape:
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))
         ids = draw_ids(self.generator, self.rng, shape)
@@ -163,6 +183,9 @@ def main():
     parser.add_argument("--first", type=int, default=0,
                         help="number of the first case")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--target", default="cpu", choices=["cpu", "sm_90"])
+    parser.add_argument("--float8", action="store_true",
+                        help="quantise rows in every case")
     parser.add_argument("--bin", help="folder of the tools; default: PATH")
     parser.add_argument("--keep", help="leave the files of a failure here")
     options = parser.parse_args()
@@ -181,7 +204,9 @@ def main():
             except Failure as failure:
                 print(f"case {number} FAILED: {failure}\n"
                       f"  repeat with: {sys.argv[0]} --seed {options.seed} "
-                      f"--first {number} --cases 1 --keep DIR\n  "
+                      f"--first {number} --cases 1 --keep DIR "
+                      f"--target {options.target}"
+                      f"{' --float8' if options.float8 else ''}\n  "
                       + "\n  ".join(case.commands))
                 return 1
             print(f"case {number} passed: "

@@ -56,3 +56,22 @@ func.func @scatter(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> tensor<?x1
   %rows, %counts, %offsets = fusco.dispatch %x by %plan weighted : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>
   return %rows : tensor<?x16xbf16, #fusco.expert_major<align = 4>>
 }
+
+// Nor has one that quantises rows, or moves several tensors.
+// CHECK-NOT: @quantized.unfused
+// CHECK-NOT: @several.unfused
+!plan = !fusco.plan<@ep>
+!data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>
+!scales = tensor<?x4xf32, #fusco.expert_major<align = 4>>
+func.func @quantized(%x: tensor<?x16xbf16>, %plan: !plan) -> (!data, !scales) {
+  %r:4 = fusco.dispatch %x by %plan transform {
+    ^bb0(%row: tensor<?x16xbf16>):
+      %q, %s = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+      fusco.yield %q, %s : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    } : tensor<?x16xbf16>, !plan -> (!data, !scales), tensor<4xi32>, tensor<5xi32>
+  return %r#0, %r#1 : !data, !scales
+}
+func.func @several(%x: tensor<?x16xf8E4M3FN>, %s: tensor<?x4xf32>, %plan: !plan) -> (!data, !scales) {
+  %r:4 = fusco.dispatch %x, %s by %plan : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !plan -> (!data, !scales), tensor<4xi32>, tensor<5xi32>
+  return %r#0, %r#1 : !data, !scales
+}

@@ -34,3 +34,14 @@ func.func @scatter(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> tensor<?x1
   %rows, %counts, %offsets = fusco.dispatch %x by %plan weighted : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<4xi32>, tensor<5xi32>
   return %rows : tensor<?x16xbf16, #fusco.expert_major<align = 4>>
 }
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4, topology = <nodes = 1, ranks_per_node = 2>, placement = <block>}
+!data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>
+!scales = tensor<?x4xf32, #fusco.expert_major<align = 4>>
+func.func @several(%x: tensor<?x16xf8E4M3FN>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) -> (!data, !scales) {
+  // expected-error@+1 {{expected a dispatch of one tensor to derive the backward of, got 2}}
+  %r:4 = fusco.dispatch %x, %s by %plan : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !fusco.plan<@ep> -> (!data, !scales), tensor<4xi32>, tensor<5xi32>
+  return %r#0, %r#1 : !data, !scales
+}

@@ -1,6 +1,8 @@
 // RUN: fusco-opt %s --fusco-derive-backward --verify-roundtrip | FileCheck %s
 
 !expertRows = tensor<?x16xbf16, #fusco.expert_major<align = 4>>
+!data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>
+!scales = tensor<?x4xf32, #fusco.expert_major<align = 4>>
 !plan = !fusco.plan<@ep>
 
 // 9 experts on 2 ranks: 5 at most on a rank.
@@ -45,6 +47,23 @@ func.func @sum(%y: !expertRows, %plan: !plan) -> tensor<?x16xbf16> {
 // CHECK-SAME:      -> (tensor<?x16xbf16, #fusco.expert_major<align = 4>> {fusco.name = "dy"})
 // CHECK-NEXT:    %[[DY:.*]], %{{.*}}, %{{.*}} = fusco.dispatch %[[DOUT]] by %[[PLAN]] :
 // CHECK-NEXT:    return %[[DY]]
+
+// Rows that were quantised: their gradient is of x's type, and there is none of the
+// scales.
+func.func @quantized(%x: tensor<?x16xbf16>, %plan: !plan) -> (!data, !scales) {
+  %r:4 = fusco.dispatch %x by %plan transform {
+    ^bb0(%row: tensor<?x16xbf16>):
+      %q, %s = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+      fusco.yield %q, %s : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    } : tensor<?x16xbf16>, !plan -> (!data, !scales), tensor<5xi32>, tensor<6xi32>
+  return %r#0, %r#1 : !data, !scales
+}
+
+// CHECK-LABEL: func.func @quantized_backward(
+// CHECK-SAME:      %[[DROWS:.*]]: tensor<?x16xbf16, #fusco.expert_major<align = 4>> {fusco.name = "drows"},
+// CHECK-SAME:      %[[PLAN:.*]]: !fusco.plan<@ep>) -> (tensor<?x16xbf16> {fusco.name = "dx"})
+// CHECK-NEXT:    %[[DX:.*]] = fusco.combine %[[DROWS]] by %[[PLAN]] : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+// CHECK-NEXT:    return %[[DX]]
 
 // Left alone: the unfused form, a backward, and what has no single shuffle.
 // CHECK-NOT:   backward

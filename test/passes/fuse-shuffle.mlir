@@ -390,3 +390,97 @@ func.func @rows_used_twice(%x: !tokens_f32, %plan: !plan) -> (!experts_f32, !exp
   %cast = fusco.cast %rows : !experts_f32 -> !experts_bf16
   return %rows, %cast : !experts_f32, !experts_bf16
 }
+
+// -----
+
+// Rows that are quantised before they are dispatched.
+fusco.group @ep {experts = 10, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!plan = !fusco.plan<@ep>
+!tokens = tensor<?x16xbf16>
+!data = tensor<?x16xf8E4M3FN>
+!scales = tensor<?x4xf32>
+!expert_data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>
+!expert_scales = tensor<?x4xf32, #fusco.expert_major<align = 4>>
+
+// CHECK-LABEL: func.func @quantize(
+// CHECK-SAME: %[[X:.*]]: tensor<?x16xbf16>, %[[PLAN:.*]]: !fusco.plan<@ep>)
+// CHECK-NEXT: %[[ROWS:.*]]:2, %{{.*}}, %{{.*}} = fusco.dispatch %[[X]] by %[[PLAN]] transform {
+// CHECK-NEXT: ^bb0(%[[ROW:.*]]: tensor<?x16xbf16>):
+// CHECK-NEXT: %[[DATA:.*]], %[[SCALES:.*]] = fusco.quantize %[[ROW]] block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+// CHECK-NEXT: fusco.yield %[[DATA]], %[[SCALES]]
+// CHECK-NEXT: } : tensor<?x16xbf16>, !fusco.plan<@ep> -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>, tensor<?x4xf32, #fusco.expert_major<align = 4>>),
+// CHECK-NEXT: return %[[ROWS]]#0, %[[ROWS]]#1
+// HOPS-LABEL: func.func @quantize(
+// HOPS: fusco.dispatch {{.*}} hops [#fusco.hop<{{.*}} wire = f8E4M3FN,
+func.func @quantize(%x: !tokens, %plan: !plan) -> (!expert_data, !expert_scales) {
+  %data, %scales = fusco.quantize %x block 4 : !tokens -> !data, !scales
+  %r:4 = fusco.dispatch %data, %scales by %plan
+    : (!data, !scales), !plan -> (!expert_data, !expert_scales), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1 : !expert_data, !expert_scales
+}
+
+// What is dispatched beside them goes as it is, and all keep their places.
+// CHECK-LABEL: func.func @quantize_beside(
+// CHECK-SAME: %[[X:.*]]: tensor<?x16xbf16>, %[[Z:.*]]: tensor<?x16xbf16>, %[[PLAN:.*]]: !fusco.plan<@ep>)
+// CHECK-NEXT: fusco.dispatch %[[X]], %[[Z]] by %[[PLAN]] transform {
+// CHECK-NEXT: ^bb0(%[[ROW:.*]]: tensor<?x16xbf16>, %[[OTHER:.*]]: tensor<?x16xbf16>):
+// CHECK-NEXT: %[[DATA:.*]], %[[SCALES:.*]] = fusco.quantize %[[ROW]] block 4
+// CHECK-NEXT: fusco.yield %[[SCALES]], %[[OTHER]], %[[DATA]]
+func.func @quantize_beside(%x: !tokens, %z: !tokens, %plan: !plan)
+    -> (!expert_scales, tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !expert_data) {
+  %data, %scales = fusco.quantize %x block 4 : !tokens -> !data, !scales
+  %r:5 = fusco.dispatch %scales, %z, %data by %plan : (!scales, !tokens, !data), !plan
+    -> (!expert_scales, tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !expert_data), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1, %r#2 : !expert_scales, tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !expert_data
+}
+
+// CHECK-LABEL: func.func @scales_used_twice(
+// CHECK-NEXT: %[[DATA:.*]], %[[SCALES:.*]] = fusco.quantize
+// CHECK-NEXT: fusco.dispatch %[[DATA]], %[[SCALES]] by %{{[^ ]*}} :
+func.func @scales_used_twice(%x: !tokens, %plan: !plan) -> (!expert_data, !expert_scales, !scales) {
+  // expected-remark@+1 {{not fused: the rows of 'fusco.quantize' are used more than once}}
+  %data, %scales = fusco.quantize %x block 4 : !tokens -> !data, !scales
+  %r:4 = fusco.dispatch %data, %scales by %plan
+    : (!data, !scales), !plan -> (!expert_data, !expert_scales), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1, %scales : !expert_data, !expert_scales, !scales
+}
+
+// CHECK-LABEL: func.func @scales_stay(
+// CHECK-NEXT: fusco.quantize
+// CHECK-NEXT: fusco.dispatch %{{[^ ]*}} by %{{[^ ]*}} :
+func.func @scales_stay(%x: !tokens, %plan: !plan) -> (!expert_data, !scales) {
+  // expected-remark@+1 {{not fused: its rows and scales are not moved by one 'fusco.dispatch'}}
+  %data, %scales = fusco.quantize %x block 4 : !tokens -> !data, !scales
+  %r:3 = fusco.dispatch %data by %plan : !data, !plan -> !expert_data, tensor<3xi32>, tensor<4xi32>
+  return %r#0, %scales : !expert_data, !scales
+}
+
+// CHECK-LABEL: func.func @two_quantize(
+// CHECK-NEXT: fusco.quantize
+// CHECK-NEXT: fusco.dispatch %{{.*}}, %{{.*}}, %{{.*}} by %{{[^ ]*}} transform {
+// CHECK-COUNT-1: fusco.quantize
+// CHECK-NOT: fusco.quantize
+// CHECK: return
+func.func @two_quantize(%x: !tokens, %z: !tokens, %plan: !plan)
+    -> (!expert_data, !expert_scales, !expert_data, !expert_scales) {
+  // expected-remark@+1 {{not fused: the dispatch has a transform}}
+  %data, %scales = fusco.quantize %x block 4 : !tokens -> !data, !scales
+  %more, %of_more = fusco.quantize %z block 4 : !tokens -> !data, !scales
+  %r:6 = fusco.dispatch %data, %scales, %more, %of_more by %plan : (!data, !scales, !data, !scales), !plan
+    -> (!expert_data, !expert_scales, !expert_data, !expert_scales), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1, %r#2, %r#3 : !expert_data, !expert_scales, !expert_data, !expert_scales
+}
+
+// A dispatch that has become one of several tensors casts none.
+// CHECK-LABEL: func.func @cast_beside(
+// CHECK-NEXT: fusco.cast
+// CHECK-NEXT: fusco.dispatch
+func.func @cast_beside(%x: !tokens, %scales: !scales, %plan: !plan)
+    -> (tensor<?x16xf32, #fusco.expert_major<align = 4>>, !expert_scales) {
+  // expected-remark@+1 {{not fused: the dispatch moves several tensors}}
+  %wide = fusco.cast %x : !tokens -> tensor<?x16xf32>
+  %r:4 = fusco.dispatch %wide, %scales by %plan : (tensor<?x16xf32>, !scales), !plan
+    -> (tensor<?x16xf32, #fusco.expert_major<align = 4>>, !expert_scales), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1 : tensor<?x16xf32, #fusco.expert_major<align = 4>>, !expert_scales
+}

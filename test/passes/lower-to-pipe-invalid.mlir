@@ -875,3 +875,31 @@ func.func @returned_twice(%y: !rows, %plan: !fusco.plan<@ep>) -> (tensor<?x16xbf
   %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0, %0 : tensor<?x16xbf16>, tensor<?x16xbf16>
 }
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>
+func.func @quantize_alone(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!rows, tensor<?x4xf32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.quantize' op expected in the transform of a dispatch; fusco-fuse-shuffle puts it there, and its option 'remarks' says why it did not}}
+  %data, %scales = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+  %r:3 = fusco.dispatch %data by %p : tensor<?x16xf8E4M3FN>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  return %r#0, %scales, %p : !rows, tensor<?x4xf32>, !fusco.plan<@ep>
+}
+
+// -----
+
+// All of what a dispatch moves is the function's.
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>
+!scales = tensor<?x4xf32, #fusco.expert_major<align = 8>>
+func.func @scales_dropped(%x: tensor<?x16xf8E4M3FN>, %s: tensor<?x4xf32>, %ids: tensor<?x2xi32>) -> (!data, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.dispatch' op expected 'rows_1' to be returned by the function}}
+  %r:4 = fusco.dispatch %x, %s by %p : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !fusco.plan<@ep>
+    -> (!data, !scales), tensor<2xi32>, tensor<3xi32>
+  return %r#0, %p : !data, !fusco.plan<@ep>
+}

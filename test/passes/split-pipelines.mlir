@@ -45,6 +45,38 @@ pipe.program @p() {
 
 // -----
 
+// A row that only its worker uses is not multiplied once more, unlike other views.
+// CHECK: pipe.buffer @scratch : memref<16x128xi8> plan
+pipe.buffer @scratch : memref<16x128xi8> plan
+// CHECK: pipe.buffer @shared : memref<8x128xi8> symmetric
+pipe.buffer @shared : memref<2x128xi8> symmetric
+// CHECK-LABEL: pipe.program @scratch_row
+pipe.program @scratch_row(%x: memref<?x64xbf16> {pipe.name = "x"}) {
+  %chunks = pipe.rank
+  pipe.pipeline chunks %chunks {
+    pipe.stage "send" lag 0 {
+    ^bb0(%chunk: index):
+      %c0 = arith.constant 0 : index
+      // CHECK: %[[SCRATCH:.*]] = pipe.local @scratch
+      %scratch = pipe.local @scratch : memref<16x128xi8>
+      // CHECK-NEXT: %[[OWN:.*]] = pipe.worker
+      %worker = pipe.worker
+      // CHECK: pipe.view %[[SCRATCH]][%[[OWN]]] at 0
+      %data = pipe.view %scratch[%worker] at 0 : memref<16x128xi8> to memref<1x64xf8E4M3FN, strided<[128, 1]>>
+      // CHECK: pipe.view %[[SCRATCH]][%[[OWN]]] at 64
+      %scales = pipe.view %scratch[%worker] at 64 : memref<16x128xi8> to memref<1x16xf32, strided<[32, 1]>>
+      pipe.quantize_row %x[%c0] into %data, %scales[%c0] block 4
+        : memref<?x64xbf16> into memref<1x64xf8E4M3FN, strided<[128, 1]>>, memref<1x16xf32, strided<[32, 1]>>
+      %shared = pipe.local @shared : memref<2x128xi8>
+      // CHECK: pipe.view %{{.*}}[%{{.*}}] at 0 : memref<8x128xi8> to memref<32xi32>
+      %view = pipe.view %shared[%c0] at 0 : memref<2x128xi8> to memref<32xi32>
+    }
+  }
+  pipe.return
+}
+
+// -----
+
 pipe.buffer @counts : memref<2xi32> symmetric
 pipe.program @outside() {
   %c0 = pipe.rank
