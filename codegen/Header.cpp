@@ -97,10 +97,9 @@ void fusco::writeHeader(const fusco_library_info &info,
   if (info.capacityRows)
     constant("CAPACITY", info.capacityRows, "rows of an expert, at most");
   constant("MAX_ROWS",
-           info.capacityRows
-               ? placement.maxLocalExperts() * info.capacityRows
-               : maxExpertMajorRows(placement, info.maxTokens, info.topk,
-                                    info.alignRows),
+           info.capacityRows ? placement.maxLocalExperts() * info.capacityRows
+                             : maxExpertMajorRows(placement, info.maxTokens,
+                                                  info.topk, info.alignRows),
            "rows of a rank's experts at worst, pads included");
   out << "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
       << "/** The library that contexts and domains are made for. */\n"

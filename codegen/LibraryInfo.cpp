@@ -29,13 +29,19 @@ static LogicalResult setName(Operation *op, char (&field)[FUSCO_NAME_BYTES],
   return success();
 }
 
+static uint8_t getTypeCode(Type type) {
+  if (type.isBF16())
+    return kDLBfloat;
+  if (isa<Float8E4M3FNType>(type))
+    return FUSCO_DTYPE_FLOAT8_E4M3FN;
+  if (isa<Float8E5M2Type>(type))
+    return FUSCO_DTYPE_FLOAT8_E5M2;
+  return isa<FloatType>(type) ? kDLFloat : kDLInt;
+}
+
 static void setType(uint8_t &code, uint8_t &bits, Type type) {
   bits = type.getIntOrFloatBitWidth();
-  code = type.isBF16()                 ? kDLBfloat
-         : isa<Float8E4M3FNType>(type) ? FUSCO_DTYPE_FLOAT8_E4M3FN
-         : isa<Float8E5M2Type>(type)   ? FUSCO_DTYPE_FLOAT8_E5M2
-         : isa<FloatType>(type)        ? kDLFloat
-                                       : kDLInt;
+  code = getTypeCode(type);
 }
 
 static LogicalResult describeTensor(ProgramOp program, unsigned index,

@@ -23,10 +23,19 @@ static constexpr int64_t f32MantissaBits = 23, f32Bias = 127;
 
 static int64_t bitsOf(float value) { return llvm::bit_cast<uint32_t>(value); }
 
+/// The rows of \p type, in blocks of \p block elements: their alignment is that
+/// of the start of any block.
+static RowType getBlocks(MemRefType type, int64_t block) {
+  RowType row(type);
+  int64_t bytes = block * row.elementBytes();
+  row.alignment = std::min(row.alignment, bytes & -bytes);
+  return row;
+}
+
 Quantizer::Quantizer(RowBuilder &builder, QuantizeRowOp op)
-    : source(op.getSource().getType()), data(op.getData().getType()),
-      scales(op.getScales().getType()), block(op.getBlock()),
-      isPacked(scales.element.isInteger(32)), b(builder) {
+    : source(getBlocks(op.getSource().getType(), op.getBlock())),
+      data(op.getData().getType()), scales(op.getScales().getType()),
+      block(op.getBlock()), isPacked(scales.element.isInteger(32)), b(builder) {
   auto type = cast<FloatType>(source.element);
   bitsType = b.getIntegerType(type.getWidth());
   signBit = int64_t(1) << (type.getWidth() - 1);

@@ -52,7 +52,8 @@ public:
   /// Elements \p bits times \p inverse as float8 (i8).
   mlir::Value toFloat8(mlir::Value bits, mlir::Value inverse, int64_t width);
 
-  const RowType source, data, scales;
+  const RowType source; ///< aligned as its blocks are
+  const RowType data, scales;
   const int64_t block;
   const bool isPacked;
 

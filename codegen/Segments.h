@@ -6,8 +6,8 @@
 ///
 /// \file
 /// What the patterns of pipe.place share: a walk over a rank's experts in order
-/// that carries one number, from `capacity` (or 0) on. In expert_major it is the
-/// end of the last expert's rows; in expert slots the rows of the fullest
+/// that carries one number, from `capacity` (or 0) on. In expert_major it is
+/// the end of the last expert's rows; in expert slots the rows of the fullest
 /// expert, or the capacity if that is more.
 ///
 //===----------------------------------------------------------------------===//

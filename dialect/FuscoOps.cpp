@@ -210,6 +210,19 @@ Value DispatchOp::getSource(unsigned i) {
   return yield.getRows()[i];
 }
 
+bool DispatchOp::isScales(unsigned i) {
+  Value source = getSource(i);
+  auto quantize = source.getDefiningOp<QuantizeOp>();
+  return hasTransform() && quantize && source == quantize.getScales();
+}
+
+DispatchOp::Payload DispatchOp::getRows() {
+  unsigned i = 0;
+  while (i + 1 < getPayloads().size() && isScales(i))
+    ++i;
+  return cast<Payload>(getPayloads()[i]);
+}
+
 Type DispatchOp::getWire(unsigned i) {
   auto elementOf = [](Value rows) {
     return cast<RankedTensorType>(rows.getType()).getElementType();
@@ -251,7 +264,7 @@ static LogicalResult verifyTransform(DispatchOp op) {
     return llvm::map_to_vector(
         types, [](Type type) -> Type { return withoutLayout(type); });
   };
-  auto yield = dyn_cast<YieldOp>(body.back());
+  auto yield = body.empty() ? YieldOp() : dyn_cast<YieldOp>(body.back());
   SmallVector<Type> taken = plainTypes(op.getXs().getTypes());
   SmallVector<Type> made = plainTypes(op.getPayloads().getTypes());
   if (TypeRange(taken) != TypeRange(body.getArgumentTypes())) // dispatch_c7
@@ -294,9 +307,11 @@ LogicalResult DispatchOp::verify() {
       return emitOpError("expected 'rows' in the layout expert_major, "
                          "rank_major or expert_slots, got ")
              << rows;
-    if (layout != getLayout(getRows().getType())) // dispatch_c2
+    Attribute first =
+        getLayout(cast<RankedTensorType>(getPayloads().front().getType()));
+    if (layout != first) // dispatch_c2
       return emitOpError("expected all rows in one layout, got '")
-             << layout << "' beside '" << getLayout(getRows().getType()) << "'";
+             << layout << "' beside '" << first << "'";
   }
   if (getWeighted() &&
       (!isPlain() ||

@@ -162,17 +162,19 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
   ];
   let extraClassDeclaration = [{
     using Payload = ::mlir::TypedValue<::mlir::RankedTensorType>;
-    /// The first x, the first result of rows. There is one of each, but where
-    /// several tensors are dispatched at once, or rows are quantised.
+    /// The first x, the first result of rows that are not scales. There is one
+    /// of each, but where several tensors are dispatched at once.
     Payload getX() { return ::llvm::cast<Payload>(getXs().front()); }
-    Payload getRows() { return ::llvm::cast<Payload>(getPayloads().front()); }
+    Payload getRows();
+    /// Whether result \p i of rows holds the scales that a fusco.quantize makes.
+    bool isScales(unsigned i);
     bool hasTransform() { return !getTransform().empty(); }
     /// Whether rows are moved as they are, or cast.
     bool isPlain() { return getXs().size() == 1 && !hasTransform(); }
     /// What result \p i of rows is made of: one of `xs`, or where there is a
     /// `transform`, a block argument of it or what a fusco.quantize makes.
     ::mlir::Value getSource(unsigned i);
-    /// The element type in which row \\p i crosses to other nodes: the narrower
+    /// The element type in which row \p i crosses to other nodes: the narrower
     /// one; and what is yet to be weighted has not been rounded.
     ::mlir::Type getWire(unsigned i);
   }];

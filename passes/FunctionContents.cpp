@@ -180,21 +180,14 @@ static std::string withNumber(StringRef role, unsigned number) {
   return number == 0 ? role.str() : (role + "_" + Twine(number)).str();
 }
 
-/// Whether result \p i of rows holds what a fusco.quantize makes of scales.
-static bool isScales(DispatchOp dispatch, unsigned i) {
-  Value source = dispatch.getSource(i);
-  auto quantize = source.getDefiningOp<QuantizeOp>();
-  return dispatch.hasTransform() && quantize && source == quantize.getScales();
-}
-
 std::string fusco::roleOfX(unsigned i) { return withNumber("x", i); }
 
 std::string fusco::roleOfRows(DispatchOp dispatch, unsigned i) {
   unsigned numScales = 0;
   for (unsigned before = 0; before < i; ++before)
-    numScales += isScales(dispatch, before);
-  return isScales(dispatch, i) ? withNumber("scales", numScales)
-                               : withNumber("rows", i - numScales);
+    numScales += dispatch.isScales(before);
+  return dispatch.isScales(i) ? withNumber("scales", numScales)
+                              : withNumber("rows", i - numScales);
 }
 
 TensorArguments::TensorArguments(func::FuncOp function,
@@ -277,7 +270,7 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
     for (auto [i, rows] : llvm::enumerate(dispatch.getPayloads())) {
       if (failed(bindOutput(dispatch, rows, roleOfRows(dispatch, i))))
         return failure();
-      if (isScales(dispatch, i))
+      if (dispatch.isScales(i))
         llvm::find_if(tensors,
                       [&, rows = rows](const Tensor &tensor) {
                         return tensor.value == rows;

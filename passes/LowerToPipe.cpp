@@ -168,9 +168,15 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
           scaleOutBytesAttrName,
           p.b.getI64IntegerAttr(PackedRow(getWireRows(dispatch)).bytes));
     bindPayloads(dispatched, dispatch, find);
+    auto isRows = [&](Value payload) {
+      return payload == DispatchOp(dispatch).getRows();
+    };
+    auto payloads = DispatchOp(dispatch).getPayloads();
+    Value rows =
+        dispatched.payloads[llvm::find_if(payloads, isRows) - payloads.begin()]
+            .rows;
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
-                  isStreaming("dispatch.stores",
-                              dispatched.payloads.front().rows, assignments));
+                  isStreaming("dispatch.stores", rows, assignments));
   } else if (auto combine = contents.combine) {
     buildCombine(p, combined, getRoute(CombineOp(combine).getHopsAttr()),
                  CombineOp(combine).getWeighted(),

@@ -78,11 +78,10 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
 
   Value counts = viewCounts(p, turn);
   Value rankRows = p.local(shared::rankRows);
-  b.create<PlaceOp>(counts, self, p.local(shared::totals),
-                    p.local(shared::starts), p.local(shared::bases), rankRows,
-                    b.getI64IntegerAttr(p.shape.align),
-                    p.shape.capacity ? b.getI64IntegerAttr(p.shape.capacity)
-                                     : IntegerAttr());
+  b.create<PlaceOp>(
+      counts, self, p.local(shared::totals), p.local(shared::starts),
+      p.local(shared::bases), rankRows, b.getI64IntegerAttr(p.shape.align),
+      p.shape.capacity ? b.getI64IntegerAttr(p.shape.capacity) : IntegerAttr());
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(p.load(rankRows, {rank}));
     Value has = p.roomOf(shared::dispatchHeaders, turn, rank);
@@ -184,8 +183,8 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
         Value start =
             b.create<arith::SelectOp>(isHeld, p.load(starts, {expert}), rows);
         if (p.shape.capacity)
-          start = p.toI32(
-              b.create<arith::MulIOp>(i, p.index(p.shape.capacity)));
+          start =
+              p.toI32(b.create<arith::MulIOp>(i, p.index(p.shape.capacity)));
         if (countsOut)
           p.store(count, countsOut, {i});
         if (offsetsOut)

@@ -73,7 +73,7 @@ struct Chunking {
 struct ShuffleShape {
   int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
   int64_t hidden = 0, align = 0;
-  int64_t capacity = 0; ///< slots of an expert; 0: expert_major
+  int64_t capacity = 0;        ///< slots of an expert; 0: expert_major
   int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
   int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
   int64_t scratchBytes = 0;    ///< of the widest row that is quantised

@@ -11,6 +11,7 @@
 
 #include "runtime/failure.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 
@@ -126,12 +127,22 @@ fusco_status fusco::runtime::failEmptyPlan(const EntryPoint &where) {
                 "first");
 }
 
-/// The name of the tensor whose room for expert-major rows a program checks.
+/// The name of the tensor whose room for rows of experts a program checks: of
+/// several, which are to have the same room, the first.
 static const char *findExpertTensor(const fusco_program_info &program) {
   for (std::int32_t i = 0; i < program.numTensors; ++i)
     if (program.tensors[i].rowsKind == FUSCO_ROWS_EXPERT)
       return program.tensors[i].name;
   return "rows";
+}
+
+/// Whether it checks several, such as rows and their scales.
+static bool hasSeveralExpertTensors(const fusco_program_info &program) {
+  return std::count_if(program.tensors, program.tensors + program.numTensors,
+                       [](const fusco_tensor_spec &spec) {
+                         return spec.rowsKind == FUSCO_ROWS_EXPERT &&
+                                spec.isOutput;
+                       }) > 1;
 }
 
 fusco_status fusco::runtime::failProgram(const fusco_context &context,
@@ -154,8 +165,12 @@ fusco_status fusco::runtime::failProgram(const fusco_context &context,
                     findExpertTensor(*context.program), info.capacityRows);
     return failIn(context.entryPoint, FUSCO_CAPACITY,
                   "rank %" PRId64 " needs %" PRId64
-                  " rows, its tensor '%s' has room for %" PRId64,
-                  a, b, findExpertTensor(*context.program), c);
+                  " rows, its tensor '%s'%s has room for %" PRId64,
+                  a, b, findExpertTensor(*context.program),
+                  hasSeveralExpertTensors(*context.program)
+                      ? " or another of those rows"
+                      : "",
+                  c);
   case FUSCO_PEER_FAILED:
     return failIn(context.entryPoint, FUSCO_PEER_FAILED,
                   "rank %" PRId64 " failed with %s; this rank moved nothing", a,

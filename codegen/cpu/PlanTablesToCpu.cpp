@@ -11,8 +11,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/PlanStats.h"
-#include "codegen/Segments.h"
 #include "codegen/ScalarBuilder.h"
+#include "codegen/Segments.h"
 #include "codegen/cpu/CpuPatterns.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"

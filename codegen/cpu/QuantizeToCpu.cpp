@@ -149,17 +149,20 @@ void RowQuantizer::buildBlock(Value number, int64_t columns) {
   b.create<LLVM::StoreOp>(scale.stored, b.advance(scales, offset));
 }
 
-/// The copy of what \p op makes, as it is, if that is what comes next. Pieces
+/// The copy of what \p op makes, as it is, among those that come next. Pieces
 /// of rows start at lines only where blocks do.
 static CopyRowOp getCopyBehind(QuantizeRowOp op) {
-  auto isInLine = [](Operation *other) { return isa<CopyRowOp>(other); };
-  Operation *next = op->getNextNode();
-  while (next && !isInLine(next) && isPure(next))
-    next = next->getNextNode();
-  auto copy = dyn_cast_or_null<CopyRowOp>(next);
-  bool isOfData = copy && copy.getSource() == op.getData() &&
-                  copy.getRow() == op.getTo() && !copy.getWeights();
-  return isOfData && op.getBlock() % lineBytes == 0 ? copy : CopyRowOp();
+  if (op.getBlock() % lineBytes != 0)
+    return {};
+  for (Operation *next = op->getNextNode(); next; next = next->getNextNode()) {
+    auto copy = dyn_cast<CopyRowOp>(next);
+    if (copy && copy.getSource() == op.getData() &&
+        copy.getRow() == op.getTo() && !copy.getWeights())
+      return copy;
+    if (!copy && !isPure(next))
+      return {};
+  }
+  return {};
 }
 
 namespace {

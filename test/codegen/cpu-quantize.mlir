@@ -118,7 +118,7 @@ pipe.program @block_48(%x: memref<?x200xf16> {pipe.name = "x"}, %scratch: memref
 
 // -----
 
-// A copy of something else is no part of it.
+// A copy behind that of the scales is part of it too, but not one behind a fence.
 // CHECK-LABEL: pipe.program @other_copy
 pipe.program @other_copy(%x: memref<?x128xbf16> {pipe.name = "x"}, %data: memref<?x128xf8E4M3FN> {pipe.name = "d"},
                          %scales: memref<?x1xf32> {pipe.name = "s"}, %addresses: memref<4xi64> {pipe.name = "a"},
@@ -137,6 +137,7 @@ pipe.program @other_copy(%x: memref<?x128xbf16> {pipe.name = "x"}, %data: memref
     : memref<?x128xbf16> into memref<?x128xf8E4M3FN>, memref<?x1xf32>
   pipe.copy_row %scales[%token] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x1xf32>
     : memref<?x1xf32> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
+  pipe.fence
   pipe.copy_row %data[%token] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x128xf8E4M3FN>
     : memref<?x128xf8E4M3FN> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return

@@ -477,6 +477,17 @@ pipe.program @place_c2(%counts: memref<4x8xi32> {pipe.name = "a"}, %e: memref<8x
 
 // -----
 
+pipe.program @place_c2_capacity(%counts: memref<4x8xi32> {pipe.name = "a"}, %e: memref<8xi32> {pipe.name = "b"},
+                                %r: memref<4xi32> {pipe.name = "c"}) {
+  %rank = pipe.rank
+  // expected-error@+1 {{expected 'capacity' of at least 1, got 0}}
+  pipe.place %counts of %rank into (%e, %e, %e, %r) align 1 capacity 0
+    : memref<4x8xi32> into (memref<8xi32>, memref<8xi32>, memref<8xi32>, memref<4xi32>)
+  pipe.return
+}
+
+// -----
+
 pipe.program @assign_c1(%ids: memref<?x2xi32> {pipe.name = "a"}, %bases: memref<8xi32> {pipe.name = "b"},
                         %fanout: memref<4xi32> {pipe.name = "c"}, %table: memref<4x2xi32> {pipe.name = "d"},
                         %wide: memref<4x3xi32> {pipe.name = "e"}, %weights: memref<4x2xf32> {pipe.name = "f"},
@@ -601,6 +612,27 @@ pipe.program @reduce_row_c3(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresse
   // expected-error@+1 {{'pipe.reduce_row' op expected rows of 16, got 'memref<?x32xbf16>'}}
   pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x32xbf16> into %out[%i] ranks 4 per_node 2
     : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @reduce_row_c3_plus(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                                 %table: memref<4x2xi32> {pipe.name = "c"}, %plus: memref<?x8xf32> {pipe.name = "d"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.reduce_row' op expected rows of 16, got 'memref<?x8xf32>'}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %out[%i] plus %plus ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16> plus memref<?x8xf32>
+  pipe.return
+}
+
+// -----
+
+pipe.program @merge_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                           %plus: memref<?x8xbf16> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.merge_row' op expected rows of 16, got 'memref<?x8xbf16>'}}
+  pipe.merge_row %addresses count %i into %out[%i] plus %plus : memref<4xi64> into memref<?x16xbf16> plus memref<?x8xbf16>
   pipe.return
 }
 

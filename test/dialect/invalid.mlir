@@ -546,6 +546,29 @@ func.func @dispatch_c10_none(%plan: !fusco.plan<@ep>) {
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c7_empty(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a transform that yields ('tensor<?x16xbf16>'), the rows without their layout}}
+  %0:3 = "fusco.dispatch"(%x, %plan) ({
+  ^bb0(%row: tensor<?x16xbf16>):
+  }) : (tensor<?x16xbf16>, !fusco.plan<@ep>) -> (tensor<?x16xbf16, #fusco.rank_major>, tensor<2xi32>, tensor<3xi32>)
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c11(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected slots of 2 experts, as many as a rank has at most, got 'tensor<8x4x16xbf16, #fusco.expert_slots<capacity = 4>>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<8x4x16xbf16, #fusco.expert_slots<capacity = 4>>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @combine_c1(%y: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected 'y' in the layout expert_major, rank_major or expert_slots, got 'tensor<?x16xbf16>'}}
   %0 = fusco.combine %y by %plan : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16>
@@ -579,6 +602,41 @@ func.func @combine_c3(%y: tensor<2x5x16xbf16, #fusco.expert_slots<capacity = 5>>
 func.func @combine_c4(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@nothing>) {
   // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
   %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@nothing>
+    -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c5(%y: tensor<3x4x16xbf16, #fusco.expert_slots<capacity = 4>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected slots of 2 experts, as many as a rank has at most, got 'tensor<3x4x16xbf16, #fusco.expert_slots<capacity = 4>>'}}
+  %0 = fusco.combine %y by %plan : tensor<3x4x16xbf16, #fusco.expert_slots<capacity = 4>>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c6(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %r: tensor<?x8xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a token-major residual of hidden size 16, got 'tensor<?x8xbf16>'}}
+  %0 = fusco.combine %y by %plan plus %r
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<?x8xbf16> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c6_layout(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>,
+                             %r: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a token-major residual of hidden size 16, got 'tensor<?x16xbf16, #fusco.rank_major>'}}
+  %0 = fusco.combine %y by %plan plus %r
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<?x16xbf16, #fusco.rank_major>
     -> tensor<?x16xbf16>
   return
 }

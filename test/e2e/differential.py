@@ -76,6 +76,12 @@ def draw_shape(rng, options):
         shape.update({"dispatch-dtype": rng.choice(FLOAT8), "form": "fused",
                       "scale-block": rng.choice(blocks),
                       "scale-type": rng.choice(SCALE_TYPES)})
+    # Room for all assignments at one expert, where that is not too much.
+    capacity = ranks * shape["max-tokens"] * shape["topk"]
+    elements = -(-experts // ranks) * capacity * hidden
+    if shape["form"] == "fused" and elements < 1 << 24 and rng.random() < 0.4:
+        del shape["align"]
+        shape.update({"layout": "expert_slots", "capacity": capacity})
     return shape
 
 
@@ -84,7 +90,7 @@ def draw_compilation(rng, shape, options):
     flags = [f"--target={options.target}", f"--unique={rng.choice(UNIQUE)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
-    if rng.random() < 0.4:
+    if "capacity" not in shape and rng.random() < 0.4:
         flags.append("--backward")
     if shape["form"] == "unfused" and rng.random() < 0.5:
         flags.append("--no-fuse")
@@ -132,14 +138,18 @@ class Case:
         shape = draw_shape(self.rng, self.options)
         model, library = self.path("model.mlir"), self.path("lib.so")
         flags = [f"--{name}={value}" for name, value in shape.items()]
+        has_residual = shape["form"] == "fused" and self.rng.random() < 0.3
+        if has_residual:
+            flags.append("--residual")
         self.call("fusco-import", "--name=m", *flags, "-o", model)
         compilation = draw_compilation(self.rng, shape, self.options)
         self.call("fusco-compile", model, *compilation, "-o", library)
 
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
-        # What was compiled unfused is a baseline itself, and what is quantised has none.
-        if "--no-fuse" not in compilation and "scale-block" not in shape:
+        # What was compiled unfused is a baseline itself, and not everything has one.
+        has_none = has_residual or "scale-block" in shape or "capacity" in shape
+        if "--no-fuse" not in compilation and not has_none:
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))
         ids = draw_ids(self.generator, self.rng, shape)

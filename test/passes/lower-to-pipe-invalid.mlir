@@ -38,7 +38,7 @@ module @no_shuffle {
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @layout(%y: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{expected the layout expert_major, the one that is compiled, got '#fusco.rank_major'}}
+  // expected-error@+1 {{expected the layout expert_major or expert_slots, which are compiled, got '#fusco.rank_major'}}
   %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
 }
@@ -177,7 +177,7 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 268435455,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @pads(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{expected at most 2147483647 rows on a rank with pads, got 2147483656; take a smaller 'align' or 'max_tokens'}}
+  // expected-error@+1 {{expected at most 2147483647 rows on a rank with pads, got 2147483656; take a smaller 'align', 'capacity' or 'max_tokens'}}
   %0 = fusco.combine %y by %plan : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %0 : tensor<?x16xbf16>
 }

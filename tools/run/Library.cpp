@@ -294,8 +294,8 @@ int Library::findProgram(const std::string &name) const {
     auto expected = known.find(spec.name);
     if (expected == known.end())
       throw Error(fmt::format("program '{}' of '{}' has a tensor '{}', which "
-                              "this fusco-run does not know; use the fusco-run "
-                              "of the compiler's version",
+                              "this fusco-run does not know; it runs what "
+                              "fusco-import of its version describes",
                               name, libraryPath, spec.name));
     // Counts and offsets may be 64 bits wide.
     std::string got = specText(spec), wide = got;

@@ -190,11 +190,11 @@ void requireSlots(const reference::Shape &shape, const Routing &routing) {
   const std::vector<int64_t> count = countPerExpert(shape, routing);
   const auto fullest = std::max_element(count.begin(), count.end());
   if (*fullest > shape.capacityRows)
-    throw Error(fmt::format("expert {} gets {} rows of this routing, but has {} "
-                            "slots; take fewer --tokens, or a larger --capacity "
-                            "of fusco-import",
-                            fullest - count.begin(), *fullest,
-                            shape.capacityRows));
+    throw Error(
+        fmt::format("expert {} gets {} rows of this routing, but has {} "
+                    "slots; take fewer --tokens, or a larger --capacity "
+                    "of fusco-import",
+                    fullest - count.begin(), *fullest, shape.capacityRows));
 }
 
 } // namespace

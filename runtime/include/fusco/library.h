@@ -56,7 +56,7 @@ typedef struct fusco_tensor_spec {
   int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
                               holds no scales */
   int32_t ndim;          /**< from 1 to FUSCO_MAX_DIMS */
-  int64_t shape[FUSCO_MAX_DIMS];      /**< -1: known at run time (only shape[0]) */
+  int64_t shape[FUSCO_MAX_DIMS]; /**< -1: known at run time (only shape[0]) */
 } fusco_tensor_spec;
 
 /** How the runtime checks a tensor's dynamic first dimension. */
@@ -115,9 +115,9 @@ typedef struct fusco_library_info {
   int32_t ranksPerNode;
   int32_t topk;
   int64_t numExperts;
-  int64_t maxTokens; /**< per rank */
-  int64_t hidden;    /**< columns of a row */
-  int64_t alignRows; /**< expert segments start at multiples of this */
+  int64_t maxTokens;    /**< per rank */
+  int64_t hidden;       /**< columns of a row */
+  int64_t alignRows;    /**< expert segments start at multiples of this */
   int64_t capacityRows; /**< of an expert in expert_slots; 0: expert_major */
   int64_t scaleOutBytesPerRow; /**< of a dispatched row between nodes; 0 where
                                     it is as wide as elsewhere */

@@ -33,7 +33,7 @@ Tensor = structure(
     ("exposure", ctypes.c_uint8),
     ("scaledColumns", ctypes.c_int32),
     ("ndim", ctypes.c_int32),
-    ("shape", ctypes.c_int64 * 2),
+    ("shape", ctypes.c_int64 * 3),
 )
 Program = structure(
     ("name", NAME),
@@ -59,6 +59,7 @@ Library = structure(
     ("maxTokens", ctypes.c_int64),
     ("hidden", ctypes.c_int64),
     ("alignRows", ctypes.c_int64),
+    ("capacityRows", ctypes.c_int64),
     ("scaleOutBytesPerRow", ctypes.c_int64),
     ("dtypeCode", ctypes.c_uint8),
     ("dtypeBits", ctypes.c_uint8),
