@@ -11,8 +11,8 @@
 # with a GPU, which needs nothing but the driver:
 #   tools/gpu-check.sh DIR [--routing ids.npy --layer L] [--record FILE]
 # checks all of them bit for bit, replays a CUDA Graph, times the DeepSeek-V3
-# shape, and appends what it found, dated, to FILE. Ends with how many passed
-# and failed; exit 1 if any failed.
+# shape, with float8 and slots too, and appends what it found, dated, to FILE.
+# Ends with how many passed and failed; exit 1 if any failed.
 #
 #===-----------------------------------------------------------------------===//
 set -euo pipefail
@@ -33,6 +33,9 @@ shapes=(
   "top1|--hidden 5120 --experts 16 --topk 1 --nodes 1 --ranks-per-node 8 --max-tokens 1024||512"
   "top10|--hidden 4096 --experts 160 --topk 10 --nodes 1 --ranks-per-node 7 --max-tokens 1024|--backward|256"
   "cast|--hidden 4096 --experts 30 --topk 4 --nodes 1 --ranks-per-node 4 --max-tokens 1024 --dtype f32 --dispatch-dtype bf16 --align 128||512"
+  "float8|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 4096 --dispatch-dtype f8E4M3FN||512"
+  "float8_2x4|--hidden 2880 --experts 128 --topk 4 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --dispatch-dtype f8E5M2 --scale-block 32 --scale-type ue8m0|--unique node|256"
+  "slots|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 128 --dispatch-dtype f8E4M3FN --layout expert_slots --capacity 512 --residual||128"
   "odd|--hidden 7 --experts 5 --topk 3 --nodes 1 --ranks-per-node 3 --max-tokens 64 --dtype f32|--backward|64"
 )
 
@@ -50,7 +53,7 @@ while (($#)); do
     shift
     ;;
   -h | --help)
-    sed -n '9,19s/^# \{0,1\}//p' "$0"
+    sed -n '8,15s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   -*) fail "unknown option '$1'; see --help" 2 ;;
@@ -99,9 +102,10 @@ fi
 
 figures=$(mktemp)
 trap 'rm -f "$figures"' EXIT
-for name in dsv3 dsv3_2x4; do
+for name in dsv3 dsv3_2x4 float8 slots; do
   for tokens in 128 1024 4096; do
-    [[ $name == dsv3 || $tokens != 4096 ]] || continue
+    [[ $name != dsv3_2x4 || $tokens != 4096 ]] || continue
+    [[ $name != slots || $tokens == 128 ]] || continue
     check "$run" "$folder/$name.so" --tokens "$tokens" --bench >>"$figures"
   done
 done
