@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <unistd.h>
 
 namespace fusco::run {
 namespace {
@@ -183,7 +184,9 @@ std::vector<int64_t> countPerExpert(const reference::Shape &shape,
   return count;
 }
 
-/// Throws Error if an expert gets more rows than it has slots.
+/// Throws Error if an expert gets more rows than it has slots, or slots, which
+/// are there whether they are used or not, take more than this machine's
+/// memory: they stand in the tensors and in what these are compared with.
 void requireSlots(const reference::Shape &shape, const Routing &routing) {
   if (shape.capacityRows == 0)
     return;
@@ -195,6 +198,19 @@ void requireSlots(const reference::Shape &shape, const Routing &routing) {
                     "slots; take fewer --tokens, or a larger --capacity "
                     "of fusco-import",
                     fullest - count.begin(), *fullest, shape.capacityRows));
+  const int64_t rows =
+      shape.numRanks() * shape.maxLocalExperts() * shape.capacityRows;
+  const double bytes = 2.0 * double(rows) *
+                       double(shape.bytesPerDispatchedRow() +
+                              shape.bytesPerRow(shape.outputType));
+  const double memory =
+      double(sysconf(_SC_PHYS_PAGES)) * double(sysconf(_SC_PAGESIZE));
+  if (bytes > memory)
+    throw Error(
+        fmt::format("expected slots of all ranks to fit into {:.0f} GB of "
+                    "memory, twice, got {:.0f} GB; take a smaller "
+                    "--capacity of fusco-import",
+                    memory / 1e9, bytes / 1e9));
 }
 
 } // namespace
