@@ -61,8 +61,10 @@ static LogicalResult describeTensor(ProgramOp program, unsigned index,
     spec.scaledColumns = scaled.getInt();
   SmallVector<int64_t> shape(type.getShape());
   if (auto slots = program.getArgAttrOfType<IntegerAttr>(
-          index, ProgramOp::slotsAttrName))
+          index, ProgramOp::slotsAttrName)) {
+    spec.rowsKind = FUSCO_ROWS_SLOTS;
     shape = {shape[0] / slots.getInt(), slots.getInt(), shape[1]};
+  }
   spec.ndim = shape.size();
   for (auto [i, extent] : llvm::enumerate(shape))
     spec.shape[i] = ShapedType::isDynamic(extent) ? -1 : extent;
@@ -120,7 +122,7 @@ static LogicalResult describeProgram(ProgramOp program,
 static void describeRows(fusco_library_info &info,
                          const fusco_tensor_spec &spec) {
   StringRef name = spec.name;
-  bool isOfSlots = spec.ndim == 3;
+  bool isOfSlots = spec.rowsKind == FUSCO_ROWS_SLOTS;
   if (isOfSlots)
     info.capacityRows = spec.shape[1];
   if (spec.rowsKind == FUSCO_ROWS_EXPERT || isOfSlots) {

@@ -17,6 +17,8 @@
 
 namespace fusco {
 
+struct PipePipelineOptions;
+
 #define GEN_PASS_DECL
 #include "codegen/Passes.h.inc"
 
@@ -54,11 +56,10 @@ struct CudaPipelineOptions
       llvm::cl::init(16)};
 };
 
-/// The option `row-workers` of fusco-lower-to-pipe on a GPU: warps of a rank.
-inline int64_t getRowWorkers(int64_t maxBlocks, int64_t threadsPerBlock) {
-  constexpr int64_t threadsPerWarp = 32;
-  return std::max<int64_t>(1, maxBlocks * (threadsPerBlock / threadsPerWarp));
-}
+/// Who works for a rank of a GPU: sets `workers` to its blocks, `row-workers`
+/// to their warps.
+void setCudaWorkers(PipePipelineOptions &programs, int64_t maxBlocks,
+                    int64_t threadsPerBlock);
 
 /// From pipe programs with memory to a gpu.module of kernels in the LLVM
 /// dialect, beside the library's description.

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Passes.h"
+#include "codegen/cuda/SimtBuilder.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
@@ -82,12 +83,17 @@ void fusco::buildPipeToCudaPipeline(OpPassManager &manager,
   manager.addPass(createCSEPass());
 }
 
+void fusco::setCudaWorkers(PipePipelineOptions &programs, int64_t maxBlocks,
+                           int64_t threadsPerBlock) {
+  programs.workers = maxBlocks;
+  programs.rowWorkers =
+      std::max<int64_t>(1, maxBlocks * (threadsPerBlock / threadsPerWarp));
+}
+
 void fusco::buildCudaPipeline(OpPassManager &manager,
                               const CudaPipelineOptions &options) {
   PipePipelineOptions programs;
-  programs.workers = options.maxBlocks;
-  programs.rowWorkers =
-      getRowWorkers(options.maxBlocks, options.threadsPerBlock);
+  setCudaWorkers(programs, options.maxBlocks, options.threadsPerBlock);
   buildPipePipeline(manager, programs);
   buildPipeToCudaPipeline(manager, options);
 }

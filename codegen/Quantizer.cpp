@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Quantizer.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/bit.h"
 
@@ -34,8 +35,12 @@ static RowType getBlocks(MemRefType type, int64_t block) {
 
 Quantizer::Quantizer(RowBuilder &builder, QuantizeRowOp op)
     : source(getBlocks(op.getSource().getType(), op.getBlock())),
-      data(op.getData().getType()), scales(op.getScales().getType()),
-      block(op.getBlock()), isPacked(scales.element.isInteger(32)), b(builder) {
+      block(op.getBlock()), b(builder), scales(op.getScales().getType()),
+      isPacked(scales.element.isInteger(32)) {
+  RowType data(op.getData().getType());
+  sourceRow = b.rowPointer(b.addressOf(op.getSource()), op.getFrom(), source);
+  dataRow = b.rowPointer(b.addressOf(op.getData()), op.getTo(), data);
+  scalesRow = b.rowPointer(b.addressOf(op.getScales()), op.getTo(), scales);
   auto type = cast<FloatType>(source.element);
   bitsType = b.getIntegerType(type.getWidth());
   signBit = int64_t(1) << (type.getWidth() - 1);
@@ -44,6 +49,26 @@ Quantizer::Quantizer(RowBuilder &builder, QuantizeRowOp op)
   mantissaBits = isE4M3 ? 3 : 2;
   bias = isE4M3 ? 7 : 15;
   largest = isE4M3 ? 448.0f : 57344.0f;
+}
+
+Value Quantizer::sourceAt(Value column) {
+  return b.advance(sourceRow,
+                   b.mul(b.toI64(column), b.i64(source.elementBytes())));
+}
+
+Value Quantizer::dataAt(Value column) {
+  return b.advance(dataRow, b.toI64(column));
+}
+
+void Quantizer::storeScale(Value stored, Value number) {
+  Value offset = b.mul(b.toI64(number), b.i64(bytesPerScale()));
+  b.create<LLVM::StoreOp>(stored, b.advance(scalesRow, offset));
+}
+
+void Quantizer::storeUnusedScales() {
+  Value zero = b.create<arith::ConstantIntOp>(0, 8);
+  for (int64_t at = numBlocks() * bytesPerScale(); at < scales.bytes; ++at)
+    b.create<LLVM::StoreOp>(zero, b.advance(scalesRow, at));
 }
 
 Value Quantizer::loadBits(Value pointer, int64_t width) {

@@ -30,18 +30,17 @@ public:
   Quantizer(RowBuilder &builder, pipe::QuantizeRowOp op);
 
   int64_t numBlocks() const { return alignUp(source.hidden, block) / block; }
-  /// Elements of block \p number.
-  int64_t columnsOf(int64_t number) const {
-    return std::min(block, source.hidden - number * block);
-  }
-  /// Bytes of a scale as it is stored, and behind the last one.
-  int64_t bytesPerScale() const { return isPacked ? 1 : 4; }
-  int64_t unusedScaleBytes() const {
-    return scales.bytes - numBlocks() * bytesPerScale();
-  }
 
+  /// Pointers to the element of column \p column (index), of what is read and
+  /// of what is written.
+  mlir::Value sourceAt(mlir::Value column);
+  mlir::Value dataAt(mlir::Value column);
   /// \p width elements at \p pointer, as integers of their size.
   mlir::Value loadBits(mlir::Value pointer, int64_t width);
+  /// Stores what scaleOf gave for block \p number (index).
+  void storeScale(mlir::Value stored, mlir::Value number);
+  /// Stores the bytes of scales that belong to no block.
+  void storeUnusedScales();
   /// The magnitudes of elements, likewise; 0 where they are not finite. Larger
   /// numbers are larger integers.
   mlir::Value finiteMagnitude(mlir::Value bits, int64_t width);
@@ -53,9 +52,7 @@ public:
   mlir::Value toFloat8(mlir::Value bits, mlir::Value inverse, int64_t width);
 
   const RowType source; ///< aligned as its blocks are
-  const RowType data, scales;
   const int64_t block;
-  const bool isPacked;
 
 private:
   /// float32 of the magnitudes \p bits: a vector's, or one of a scalar.
@@ -64,7 +61,13 @@ private:
     return b.splatInt(value, bitsType, width);
   }
 
+  /// Of a scale as it is stored.
+  int64_t bytesPerScale() const { return isPacked ? 1 : 4; }
+
   RowBuilder &b;
+  const RowType scales;
+  const bool isPacked;
+  mlir::Value sourceRow, dataRow, scalesRow; ///< pointers
   mlir::Type bitsType;        ///< integer of an element of the source
   int64_t signBit, infinity;  ///< of the source, as bits
   int64_t mantissaBits, bias; ///< of the float8 type

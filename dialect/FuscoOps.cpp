@@ -210,17 +210,25 @@ Value DispatchOp::getSource(unsigned i) {
   return yield.getRows()[i];
 }
 
-bool DispatchOp::isScales(unsigned i) {
-  Value source = getSource(i);
-  auto quantize = source.getDefiningOp<QuantizeOp>();
-  return hasTransform() && quantize && source == quantize.getScales();
+QuantizeOp DispatchOp::getQuantize(unsigned i) {
+  return hasTransform() ? getSource(i).getDefiningOp<QuantizeOp>()
+                        : QuantizeOp();
 }
 
-DispatchOp::Payload DispatchOp::getRows() {
+bool DispatchOp::isScales(unsigned i) {
+  QuantizeOp quantize = getQuantize(i);
+  return quantize && getSource(i) == quantize.getScales();
+}
+
+unsigned DispatchOp::getRowsNumber() {
   unsigned i = 0;
   while (i + 1 < getPayloads().size() && isScales(i))
     ++i;
-  return cast<Payload>(getPayloads()[i]);
+  return i;
+}
+
+DispatchOp::Payload DispatchOp::getRows() {
+  return cast<Payload>(getPayloads()[getRowsNumber()]);
 }
 
 Type DispatchOp::getWire(unsigned i) {
@@ -289,11 +297,10 @@ static LogicalResult verifyTransform(DispatchOp op) {
 }
 
 LogicalResult DispatchOp::verify() {
-  constexpr size_t mostPayloads = 4;
-  if (getPayloads().empty() || getPayloads().size() > mostPayloads ||
+  if (getPayloads().empty() || getPayloads().size() > maxPayloads ||
       getXs().empty()) // dispatch_c10
     return emitOpError("expected from 1 to ")
-           << mostPayloads << " results of rows, got " << getPayloads().size();
+           << maxPayloads << " results of rows, got " << getPayloads().size();
   if (failed(verifyRows(*this, llvm::to_vector(getXs().getTypes()))) ||
       failed(verifyRows(*this, llvm::to_vector(getPayloads().getTypes()))))
     return failure();

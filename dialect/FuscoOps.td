@@ -166,7 +166,10 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     /// of each, but where several tensors are dispatched at once.
     Payload getX() { return ::llvm::cast<Payload>(getXs().front()); }
     Payload getRows();
-    /// Whether result \p i of rows holds the scales that a fusco.quantize makes.
+    unsigned getRowsNumber(); ///< of getRows() among `payloads`
+    /// The fusco.quantize of the `transform` that makes result \p i of rows, null
+    /// where none does; and whether these are its scales.
+    ::fusco::QuantizeOp getQuantize(unsigned i);
     bool isScales(unsigned i);
     bool hasTransform() { return !getTransform().empty(); }
     /// Whether rows are moved as they are, or cast.

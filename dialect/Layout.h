@@ -51,6 +51,9 @@ struct BlockPlacement {
   }
 };
 
+/// dispatch_c10: the tensors that a dispatch moves at most.
+constexpr int64_t maxPayloads = 4;
+
 /// Columns of the scales of a row of \p hidden elements, one for each \p block
 /// of them; packed, four in one.
 constexpr int64_t scaleColumns(int64_t hidden, int64_t block, bool isPacked) {

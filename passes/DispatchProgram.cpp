@@ -41,11 +41,8 @@ using Cmp = arith::CmpIPredicate;
 
 /// The packed row of \p tensors' payloads.
 static PackedRow packRows(const DispatchTensors &tensors) {
-  SmallVector<WireRows, 2> rows;
-  for (const Payload &payload : tensors.payloads)
-    rows.push_back(
-        {cast<MemRefType>(payload.rows.getType()).getDimSize(1), payload.wire});
-  return PackedRow(rows);
+  return PackedRow(llvm::map_to_vector(
+      tensors.payloads, [](const Payload &payload) { return payload.wire; }));
 }
 
 namespace {

@@ -267,17 +267,9 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
     for (auto [i, x] : llvm::enumerate(dispatch.getXs()))
       if (failed(bindInput(dispatch, x, roleOfX(i))))
         return failure();
-    for (auto [i, rows] : llvm::enumerate(dispatch.getPayloads())) {
+    for (auto [i, rows] : llvm::enumerate(dispatch.getPayloads()))
       if (failed(bindOutput(dispatch, rows, roleOfRows(dispatch, i))))
         return failure();
-      if (dispatch.isScales(i))
-        llvm::find_if(tensors,
-                      [&, rows = rows](const Tensor &tensor) {
-                        return tensor.value == rows;
-                      })
-            ->scaledColumns =
-            dispatch.getSource(i).getDefiningOp<QuantizeOp>().getBlock();
-    }
     return failure(
         failed(bindIfUsed(dispatch, dispatch.getCounts(), "counts")) ||
         failed(bindIfUsed(dispatch, dispatch.getOffsets(), "offsets")));
@@ -329,6 +321,16 @@ SmallVector<Type> TensorArguments::types() const {
   });
 }
 
+/// The fusco.quantize whose scales a dispatch leaves in \p value; null if it
+/// does not.
+static QuantizeOp getMakerOfScales(Value value) {
+  auto dispatch = value.getDefiningOp<DispatchOp>();
+  if (!dispatch || !llvm::is_contained(dispatch.getPayloads(), value))
+    return {};
+  unsigned i = cast<OpResult>(value).getResultNumber();
+  return dispatch.isScales(i) ? dispatch.getQuantize(i) : QuantizeOp();
+}
+
 SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
   SmallVector<Attribute> result;
   for (const Tensor &tensor : tensors) {
@@ -342,10 +344,10 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
       entries.push_back(
           builder.getNamedAttr(ProgramOp::slotsAttrName,
                                builder.getI64IntegerAttr(slots.getCapacity())));
-    if (int64_t columns = tensor.scaledColumns)
+    if (QuantizeOp quantize = getMakerOfScales(tensor.value))
       entries.push_back(
           builder.getNamedAttr(ProgramOp::scaledColumnsAttrName,
-                               builder.getI64IntegerAttr(columns)));
+                               builder.getI64IntegerAttr(quantize.getBlock())));
     if (tensor.isOutput)
       entries.push_back(builder.getNamedAttr(ProgramOp::outputAttrName,
                                              builder.getUnitAttr()));

@@ -269,30 +269,31 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
     if (failed(found))
       return failure();
     DispatchOp dispatch = *found;
-    SmallVector<Value> xs, yielded;
-    auto *body = new Block();
-    auto take = [&](Value x) {
-      xs.push_back(x);
-      return body->addArgument(withoutLayout(x.getType()), x.getLoc());
-    };
-    Value row = take(quantize.getInput());
-    rewriter.setInsertionPointToEnd(body);
-    auto made = rewriter.create<QuantizeOp>(
-        quantize.getLoc(), withoutLayout(quantize.getOutput().getType()),
-        withoutLayout(quantize.getScales().getType()), row,
-        quantize.getBlock());
-    for (Value x : dispatch.getXs())
-      yielded.push_back(x == quantize.getOutput()   ? made.getOutput()
-                        : x == quantize.getScales() ? made.getScales()
-                                                    : Value(take(x)));
-    rewriter.create<YieldOp>(quantize.getLoc(), yielded);
+    auto isMade = [&](Value x) { return x.getDefiningOp() == quantize; };
+    SmallVector<Value> xs{quantize.getInput()};
+    llvm::copy_if(dispatch.getXs(), std::back_inserter(xs),
+                  std::not_fn(isMade));
 
     rewriter.setInsertionPoint(dispatch);
     auto fused = rewriter.create<DispatchOp>(
         rewriter.getFusedLoc({quantize.getLoc(), dispatch.getLoc()}),
         dispatch.getResultTypes(), xs, dispatch.getPlan(),
         dispatch.getWeighted(), dispatch.getHopsAttr());
-    fused.getTransform().push_back(body);
+    Block *body = rewriter.createBlock(&fused.getTransform());
+    for (Value x : xs)
+      body->addArgument(withoutLayout(x.getType()), x.getLoc());
+    auto made = rewriter.create<QuantizeOp>(
+        quantize.getLoc(), withoutLayout(quantize.getOutput().getType()),
+        withoutLayout(quantize.getScales().getType()), body->getArgument(0),
+        quantize.getBlock());
+    // Everything else stays in its order.
+    unsigned next = 1;
+    SmallVector<Value> yielded;
+    for (Value x : dispatch.getXs())
+      yielded.push_back(
+          isMade(x) ? made.getResult(cast<OpResult>(x).getResultNumber())
+                    : Value(body->getArgument(next++)));
+    rewriter.create<YieldOp>(quantize.getLoc(), yielded);
     rewriter.replaceOp(dispatch, fused);
     rewriter.eraseOp(quantize);
     return success();

@@ -115,31 +115,22 @@ bool LowerToPipePass::isStreaming(StringRef subject, Value tensor,
 /// to.
 static void bindPayloads(DispatchTensors &tensors, DispatchOp dispatch,
                          function_ref<Value(StringRef)> find) {
-  auto findX = [&](Value source) {
-    auto argument = dyn_cast<BlockArgument>(source);
-    bool isOfTransform =
-        argument && dispatch.hasTransform() &&
-        argument.getOwner() == &dispatch.getTransform().front();
-    unsigned number = isOfTransform ? argument.getArgNumber()
-                                    : llvm::find(dispatch.getXs(), source) -
-                                          dispatch.getXs().begin();
-    return find(roleOfX(number));
+  auto findTaken = [&](Value row) { // an argument of the transform
+    return find(roleOfX(cast<BlockArgument>(row).getArgNumber()));
   };
   SmallVector<WireRows, 2> wires = getWireRows(dispatch);
   llvm::MapVector<Operation *, Quantization> made;
   for (unsigned i = 0; i < dispatch.getPayloads().size(); ++i) {
-    Payload payload{{}, find(roleOfRows(dispatch, i)), wires[i].element};
-    Value source = dispatch.getSource(i);
-    auto quantize = dispatch.hasTransform() ? source.getDefiningOp<QuantizeOp>()
-                                            : QuantizeOp();
-    if (quantize) {
+    Payload payload{{}, find(roleOfRows(dispatch, i)), wires[i]};
+    if (QuantizeOp quantize = dispatch.getQuantize(i)) {
       Quantization &quantization = made[quantize];
-      quantization.x = findX(quantize.getInput());
+      quantization.x = findTaken(quantize.getInput());
       quantization.block = quantize.getBlock();
-      (source == quantize.getScales() ? quantization.scales
-                                      : quantization.data) = i;
+      (dispatch.isScales(i) ? quantization.scales : quantization.data) = i;
+    } else if (dispatch.hasTransform()) {
+      payload.x = findTaken(dispatch.getSource(i));
     } else {
-      payload.x = findX(source);
+      payload.x = find(roleOfX(i));
     }
     tensors.payloads.push_back(payload);
   }
@@ -168,13 +159,7 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
           scaleOutBytesAttrName,
           p.b.getI64IntegerAttr(PackedRow(getWireRows(dispatch)).bytes));
     bindPayloads(dispatched, dispatch, find);
-    auto isRows = [&](Value payload) {
-      return payload == DispatchOp(dispatch).getRows();
-    };
-    auto payloads = DispatchOp(dispatch).getPayloads();
-    Value rows =
-        dispatched.payloads[llvm::find_if(payloads, isRows) - payloads.begin()]
-            .rows;
+    Value rows = dispatched.payloads[DispatchOp(dispatch).getRowsNumber()].rows;
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
                   isStreaming("dispatch.stores", rows, assignments));
   } else if (auto combine = contents.combine) {
@@ -182,7 +167,7 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
                  CombineOp(combine).getWeighted(),
                  isStreaming("combine.stores", combined.out, tokens));
   } else if (contents.toExperts) {
-    dispatched.payloads.push_back({find("x"), find("rows"), Type()});
+    dispatched.payloads.push_back({find("x"), find("rows"), {}});
     buildUnfusedDispatch(
         p, dispatched, workspace,
         isStreaming("unfused.stores", workspace.send, assignments));

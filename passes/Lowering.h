@@ -89,7 +89,6 @@ private:
     std::string name; ///< in the C ABI
     bool isOutput;
     bool isWorkspace;
-    int64_t scaledColumns = 0; ///< of scales: elements that share one
   };
 
   TensorArguments(mlir::func::FuncOp function, mlir::func::ReturnOp terminator);

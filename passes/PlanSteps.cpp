@@ -181,10 +181,10 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
         Value count = b.create<arith::SelectOp>(
             isHeld, p.load(totals, {expert}), p.i32(0));
         Value start =
-            b.create<arith::SelectOp>(isHeld, p.load(starts, {expert}), rows);
-        if (p.shape.capacity)
-          start =
-              p.toI32(b.create<arith::MulIOp>(i, p.index(p.shape.capacity)));
+            p.shape.capacity
+                ? p.toI32(b.create<arith::MulIOp>(i, p.index(p.shape.capacity)))
+                : b.create<arith::SelectOp>(isHeld, p.load(starts, {expert}),
+                                            rows);
         if (countsOut)
           p.store(count, countsOut, {i});
         if (offsetsOut)

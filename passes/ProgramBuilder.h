@@ -290,7 +290,7 @@ void buildSegments(ProgramBuilder &p, mlir::ValueRange rows, mlir::Value counts,
 struct Payload {
   mlir::Value x;    ///< null: its rows are made on the way, by a Quantization
   mlir::Value rows; ///< where they go
-  mlir::Type wire;  ///< element of rows between nodes
+  WireRows wire;    ///< what they are between nodes
 };
 
 /// Rows of `x`, quantised on the way into those of two payloads.

@@ -122,8 +122,6 @@ int64_t getSumsBytes(const ShuffleShape &shape);
 
 /// Words (i32) of a header in an exchange, of a list of copies.
 constexpr int64_t headerWords = 16;
-/// Tensors that a dispatch moves at most: a header has room for their places.
-constexpr int64_t maxPayloads = 4;
 int64_t getCopyListWords(const ShuffleShape &shape);
 
 /// Names of the buffers and channels of a module.

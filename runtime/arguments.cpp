@@ -82,7 +82,7 @@ static bool hasElements(const DLTensor &tensor) {
 static bool hasExpectedShape(const fusco_tensor_spec &spec,
                              const DLTensor &tensor) {
   for (std::int32_t dim = 0; dim < spec.ndim; ++dim) {
-    bool isDynamic = dim == 0 && spec.rowsKind != FUSCO_ROWS_STATIC;
+    bool isDynamic = spec.shape[dim] < 0;
     if (isDynamic ? tensor.shape[dim] < 0
                   : tensor.shape[dim] != spec.shape[dim])
       return false;

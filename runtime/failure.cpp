@@ -127,21 +127,26 @@ fusco_status fusco::runtime::failEmptyPlan(const EntryPoint &where) {
                 "first");
 }
 
-/// The name of the tensor whose room for rows of experts a program checks: of
-/// several, which are to have the same room, the first.
-static const char *findExpertTensor(const fusco_program_info &program) {
-  for (std::int32_t i = 0; i < program.numTensors; ++i)
-    if (program.tensors[i].rowsKind == FUSCO_ROWS_EXPERT)
-      return program.tensors[i].name;
-  return "rows";
+/// Whether a program checks the tensor's room for rows of experts.
+static bool holdsExpertRows(const fusco_tensor_spec &spec) {
+  return spec.rowsKind == FUSCO_ROWS_EXPERT ||
+         spec.rowsKind == FUSCO_ROWS_SLOTS;
 }
 
-/// Whether it checks several, such as rows and their scales.
+/// The name of such a tensor: of several, which are to have the same room, the
+/// first.
+static const char *findExpertTensor(const fusco_program_info &program) {
+  const fusco_tensor_spec *end = program.tensors + program.numTensors;
+  const fusco_tensor_spec *found =
+      std::find_if(program.tensors, end, holdsExpertRows);
+  return found == end ? "rows" : found->name;
+}
+
+/// Whether it fills several, such as rows and their scales.
 static bool hasSeveralExpertTensors(const fusco_program_info &program) {
   return std::count_if(program.tensors, program.tensors + program.numTensors,
                        [](const fusco_tensor_spec &spec) {
-                         return spec.rowsKind == FUSCO_ROWS_EXPERT &&
-                                spec.isOutput;
+                         return holdsExpertRows(spec) && spec.isOutput;
                        }) > 1;
 }
 

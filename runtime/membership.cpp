@@ -171,7 +171,7 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
   for (std::int32_t i = 0; i < info.numPrograms; ++i)
     for (std::int32_t j = 0; j < info.programs[i].numTensors; ++j) {
       const fusco_tensor_spec &spec = info.programs[i].tensors[j];
-      std::uint64_t rows = spec.rowsKind == FUSCO_ROWS_STATIC   ? spec.shape[0]
+      std::uint64_t rows = spec.shape[0] >= 0                   ? spec.shape[0]
                            : spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens
                                                                 : expertRows;
       std::uint64_t bytesPerRow = spec.dtypeBits / 8;

@@ -30,7 +30,7 @@ void populateRowsToCpuPatterns(mlir::RewritePatternSet &patterns);
 /// RowSumsToCpu.cpp: pipe.reduce_row, pipe.merge_row, pipe.dot_row.
 void populateRowSumsToCpuPatterns(mlir::RewritePatternSet &patterns);
 
-/// QuantizeToCpu.cpp: quantize_row
+/// QuantizeToCpu.cpp: pipe.quantize_row.
 void populateQuantizeToCpuPatterns(mlir::RewritePatternSet &patterns);
 
 /// RowsToCpu.cpp: what \p op, which converts nothing, does of \p columns

@@ -6,7 +6,7 @@
 ///
 /// \file
 /// pipe.pipeline on a CPU: a rank's thread takes all stages of all chunks.
-/// Likewise all iterations of a pipe.for_each.
+/// Likewise all iterations of a pipe.for_each. It is worker 0.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -48,8 +48,18 @@ struct LowerForEach : OpRewritePattern<ForEachOp> {
     return success();
   }
 };
+
+struct LowerWorker : OpRewritePattern<WorkerOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(WorkerOp op,
+                                PatternRewriter &rewriter) const override {
+    rewriter.replaceOpWithNewOp<arith::ConstantIndexOp>(op, 0);
+    return success();
+  }
+};
 } // namespace
 
 void fusco::populatePipelinesToCpuPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerPipeline, LowerForEach>(patterns.getContext());
+  patterns.add<LowerPipeline, LowerForEach, LowerWorker>(patterns.getContext());
 }

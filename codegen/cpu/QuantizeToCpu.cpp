@@ -5,10 +5,10 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// pipe.quantize_row and pipe.worker, on a CPU. A block at a time, so that its
-/// elements are still in registers when its scale is known; and where the row
-/// is copied right behind, a piece at a time, so that stores past the caches
-/// drain while the next piece is computed.
+/// pipe.quantize_row on a CPU. A block at a time, so that its elements are
+/// still in registers when its scale is known; and where the row is copied
+/// right behind, a piece at a time, so that stores past the caches drain while
+/// the next piece is computed.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -29,14 +29,7 @@ constexpr int64_t vectorWidth = 32, vectorsPerStep = 4;
 /// The blocks of one row.
 class RowQuantizer {
 public:
-  RowQuantizer(RowBuilder &b, QuantizeRowOp op)
-      : b(b), quantizer(b, op),
-        source(b.rowPointer(b.addressOf(op.getSource()), op.getFrom(),
-                            quantizer.source)),
-        data(b.rowPointer(b.addressOf(op.getData()), op.getTo(),
-                          quantizer.data)),
-        scales(b.rowPointer(b.addressOf(op.getScales()), op.getTo(),
-                            quantizer.scales)) {}
+  RowQuantizer(RowBuilder &b, QuantizeRowOp op) : b(b), quantizer(b, op) {}
 
   /// Runs \p onPiece (column, columns) behind each piece.
   void build(int64_t pieceColumns, function_ref<void(Value, int64_t)> onPiece) {
@@ -52,20 +45,14 @@ public:
     int64_t whole = hidden / block;
     b.forRange(b.index(done), b.index(whole),
                [&](Value number) { buildBlock(number, block); });
-    if (whole != quantizer.numBlocks())
-      buildBlock(b.index(whole), quantizer.columnsOf(whole));
+    if (whole * block != hidden)
+      buildBlock(b.index(whole), hidden - whole * block);
     if (done * block != hidden)
       onPiece(b.index(done * block), hidden - done * block);
-    buildUnused();
+    quantizer.storeUnusedScales();
   }
 
 private:
-  void buildUnused() {
-    Value zero = b.create<arith::ConstantIntOp>(0, 8);
-    int64_t used = quantizer.scales.bytes - quantizer.unusedScaleBytes();
-    for (int64_t at = used; at < quantizer.scales.bytes; ++at)
-      b.create<LLVM::StoreOp>(zero, b.advance(scales, at));
-  }
   void buildBlock(Value number, int64_t columns);
   Value buildMagnitude(Value from, int64_t columns);
 
@@ -77,7 +64,6 @@ private:
 
   RowBuilder &b;
   Quantizer quantizer;
-  Value source, data, scales;
 };
 
 /// The largest of \p values, lane by lane.
@@ -132,9 +118,7 @@ Value RowQuantizer::buildMagnitude(Value from, int64_t columns) {
 
 void RowQuantizer::buildBlock(Value number, int64_t columns) {
   Value column = b.mul(number, b.index(quantizer.block));
-  int64_t bytes = quantizer.source.elementBytes();
-  Value from = b.advance(source, b.mul(b.toI64(column), b.i64(bytes)));
-  Value to = b.advance(data, b.toI64(column));
+  Value from = quantizer.sourceAt(column), to = quantizer.dataAt(column);
   BlockScale scale = quantizer.scaleOf(buildMagnitude(from, columns));
   b.coverRow(columns, vectorWidth, vectorsPerStep,
              [&](Value at, int64_t width, int64_t vectors) {
@@ -145,8 +129,7 @@ void RowQuantizer::buildBlock(Value number, int64_t columns) {
                                         width),
                      b.advance(start, i * width), /*alignment=*/1);
              });
-  Value offset = b.mul(b.toI64(number), b.i64(quantizer.bytesPerScale()));
-  b.create<LLVM::StoreOp>(scale.stored, b.advance(scales, offset));
+  quantizer.storeScale(scale.stored, number);
 }
 
 /// The copy of what \p op makes, as it is, among those that come next. Pieces
@@ -187,19 +170,8 @@ struct LowerQuantizeRow : OpRewritePattern<QuantizeRowOp> {
     return success();
   }
 };
-
-/// There is one.
-struct LowerWorker : OpRewritePattern<WorkerOp> {
-  using OpRewritePattern::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(WorkerOp op,
-                                PatternRewriter &rewriter) const override {
-    rewriter.replaceOpWithNewOp<arith::ConstantIndexOp>(op, 0);
-    return success();
-  }
-};
 } // namespace
 
 void fusco::populateQuantizeToCpuPatterns(RewritePatternSet &patterns) {
-  patterns.add<LowerQuantizeRow, LowerWorker>(patterns.getContext());
+  patterns.add<LowerQuantizeRow>(patterns.getContext());
 }

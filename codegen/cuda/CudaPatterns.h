@@ -65,7 +65,11 @@ void populateRowsToCudaPatterns(mlir::RewritePatternSet &patterns,
 void populateRowSumsToCudaPatterns(mlir::RewritePatternSet &patterns,
                                    const CudaLimits &limits);
 
-/// QuantizeToCuda.cpp: pipe.quantize_row, pipe.worker.
+/// PipelinesToCuda.cpp: pipe.worker.
+void populateWorkersToCudaPatterns(mlir::RewritePatternSet &patterns,
+                                   const CudaLimits &limits);
+
+/// QuantizeToCuda.cpp: pipe.quantize_row.
 void populateQuantizeToCudaPatterns(mlir::RewritePatternSet &patterns,
                                     const CudaLimits &limits);
 

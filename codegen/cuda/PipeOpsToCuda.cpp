@@ -99,6 +99,7 @@ struct PipeOpsToCudaPass
     populateRowsToCudaPatterns(patterns, limits);
     populateRowSumsToCudaPatterns(patterns, limits);
     populateQuantizeToCudaPatterns(patterns, limits);
+    populateWorkersToCudaPatterns(patterns, limits);
     ConversionTarget target(getContext());
     target.markUnknownOpDynamicallyLegal([](Operation *) { return true; });
     target.addIllegalOp<pipe::HistogramOp, pipe::PlaceOp, pipe::AssignOp,

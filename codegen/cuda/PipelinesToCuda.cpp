@@ -109,3 +109,30 @@ void fusco::lowerLoopsAndPipelines(ModuleOp module, ArrayRef<SharedLoop> loops,
     lower(loop, rewriter, limits);
   module.walk([&](PipelineOp op) { lower(op, rewriter, limits); });
 }
+
+//===----------------------------------------------------------------------===//
+// pipe.worker
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Warps of a rank are numbered through; what a block does together, it does as
+/// its first.
+struct LowerWorker : CudaPattern<WorkerOp> {
+  using CudaPattern::CudaPattern;
+
+  LogicalResult matchAndRewrite(WorkerOp op,
+                                PatternRewriter &rewriter) const override {
+    SimtBuilder b(op.getLoc(), rewriter, limits.threadsPerBlock);
+    Value number = b.mul(b.blockInRank(), b.index(b.warpsPerBlock()));
+    if (getSimtScope(op) == SimtScope::Warp)
+      number = b.add(number, b.warpInBlock());
+    rewriter.replaceOp(op, number);
+    return success();
+  }
+};
+} // namespace
+
+void fusco::populateWorkersToCudaPatterns(RewritePatternSet &patterns,
+                                          const CudaLimits &limits) {
+  patterns.add<LowerWorker>(patterns.getContext(), limits);
+}

@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// pipe.quantize_row and pipe.worker, on a GPU. A warp takes a block of a row
-/// at a time; its lanes find the largest magnitude together.
+/// pipe.quantize_row on a GPU. A warp takes a block of a row at a time; its
+/// lanes find the largest magnitude together.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -34,13 +34,7 @@ namespace {
 class RowQuantizer {
 public:
   RowQuantizer(SimtBuilder &b, QuantizeRowOp op)
-      : b(b), quantizer(b, op), width(chooseWidth()),
-        source(b.rowPointer(b.addressOf(op.getSource()), op.getFrom(),
-                            quantizer.source)),
-        data(b.rowPointer(b.addressOf(op.getData()), op.getTo(),
-                          quantizer.data)),
-        scales(b.rowPointer(b.addressOf(op.getScales()), op.getTo(),
-                            quantizer.scales)) {}
+      : b(b), quantizer(b, op), width(chooseWidth()) {}
 
   void build(SimtScope scope);
 
@@ -60,8 +54,7 @@ private:
   Value forPieces(Value from, Value to, Value carried,
                   function_ref<Value(Value column, Value carried)> body);
   Value load(Value column) {
-    Value at = b.mul(b.toI64(column), b.i64(quantizer.source.elementBytes()));
-    return quantizer.loadBits(b.advance(source, at), width);
+    return quantizer.loadBits(quantizer.sourceAt(column), width);
   }
   Value reduceInWarp(Value magnitude);
   void buildBlock(Value number);
@@ -69,7 +62,6 @@ private:
   SimtBuilder &b;
   Quantizer quantizer;
   const int64_t width;
-  Value source, data, scales;
 };
 
 } // namespace
@@ -119,13 +111,11 @@ void RowQuantizer::buildBlock(Value number) {
   forPieces(from, to, zero, [&](Value column, Value none) {
     b.create<LLVM::StoreOp>(
         quantizer.toFloat8(load(column), scale.inverse, width),
-        b.advance(data, b.toI64(column)), width);
+        quantizer.dataAt(column), width);
     return none;
   });
-  Value offset = b.mul(b.toI64(number), b.i64(quantizer.bytesPerScale()));
-  b.ifThen(b.isFirstOf(SimtScope::Warp), [&] {
-    b.create<LLVM::StoreOp>(scale.stored, b.advance(scales, offset));
-  });
+  b.ifThen(b.isFirstOf(SimtScope::Warp),
+           [&] { quantizer.storeScale(scale.stored, number); });
 }
 
 void RowQuantizer::build(SimtScope scope) {
@@ -135,13 +125,7 @@ void RowQuantizer::build(SimtScope scope) {
                          buildBlock(number);
                          b.create<scf::YieldOp>();
                        });
-  int64_t used = quantizer.scales.bytes - quantizer.unusedScaleBytes();
-  if (used != quantizer.scales.bytes)
-    b.ifThen(b.isFirstOf(scope), [&] {
-      Value zero = b.create<arith::ConstantIntOp>(0, 8);
-      for (int64_t at = used; at < quantizer.scales.bytes; ++at)
-        b.create<LLVM::StoreOp>(zero, b.advance(scales, at));
-    });
+  b.ifThen(b.isFirstOf(scope), [&] { quantizer.storeUnusedScales(); });
 }
 
 namespace {
@@ -163,25 +147,9 @@ struct LowerQuantizeRow : CudaPattern<QuantizeRowOp> {
   }
 };
 
-/// Warps of a rank are numbered through; what a block does together, it does as
-/// its first.
-struct LowerWorker : CudaPattern<WorkerOp> {
-  using CudaPattern::CudaPattern;
-
-  LogicalResult matchAndRewrite(WorkerOp op,
-                                PatternRewriter &rewriter) const override {
-    SimtBuilder b(op.getLoc(), rewriter, limits.threadsPerBlock);
-    Value number = b.mul(b.blockInRank(), b.index(b.warpsPerBlock()));
-    if (getSimtScope(op) == SimtScope::Warp)
-      number = b.add(number, b.warpInBlock());
-    rewriter.replaceOp(op, number);
-    return success();
-  }
-};
-
 } // namespace
 
 void fusco::populateQuantizeToCudaPatterns(RewritePatternSet &patterns,
                                            const CudaLimits &limits) {
-  patterns.add<LowerQuantizeRow, LowerWorker>(patterns.getContext(), limits);
+  patterns.add<LowerQuantizeRow>(patterns.getContext(), limits);
 }

@@ -289,9 +289,7 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   programs.stageLag = options.stageLag;
   programs.hasBackward = options.hasBackward;
   if (isForGpu(options))
-    programs.workers = options.maxBlocks;
-  programs.rowWorkers =
-      getRowWorkers(options.maxBlocks, options.threadsPerBlock);
+    setCudaWorkers(programs, options.maxBlocks, options.threadsPerBlock);
   if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {
         buildPipePipeline(manager, programs);
       }))

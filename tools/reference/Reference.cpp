@@ -242,13 +242,11 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
       size_t expert = size_t(shape.firstExpert(rank) + local);
       out.counts.push_back(count[expert]);
       nextRow[expert] = numRows;
-      if (shape.capacityRows == 0) {
-        numRows = roundUp(numRows + count[expert], shape.alignRows);
-        continue;
-      }
-      require(count[expert] <= shape.capacityRows,
+      require(shape.capacityRows == 0 || count[expert] <= shape.capacityRows,
               "expected no expert to get more rows than it has slots");
-      numRows += shape.capacityRows;
+      numRows = shape.capacityRows != 0
+                    ? numRows + shape.capacityRows
+                    : roundUp(numRows + count[expert], shape.alignRows);
     }
     out.offsets.push_back(numRows);
     out.rows.assign(size_t(numRows * shape.bytesPerRow(shape.rowType)), 0);

@@ -151,28 +151,28 @@ std::optional<reference::ElementType> elementTypeOf(int code, int bits) {
   return std::nullopt;
 }
 
-/// The type of the first tensor that has one of \p names, \p otherwise if there
-/// is none or no row can have it. That the others agree is checked with the
-/// rest of their signatures.
-reference::ElementType typeOfTensors(const fusco_library_info &info,
-                                     const std::vector<std::string> &names,
-                                     reference::ElementType otherwise) {
+/// The first tensor that has one of \p names; null if there is none. That the
+/// others agree is checked with the rest of their signatures.
+const fusco_tensor_spec *findTensor(const fusco_library_info &info,
+                                    const std::vector<std::string> &names) {
   for (int program = 0; program != info.numPrograms; ++program)
     for (int i = 0; i != info.programs[program].numTensors; ++i) {
       const fusco_tensor_spec &spec = info.programs[program].tensors[i];
       if (std::find(names.begin(), names.end(), spec.name) != names.end())
-        return elementTypeOf(spec.dtypeCode, spec.dtypeBits)
-            .value_or(otherwise);
+        return &spec;
     }
-  return otherwise;
+  return nullptr;
 }
 
-bool hasTensor(const fusco_library_info &info, const std::string &name) {
-  for (int program = 0; program != info.numPrograms; ++program)
-    for (int i = 0; i != info.programs[program].numTensors; ++i)
-      if (name == info.programs[program].tensors[i].name)
-        return true;
-  return false;
+/// The type of that tensor, \p otherwise if there is none or no row can have
+/// it.
+reference::ElementType typeOfTensors(const fusco_library_info &info,
+                                     const std::vector<std::string> &names,
+                                     reference::ElementType otherwise) {
+  const fusco_tensor_spec *spec = findTensor(info, names);
+  if (!spec)
+    return otherwise;
+  return elementTypeOf(spec->dtypeCode, spec->dtypeBits).value_or(otherwise);
 }
 
 /// How the rows that have scales are quantised; none have any where no tensor
@@ -180,17 +180,13 @@ bool hasTensor(const fusco_library_info &info, const std::string &name) {
 std::optional<reference::Quantization>
 quantizationOf(const fusco_library_info &info, reference::ElementType rowType) {
   using reference::Quantization;
-  for (int program = 0; program != info.numPrograms; ++program)
-    for (int i = 0; i != info.programs[program].numTensors; ++i) {
-      const fusco_tensor_spec &spec = info.programs[program].tensors[i];
-      if (spec.name != std::string("scales") || spec.scaledColumns < 1)
-        continue;
-      return Quantization{rowType, spec.scaledColumns,
-                          spec.dtypeCode == kDLFloat
-                              ? Quantization::ScaleType::F32
-                              : Quantization::ScaleType::UE8M0};
-    }
-  return std::nullopt;
+  const fusco_tensor_spec *scales = findTensor(info, {"scales"});
+  if (!scales || scales->scaledColumns < 1)
+    return std::nullopt;
+  return Quantization{rowType, scales->scaledColumns,
+                      scales->dtypeCode == kDLFloat
+                          ? Quantization::ScaleType::F32
+                          : Quantization::ScaleType::UE8M0};
 }
 
 reference::Shape shapeOf(const fusco_library_info &info,
@@ -220,7 +216,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   shape.quantization = quantizationOf(info, *rowType);
-  shape.hasResidual = hasTensor(info, "residual");
+  shape.hasResidual = findTensor(info, {"residual"}) != nullptr;
   return shape;
 }
 

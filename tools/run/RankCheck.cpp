@@ -94,13 +94,31 @@ void RankCheck::computeExpected() {
                                            addressesOf(round.drows));
 }
 
+/// Slots without a row are to be found as they were.
+void RankCheck::poisonUnused(reference::RankDispatch &dispatch) const {
+  const int64_t rows = dispatch.offsets.back();
+  for (reference::Bytes *bytes : {&dispatch.rows, &dispatch.scales}) {
+    const int64_t bytesPerRow = rows == 0 ? 0 : int64_t(bytes->size()) / rows;
+    for (size_t local = 0; local != dispatch.counts.size(); ++local) {
+      const int64_t end = dispatch.offsets[local] + dispatch.counts[local];
+      std::fill(bytes->begin() + end * bytesPerRow,
+                bytes->begin() + dispatch.offsets[local + 1] * bytesPerRow,
+                poison);
+    }
+  }
+}
+
 void RankCheck::draw(int number,
                      const std::function<const RankRouting &(int)> &routingOf) {
   this->number = number;
   forEachToFill([&](int of) { drawTokens(of, routingOf(of)); });
   rank.meet();
-  if (rank.fills(0))
+  if (rank.fills(0)) {
     round.dispatched = reference::dispatch(shape, round.inputs);
+    if (shape.capacityRows != 0)
+      for (reference::RankDispatch &dispatch : round.dispatched)
+        poisonUnused(dispatch);
+  }
   rank.meet();
   forEachToFill([&](int of) {
     round.y[size_t(of)] = drawRows(of, shape.outputType, Purpose::ExpertRows);
@@ -139,33 +157,16 @@ void RankCheck::setDispatchBackwardInputs(Tensors &tensors) const {
 
 //===--- Outputs ----------------------------------------------------------===//
 
-/// \p rows of this rank as they are to be found: slots without a row as they
-/// were.
-reference::Bytes RankCheck::withoutUnused(reference::Bytes rows,
-                                          int64_t bytesPerRow) const {
-  if (shape.capacityRows == 0)
-    return rows;
-  for (size_t local = 0; local != dispatched().counts.size(); ++local) {
-    const int64_t start = dispatched().offsets[local];
-    std::fill(rows.begin() + (start + dispatched().counts[local]) * bytesPerRow,
-              rows.begin() + (start + shape.capacityRows) * bytesPerRow,
-              poison);
-  }
-  return rows;
-}
-
 void RankCheck::compareDispatch(const std::string &where,
                                 const Tensors &tensors) {
   comparison.integers(where, tensors, "counts", dispatched().counts);
   comparison.integers(where, tensors, "offsets", dispatched().offsets);
-  comparison.rowsAndGuard(
-      where, tensors, "rows", shape.rowType,
-      withoutUnused(dispatched().rows, shape.bytesPerRow(shape.rowType)));
-  if (const auto &quantization = shape.quantization)
-    comparison.rowsAndGuard(
-        where, tensors, "scales", quantization->scaleElement(),
-        withoutUnused(dispatched().scales,
-                      quantization->bytesOfScalesPerRow(shape.hidden)));
+  comparison.rowsAndGuard(where, tensors, "rows", shape.rowType,
+                          dispatched().rows);
+  if (shape.quantization)
+    comparison.rowsAndGuard(where, tensors, "scales",
+                            shape.quantization->scaleElement(),
+                            dispatched().scales);
 }
 
 void RankCheck::compareCombine(const std::string &where,

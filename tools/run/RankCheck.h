@@ -77,8 +77,7 @@ private:
   }
   /// Those of rank \p of, which is this one or, in a process of its own, any.
   void drawTokens(int of, const RankRouting &routing);
-  reference::Bytes withoutUnused(reference::Bytes rows,
-                                 int64_t bytesPerRow) const;
+  void poisonUnused(reference::RankDispatch &dispatch) const;
   reference::Bytes drawRows(int of, reference::ElementType type,
                             Purpose purpose) const;
   void computeExpected();

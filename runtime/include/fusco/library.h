@@ -64,8 +64,10 @@ typedef enum fusco_rows_kind {
   FUSCO_ROWS_STATIC = 0, /**< the shape is exact */
   FUSCO_ROWS_TOKENS = 1, /**< equal for all such tensors of a call,
                               <= maxTokens */
-  FUSCO_ROWS_EXPERT = 2  /**< room for expert-major rows; the program checks
+  FUSCO_ROWS_EXPERT = 2, /**< room for expert-major rows; the program checks
                               that they fit */
+  FUSCO_ROWS_SLOTS = 3   /**< the shape, [experts, capacity, columns], is exact;
+                              the program checks that rows fit */
 } fusco_rows_kind;
 
 /** Who reads or writes a tensor beside its own rank, while a program runs. */
