@@ -192,6 +192,11 @@ Value ProgramLowering::lower(Operation *op) {
             b.create<LLVM::PtrToIntOp>(b.getI64Type(), peerBase(o.getRank()));
         return b.create<arith::AddIOp>(base, o.getWindow());
       })
+      .Case([&](RowsAtOp o) {
+        Value data =
+            b.create<LLVM::IntToPtrOp>(arguments.getType(), o.getAddress());
+        return buildMemRef(o.getRows().getType(), data, Value());
+      })
       .Case([&](pipe::ViewOp o) { return lowerView(o); })
       .Case([&](ClaimOp o) { return lowerClaim(o); })
       .Case([&](ReceiveOp o) { return lowerReceive(o); })

@@ -67,7 +67,8 @@ LogicalResult TopologyAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult HopAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                               HopScope scope, Unique unique, HopMode mode,
-                              Type wire, int64_t bytesPerToken) {
+                              Type wire, int64_t bytesPerToken,
+                              Forwarders forwarders) {
   bool isScaleUp = scope == HopScope::ScaleUp;
   if (unique == Unique::Node && isScaleUp) // hop_c1
     return emitError() << "expected rows of a scale_up hop to be unique per "
@@ -87,6 +88,10 @@ LogicalResult HopAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                           "pull, got a "
                        << stringifyHopScope(scope) << " hop per "
                        << stringifyUnique(unique);
+  if (isScaleUp && forwarders != Forwarders::Rail) // hop_c5
+    return emitError() << "expected 'forwarders' of a scale_out hop only, got "
+                       << stringifyForwarders(forwarders)
+                       << " on a scale_up hop";
   return success();
 }
 

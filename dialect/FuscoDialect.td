@@ -205,12 +205,24 @@ def Fusco_HopMode : I32EnumAttr<"HopMode", "which end of a hop moves the rows", 
   let genSpecializedAttr = 0;
 }
 
+def Fusco_Forwarders : I32EnumAttr<"Forwarders",
+    "who takes in what a node gets from another", [
+    I32EnumAttrCase<"Rail", 0, "rail">,
+    I32EnumAttrCase<"Groups", 1, "groups">,
+    I32EnumAttrCase<"Balanced", 2, "balanced">]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_ForwardersParameter : EnumParameter<Fusco_Forwarders> {
+  let defaultValue = "::fusco::Forwarders::Rail";
+}
+
 def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
   let summary = "one step of a row's way";
   let description = [{
-    - `scope`: `scale_out`, between a rank and its *forwarder* on another node,
-      the rank with the same local number there; `scale_up`, between ranks of
-      one node.
+    - `scope`: `scale_out`, between a rank and its *forwarder* on another node;
+      `scale_up`, between ranks of one node.
     - `unique`: how often a token's row travels on the hop: once per
       `assignment`, once per `rank` or once per `node` that it is wanted on.
     - `mode`: the sender writes (`push`) or the receiver reads (`pull`).
@@ -218,6 +230,21 @@ def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
       of that hop converts.
     - `bytes_per_token`: bytes expected on links of this scope per token of a
       rank, with routing drawn uniformly.
+    - `forwarders`, of a scale_out hop: who takes in, on a node, what tokens of
+      another node need there. The load that is evened out is in *units*, pairs
+      of a token and a node other than its own with experts of the token.
+      - `rail`: the rank with the local number of the token's rank.
+      - `groups`: each node sorts its ranks by their units, the most first, then
+        by number, and shifts that list circularly by the node's number; those
+        in one place of all nodes' lists forward for each other. (FUSCO, arXiv
+        2512.22036.)
+      - `balanced`: the units for a node, in the order of their ranks, tokens and
+        numbered from 0, are dealt to its ranks in turn; unit i goes to local
+        rank i mod ranks_per_node, and on the way through the rank of that local
+        number in the token's own node, so that both ends of all links between
+        nodes carry as much, within one unit per node at the sender and one at
+        the forwarder.
+      Which row ends where does not depend on it.
 
     ```mlir
     #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 20480>
@@ -228,11 +255,13 @@ def Fusco_HopAttr : Fusco_Attr<"Hop", "hop"> {
       that travel together, the first one's.
     - (hop_c3) `bytes_per_token` is at least 0.
     - (hop_c4) only a scale_up hop per `assignment` is a `pull`.
+    - (hop_c5) only a scale_out hop has other `forwarders` than `rail`.
   }];
   let parameters = (ins EnumParameter<Fusco_HopScope>:$scope,
                         EnumParameter<Fusco_Unique>:$unique,
                         EnumParameter<Fusco_HopMode>:$mode,
-                        "::mlir::Type":$wire, "int64_t":$bytes_per_token);
+                        "::mlir::Type":$wire, "int64_t":$bytes_per_token,
+                        Fusco_ForwardersParameter:$forwarders);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

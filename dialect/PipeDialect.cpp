@@ -47,6 +47,12 @@ int64_t BufferOp::getBytes() {
   return type.getNumElements() * type.getElementTypeBitWidth() / 8;
 }
 
+LogicalResult RowsAtOp::verify() {
+  if (!getRows().getType().hasStaticShape()) // rows_at_c1
+    return emitOpError("expected a static shape, got ") << getRows().getType();
+  return success();
+}
+
 LogicalResult ChannelOp::verify() {
   auto lanes = static_cast<int64_t>(getLanes());
   auto depth = static_cast<int64_t>(getDepth());

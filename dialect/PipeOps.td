@@ -263,6 +263,20 @@ def Pipe_RowAddressOp : Pipe_Op<"row_address", [Pure]> {
   let assemblyFormat = "$rows `[` $row `]` attr-dict `:` type($rows)";
 }
 
+def Pipe_RowsAtOp : Pipe_Op<"rows_at", [Pure]> {
+  let summary = "rows of a tensor at an address";
+  let description = [{
+    The rows of a tensor of a rank of this node, at the address that pipe.remote
+    gives.
+
+    - (rows_at_c1) the result has a static shape.
+  }];
+  let arguments = (ins I64:$address);
+  let results = (outs Pipe_AnyRows:$rows);
+  let assemblyFormat = "$address attr-dict `:` type($rows)";
+  let hasVerifier = 1;
+}
+
 def Pipe_WindowOp : Pipe_Op<"window", [Pure]> {
   let summary = "where a tensor is, as peers see it";
   let description = [{

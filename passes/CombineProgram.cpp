@@ -14,13 +14,18 @@
 ///
 /// 2. in one node, once per assignment: read a token's rows from where they are
 /// and write their sum. Otherwise a pipeline over chunks of tokens, where the
-/// rank that asks is the token's own, or in other nodes its forwarder, the rank
-/// of the same local index:
-///   ask      send the descriptors of other nodes to the forwarders there, and
-///            where ranks sum their own rows, those of this node to its ranks;
+/// rank that asks is the token's own, or in other nodes its forwarder:
+///   ask      send the descriptors of other nodes to this rank's partners
+///   there,
+///            and where ranks sum their own rows, those of this node to its
+///            ranks;
+///   gather   where units are dealt, ask only lists them for the ranks of this
+///            node, each of which asks for what it is dealt;
 ///   relay    likewise pass on to this node's ranks what other nodes ask;
 ///   partial  sum this rank's rows of a token, into the memory of who asked;
 ///   sum      for other nodes: sum over the ranks of this node, send the sum;
+///   settle   where units are dealt, tell the ranks of this node where the sums
+///            are that came for them;
 ///   finish   sum over the nodes, and round.
 /// A slot of the rings is free again once its question is answered, so that
 /// nothing else need bound how far ahead a rank runs.
@@ -49,12 +54,21 @@ public:
 
 private:
   void buildAsk(Value chunk);
+  void buildGather(Value chunk);
+  void buildSettle(Value chunk);
   void buildRelay(Value chunk);
   void buildPartial(Value chunk);
   void buildSum(Value chunk);
   void buildFinish(Value chunk);
   /// Sums \p run, all of a token's, over the nodes.
   void finishToken(const Descriptors &by, const Run &run);
+
+  /// Adds a token's \p run to what is asked of the node of \p lane; sends that.
+  void appendAsk(const Descriptors &by, const Run &run, Value lane);
+  void putAsks();
+  /// The sum that came from the node of \p lane, of the next of its units:
+  /// rows, and which one.
+  std::pair<Value, Value> takeSum(Value lane);
 
   /// Asks ranks of this node about tokens of node \p origin: adds a token's
   /// \p run to the claimed slots; sends these.
@@ -74,6 +88,7 @@ private:
   }
   bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
   bool hasOtherNodes() const { return p.shape.nodes > 1; }
+  bool isDealt() const { return route.forwarders == Forwarders::Balanced; }
 
   ProgramBuilder &p;
   const CombineTensors &tensors;
@@ -114,8 +129,10 @@ void fusco::buildSums(ProgramBuilder &p, const CombineTensors &tensors,
 
 void CombineBuilder::build() {
   // 1.
+  p.setForwarders(route.forwarders);
   numTokens = p.rowsOf(tensors.out);
-  Value turn = buildReadyExchange(p, tensors.y, numTokens, p.rowsOf(tensors.y));
+  Value turn = buildReadyExchange(p, {{tensors.y}, {}, {}}, numTokens,
+                                  p.rowsOf(tensors.y));
   p.resolveAddresses(shared::combineHeaders, turn);
   // 2.
   if (!hasOtherNodes() && !isByRank())
@@ -123,12 +140,16 @@ void CombineBuilder::build() {
   else
     p.buildPipeline(shared::combineHeaders, turn, [&] {
       p.stage("ask", [&](Value chunk) { buildAsk(chunk); });
+      if (isDealt())
+        p.stage("gather", [&](Value chunk) { buildGather(chunk); });
       if (isByRank() && hasOtherNodes())
         p.stage("relay", [&](Value chunk) { buildRelay(chunk); });
       if (isByRank())
         p.stage("partial", [&](Value chunk) { buildPartial(chunk); });
       if (hasOtherNodes())
         p.stage("sum", [&](Value chunk) { buildSum(chunk); });
+      if (isDealt())
+        p.stage("settle", [&](Value chunk) { buildSettle(chunk); });
       p.stage("finish", [&](Value chunk) { buildFinish(chunk); });
     });
   p.meet(shared::outputsTaken); // 3.
@@ -145,7 +166,7 @@ void CombineBuilder::sumRows(const Descriptors &by, const Run &run, Value out,
 
 void CombineBuilder::appendRequests(const Descriptors &by, const Run &run,
                                     Value origin) {
-  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  Value theirLane = p.partnerIn(origin);
   p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
     Value i = p.localOf(unit.rank);
     RingSlot request = viewAsks(p.peer(unit.rank, shared::requestsTaken),
@@ -156,7 +177,7 @@ void CombineBuilder::appendRequests(const Descriptors &by, const Run &run,
 
 void CombineBuilder::sendRequests(Value origin) {
   Value node = p.nodeOf(p.rank());
-  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  Value theirLane = p.partnerIn(origin);
   p.forEachLocal([&](Value i) {
     Value peer = p.rankOf(node, i);
     RingSlot request = viewAsks(p.peer(peer, shared::requestsTaken), theirLane,
@@ -168,11 +189,11 @@ void CombineBuilder::sendRequests(Value origin) {
 }
 
 void CombineBuilder::buildPartial(Value chunk) {
-  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  Value own = p.localOf(p.rank());
   p.forEachRank([&](Value source) {
     p.ifHasChunk(source, chunk, [&] {
       // Lanes are numbered as the ranks whose tokens they are about.
-      Value asker = p.rankOf(node, p.localOf(source));
+      Value asker = p.partnerOf(source);
       Value theirLane = p.rankOf(p.nodeOf(source), own);
       Value slot = p.receive(shared::requests, source, asker);
       Value answer = p.claim(shared::partials, source, asker);
@@ -192,10 +213,10 @@ void CombineBuilder::buildPartial(Value chunk) {
 }
 
 void CombineBuilder::releasePartials(Value origin) {
-  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  Value node = p.nodeOf(p.rank());
   p.forEachLocal([&](Value i) {
     p.release(shared::partials, p.rankOf(origin, i), p.rankOf(node, i),
-              p.rankOf(origin, own));
+              p.partnerIn(origin));
   });
 }
 
@@ -223,20 +244,46 @@ void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
 // Sums of nodes
 //===----------------------------------------------------------------------===//
 
+void CombineBuilder::appendAsk(const Descriptors &by, const Run &run,
+                               Value lane) {
+  RingSlot ask = viewAsks(p.local(shared::asksSent), lane,
+                          p.loadEntry(shared::nodeSlots, lane));
+  p.appendUnit(ask.by, p.takeEntry(shared::nodeCounts, lane), by, run);
+}
+
+void CombineBuilder::putAsks() {
+  p.forEachOtherNode([&](const OtherNode &to) {
+    Value slot = p.loadEntry(shared::nodeSlots, to.lane);
+    RingSlot ask = viewAsks(p.local(shared::asksSent), to.lane, slot);
+    p.store(p.toI32(p.loadEntry(shared::nodeCounts, to.lane)), ask.count,
+            {p.index(0)});
+    p.b.create<PutOp>(shared::asksSent, ValueRange{to.lane, slot}, to.peer,
+                      shared::asksTaken, ValueRange{to.theirLane, slot},
+                      getAsksLayout(p.shape).bytes(), p.index(0),
+                      /*bytes_per_unit=*/0, shared::asks, to.lane,
+                      to.theirLane);
+  });
+}
+
 void CombineBuilder::buildAsk(Value chunk) {
   Value self = p.rank(), node = p.nodeOf(self);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes())
+    if (isDealt()) {
+      p.claimListSlots(shared::askLists);
+      p.startDealing(chunk);
+    } else if (hasOtherNodes()) {
       p.claimNodeSlots(shared::asks);
+    }
     if (isByRank())
       p.claimRankSlots(shared::requests, node);
 
     Descriptors by = p.planDescriptors();
     auto askNode = [&](const UnitRun &unit) {
       Value lane = p.laneOfNode(node, p.nodeOf(unit.rank));
-      RingSlot ask = viewAsks(p.local(shared::asksSent), lane,
-                              p.loadEntry(shared::nodeSlots, lane));
-      p.appendUnit(ask.by, p.takeEntry(shared::nodeCounts, lane), by, unit.run);
+      if (isDealt())
+        p.appendToList(shared::askListsTaken, by, unit.run, lane);
+      else
+        appendAsk(by, unit.run, lane);
     };
     p.forEachToken(chunk, numTokens, [&](Value token) {
       p.forEachUnit(by, p.wholeRun(by, token), pipe::Unit::Node,
@@ -254,18 +301,25 @@ void CombineBuilder::buildAsk(Value chunk) {
 
     if (isByRank())
       sendRequests(node);
-    if (hasOtherNodes())
-      p.forEachOtherNode([&](const OtherNode &to) {
-        Value slot = p.loadEntry(shared::nodeSlots, to.lane);
-        RingSlot ask = viewAsks(p.local(shared::asksSent), to.lane, slot);
-        p.store(p.toI32(p.loadEntry(shared::nodeCounts, to.lane)), ask.count,
-                {p.index(0)});
-        p.b.create<PutOp>(shared::asksSent, ValueRange{to.lane, slot}, to.peer,
-                          shared::asksTaken, ValueRange{to.theirLane, slot},
-                          getAsksLayout(p.shape).bytes(), p.index(0),
-                          /*bytes_per_unit=*/0, shared::asks, to.lane,
-                          to.theirLane);
+    if (isDealt())
+      p.sendLists(shared::askLists, shared::askListsTaken);
+    else if (hasOtherNodes())
+      putAsks();
+  });
+}
+
+void CombineBuilder::buildGather(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    p.claimNodeSlots(shared::asks);
+    p.forEachLocal([&](Value i) {
+      Value slot = p.receive(shared::askLists, i, p.rankOf(node, i));
+      RingSlot list = p.viewList(p.local(shared::askListsTaken), i, slot);
+      p.forEachInList(list, [&](Value unit, Value, Value lane) {
+        appendAsk(list.by, p.wholeRun(list.by, unit), lane);
       });
+    });
+    putAsks();
   });
 }
 
@@ -319,11 +373,49 @@ void CombineBuilder::buildSum(Value chunk) {
   });
 }
 
-void CombineBuilder::buildFinish(Value chunk) {
-  Value self = p.rank(), node = p.nodeOf(self);
+/// The sums of a chunk stay until all ranks of this node have sent the lists of
+/// a chunk that takes the same slot, which each does only when it has finished
+/// this one: `places` answer `ask_lists`, and rings are of one depth.
+void CombineBuilder::buildSettle(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self), own = p.localOf(self);
+  Value otherNodes = p.index(p.shape.nodes - 1);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes())
+    p.receiveNodeSlots(shared::sums);
+    p.forEachLocal([&](Value i) {
+      Value peer = p.rankOf(node, i);
+      Value slot = p.b.create<HeldOp>(p.b.getIndexType(), shared::askLists, i);
+      RingSlot list = p.viewList(p.local(shared::askListsTaken), i, slot);
+      Value answer = p.claim(shared::places, i, peer);
+      Value places = p.peer(peer, shared::placesTaken);
+      p.forRange(p.index(0), otherNodes, [&](Value lane) {
+        p.store(p.load(p.local(shared::nodeSlots), {lane}), places,
+                {own, answer, lane});
+        p.store(p.load(p.local(shared::nodeCounts), {lane}), places,
+                {own, answer, p.add(otherNodes, lane)});
+      });
+      // They came in the order in which gather asked.
+      p.forEachInList(list, [&](Value, Value, Value lane) {
+        p.takeEntry(shared::nodeCounts, lane);
+      });
+      p.signal(shared::places, i, peer, own);
+      p.release(shared::askLists, i, peer, own);
+    });
+    p.forEachOtherNode([&](const OtherNode &from) {
+      p.release(shared::sums, from.lane, from.peer, from.theirLane);
+    });
+  });
+}
+
+void CombineBuilder::buildFinish(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self), own = p.localOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    if (isDealt()) {
+      p.receiveListSlots(shared::places);
+      p.startDealing(chunk);
+      p.zeroEntries(shared::dealtCounts);
+    } else if (hasOtherNodes()) {
       p.receiveNodeSlots(shared::sums);
+    }
     if (isByRank())
       p.receiveRankSlots(shared::partials, node);
 
@@ -338,11 +430,32 @@ void CombineBuilder::buildFinish(Value chunk) {
 
     if (isByRank())
       releasePartials(node);
-    if (hasOtherNodes())
+    if (isDealt())
+      p.forEachLocal([&](Value i) {
+        p.release(shared::places, i, p.rankOf(node, i), own);
+      });
+    else if (hasOtherNodes())
       p.forEachOtherNode([&](const OtherNode &from) {
         p.release(shared::sums, from.lane, from.peer, from.theirLane);
       });
   });
+}
+
+std::pair<Value, Value> CombineBuilder::takeSum(Value lane) {
+  if (!isDealt())
+    return {p.viewSums(p.local(shared::sumsTaken), lane,
+                       p.loadEntry(shared::nodeSlots, lane)),
+            p.takeEntry(shared::nodeCounts, lane)};
+  Value otherNodes = p.index(p.shape.nodes - 1), from = p.deal(lane);
+  Value places = p.local(shared::placesTaken);
+  Value answer = p.loadEntry(shared::listSlots, from);
+  Value slot = p.toIndex(p.load(places, {from, answer, lane}));
+  Value first =
+      p.toIndex(p.load(places, {from, answer, p.add(otherNodes, lane)}));
+  Value entry = p.add(p.b.create<arith::MulIOp>(from, otherNodes), lane);
+  Value ring = p.peer(p.rankOf(p.nodeOf(p.rank()), from), shared::sumsTaken);
+  return {p.viewSums(ring, lane, slot),
+          p.add(first, p.takeEntry(shared::dealtCounts, entry))};
 }
 
 void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
@@ -363,10 +476,9 @@ void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
               add(ownSum, zero);
             },
             [&] {
-              Value lane = p.laneOfNode(node, p.nodeOf(unit.rank));
-              Value sums = p.viewSums(p.local(shared::sumsTaken), lane,
-                                      p.loadEntry(shared::nodeSlots, lane));
-              add(sums, p.takeEntry(shared::nodeCounts, lane));
+              auto [sums, row] =
+                  takeSum(p.laneOfNode(node, p.nodeOf(unit.rank)));
+              add(sums, row);
             });
       });
   p.b.create<MergeRowOp>(summands, number, tensors.out, run.token,

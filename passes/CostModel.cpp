@@ -106,6 +106,18 @@ Traffic fusco::combineTraffic(const ExpectedRows &rows, RowPer scaleUp,
   return traffic;
 }
 
+Traffic fusco::railTraffic(const Traffic &traffic) {
+  Traffic busiest = traffic;
+  busiest.scaleOutBytes *= expectedRailImbalance;
+  return busiest;
+}
+
+Traffic fusco::balancedTraffic(const Traffic &traffic, int64_t ranksPerNode) {
+  Traffic evened = traffic;
+  evened.scaleUpBytes += traffic.scaleOutBytes * (1 - 1.0 / ranksPerNode);
+  return evened;
+}
+
 //===----------------------------------------------------------------------===//
 // Time
 //===----------------------------------------------------------------------===//

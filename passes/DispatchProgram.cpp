@@ -20,8 +20,9 @@
 /// 6. in one node, once per assignment: copy each token's row to all its slots.
 /// Otherwise a pipeline over chunks of tokens:
 ///   send       rows for ranks of this node to their slots; those for other
-///              nodes, with their descriptors, to the forwarder there, the rank
-///              of the same local index;
+///              nodes, with their descriptors, to this rank's partner there;
+///   gather     where units are dealt, send only lists them for the ranks of
+///              this node, each of which reads the rows that it is to put;
 ///   forward    what came from other nodes to the slots of this node's ranks;
 ///   duplicate  where a row comes once per rank: copy it from its first slot to
 ///              its others, as the sender's list says;
@@ -65,13 +66,22 @@ private:
   void moveRows();
   void buildStages();
   void buildSend(Value chunk);
+  void buildGather(Value chunk);
   void buildForward(Value chunk);
   void buildDuplicate(Value chunk);
   void buildCollect(Value chunk);
 
-  /// The rows of this rank's \p token that travel; quantises where that is
-  /// asked for.
-  SourceRows readToken(Value token);
+  /// The rows of \p token that travel; quantises where that is asked for.
+  /// \p xs are allTokens() of the rank that has it.
+  SourceRows readToken(Value token, ArrayRef<Value> xs);
+  SourceRows readToken(Value token) {
+    return readToken(token, tensors.allTokens());
+  }
+  /// Adds a row of \p sources for each unit of \p run to the slot that is under
+  /// way to the node of \p lane.
+  void appendRows(const SourceRows &sources, const Descriptors &by,
+                  const Run &run, Value lane);
+  void putRows();
   /// \p sources to the slots of \p run, which are in this node. \p origin: the
   /// node of the rank whose token it is.
   void spread(const SourceRows &sources, const Descriptors &by, const Run &run,
@@ -88,7 +98,7 @@ private:
   /// Stores the gradient of descriptor \p i of this rank's \p token.
   void storeGradient(Value gradient, Value token, Value i);
   /// Runs \p own on the descriptors of \p token in this node, and \p other on
-  /// each of its units in another.
+  /// those in each other.
   void forEachDestination(const Descriptors &by, Value token,
                           function_ref<void(const Run &)> own,
                           function_ref<void(const Run &, Value lane)> other);
@@ -105,6 +115,7 @@ private:
   }
   bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
   bool hasOtherNodes() const { return p.shape.nodes > 1; }
+  bool isDealt() const { return route.forwarders == Forwarders::Balanced; }
   StringRef rowsOut() const {
     return tensors.weightGradient ? shared::gradientRowsOut : shared::rowsOut;
   }
@@ -124,25 +135,32 @@ private:
 //===----------------------------------------------------------------------===//
 
 void DispatchBuilder::build() {
+  p.setForwarders(route.forwarders);
   numTokens = p.rowsOf(tensors.tokens());
   SmallVector<Value, 2> rows = tensors.rows();
   Value room = p.rowsOf(rows.front());
   for (Value other : ArrayRef<Value>(rows).drop_front())
     room = p.minimum(room, p.rowsOf(other));
+  Exposure exposed{rows, {}, tensors.outputs};
+  if (isDealt())
+    exposed.tokens = tensors.allTokens();
   if (tensors.ids) {
     // 1. to 5.
     headers = shared::dispatchHeaders;
-    turn = buildCountExchange(p, tensors.ids, rows, room, {}).turn;
+    turn = buildCountExchange(p, tensors.ids, exposed, room, /*shortage=*/{},
+                              p.shape.tellsUnits())
+               .turn;
     buildAssignment(p, tensors.ids, tensors.weights, p.local(shared::bases),
                     route);
+    buildForwarders(p, turn, numTokens, route);
   } else {
     headers = shared::combineHeaders;
     if (tensors.outputs)
       room = p.minimum(room, p.rowsOf(tensors.outputs));
-    turn = buildReadyExchange(p, rows, numTokens, room, tensors.outputs);
+    turn = buildReadyExchange(p, exposed, numTokens, room);
   }
   p.resolveAddresses(headers, turn, rows.size(),
-                     /*hasOutputs=*/!!tensors.outputs);
+                     /*hasOutputs=*/!!tensors.outputs, exposed.tokens.size());
   moveRows();                                              // 6.
   buildSegments(p, rows, tensors.counts, tensors.offsets); // 7.
   p.meet(shared::rowsDone);                                // 8.
@@ -168,6 +186,8 @@ void DispatchBuilder::moveRows() {
 
 void DispatchBuilder::buildStages() {
   p.stage("send", [&](Value chunk) { buildSend(chunk); });
+  if (isDealt())
+    p.stage("gather", [&](Value chunk) { buildGather(chunk); });
   if (hasOtherNodes())
     p.stage("forward", [&](Value chunk) { buildForward(chunk); });
   if (isByRank())
@@ -181,8 +201,8 @@ void DispatchBuilder::buildStages() {
 //===----------------------------------------------------------------------===//
 
 void DispatchBuilder::sendCopies(Value origin) {
-  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
-  Value theirLane = p.rankOf(origin, own), zero = p.index(0);
+  Value node = p.nodeOf(p.rank());
+  Value theirLane = p.partnerIn(origin), zero = p.index(0);
   p.b.create<FenceOp>();
   p.forEachLocal([&](Value i) {
     Value peer = p.rankOf(node, i);
@@ -193,10 +213,12 @@ void DispatchBuilder::sendCopies(Value origin) {
   });
 }
 
-SourceRows DispatchBuilder::readToken(Value token) {
+SourceRows DispatchBuilder::readToken(Value token, ArrayRef<Value> xs) {
   SourceRows sources;
-  for (const Payload &payload : tensors.payloads)
-    sources.push_back({payload.x, token});
+  for (const Payload &payload : tensors.payloads) {
+    sources.push_back({payload.x ? xs.front() : Value(), token});
+    xs = xs.drop_front(payload.x ? 1 : 0);
+  }
   if (tensors.quantizations.empty())
     return sources;
   Value scratch = p.local(shared::scratch), first = p.index(0);
@@ -208,7 +230,9 @@ SourceRows DispatchBuilder::readToken(Value token) {
   };
   for (const Quantization &made : tensors.quantizations) {
     Value data = viewRow(made.data), scales = viewRow(made.scales);
-    p.b.create<QuantizeRowOp>(made.x, token, data, scales, first, made.block);
+    p.b.create<QuantizeRowOp>(xs.front(), token, data, scales, first,
+                              made.block);
+    xs = xs.drop_front();
     sources[made.data] = {data, first};
     sources[made.scales] = {scales, first};
   }
@@ -227,7 +251,7 @@ void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
   };
   if (!isByRank())
     return copy(run);
-  Value theirLane = p.rankOf(origin, p.localOf(p.rank()));
+  Value theirLane = p.partnerIn(origin);
   p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
     Value token = unit.run.token, first = unit.run.begin;
     Value second = p.add(first, 1), i = p.localOf(unit.rank);
@@ -255,11 +279,11 @@ void DispatchBuilder::place(const SourceRows &sources, const Descriptors &by,
 }
 
 void DispatchBuilder::buildDuplicate(Value chunk) {
-  Value node = p.nodeOf(p.rank()), own = p.localOf(p.rank());
+  Value own = p.localOf(p.rank());
   p.forEachRank([&](Value source) {
     p.ifHasChunk(source, chunk, [&] {
       // The source itself, or its forwarder. Lanes are numbered as ranks are.
-      Value sender = p.rankOf(node, p.localOf(source));
+      Value sender = p.partnerOf(source);
       Value slot = p.receive(shared::copies, source, sender);
       Value list = p.local(shared::copyLists);
       Value count = p.toIndex(p.load(list, {source, slot, p.index(0)}));
@@ -291,52 +315,101 @@ void DispatchBuilder::forEachDestination(
     Value destination = p.nodeOf(part.rank);
     p.ifThen(
         p.compare(Cmp::eq, destination, node), [&] { own(part.run); },
-        [&] {
-          Value lane = p.laneOfNode(node, destination);
-          p.forEachUnit(by, part.run, route.scaleOut,
-                        [&](const UnitRun &unit) { other(unit.run, lane); });
-        });
+        [&] { other(part.run, p.laneOfNode(node, destination)); });
+  });
+}
+
+void DispatchBuilder::appendRows(const SourceRows &sources,
+                                 const Descriptors &by, const Run &run,
+                                 Value lane) {
+  p.forEachUnit(by, run, route.scaleOut, [&](const UnitRun &unit) {
+    Value number = p.takeEntry(shared::nodeCounts, lane);
+    RingSlot sent =
+        viewRows(shared::rowsSent, lane, p.loadEntry(shared::nodeSlots, lane));
+    for (auto [source, to] : llvm::zip_equal(sources, sent.rows))
+      p.b.create<StoreRowOp>(source.rows, source.row, to, number,
+                             /*streaming=*/false);
+    p.appendUnit(sent.by, number, by, unit.run);
+  });
+}
+
+void DispatchBuilder::putRows() {
+  p.forEachOtherNode([&](const OtherNode &to) {
+    SlotLayout layout = getRowsLayout(p.shape);
+    Value slot = p.loadEntry(shared::nodeSlots, to.lane);
+    Value count = p.loadEntry(shared::nodeCounts, to.lane);
+    RingSlot sent = viewRows(shared::rowsSent, to.lane, slot);
+    p.store(p.toI32(count), sent.count, {p.index(0)});
+    p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, slot}, to.peer,
+                      shared::rowsForwarded, ValueRange{to.theirLane, slot},
+                      layout.rowsOffset(), count, packed.bytes, rowsOut(),
+                      to.lane, to.theirLane);
   });
 }
 
 void DispatchBuilder::buildSend(Value chunk) {
   Value self = p.rank(), node = p.nodeOf(self);
   p.ifHasChunk(self, chunk, [&] {
-    if (hasOtherNodes())
+    if (isDealt()) {
+      p.claimListSlots(shared::rowLists);
+      p.startDealing(chunk);
+    } else if (hasOtherNodes()) {
       p.claimNodeSlots(rowsOut());
+    }
     if (isByRank())
       p.claimRankSlots(shared::copies, node);
 
     Descriptors by = p.planDescriptors();
     p.forEachToken(chunk, numTokens, [&](Value token) {
+      if (isDealt()) // one rank reads the row for this node, others for others
+        return forEachDestination(
+            by, token,
+            [&](const Run &run) { place(readToken(token), by, run); },
+            [&](const Run &run, Value lane) {
+              p.appendToList(shared::rowListsTaken, by, run, lane);
+            });
       SourceRows sources = readToken(token);
       forEachDestination(
           by, token, [&](const Run &run) { place(sources, by, run); },
-          [&](const Run &unit, Value lane) {
-            Value number = p.takeEntry(shared::nodeCounts, lane);
-            RingSlot sent = viewRows(shared::rowsSent, lane,
-                                     p.loadEntry(shared::nodeSlots, lane));
-            for (auto [source, to] : llvm::zip_equal(sources, sent.rows))
-              p.b.create<StoreRowOp>(source.rows, source.row, to, number,
-                                     /*streaming=*/false);
-            p.appendUnit(sent.by, number, by, unit);
+          [&](const Run &run, Value lane) {
+            appendRows(sources, by, run, lane);
           });
     });
 
     if (isByRank())
       sendCopies(node);
-    if (hasOtherNodes())
-      p.forEachOtherNode([&](const OtherNode &to) {
-        SlotLayout layout = getRowsLayout(p.shape);
-        Value slot = p.loadEntry(shared::nodeSlots, to.lane);
-        Value count = p.loadEntry(shared::nodeCounts, to.lane);
-        RingSlot sent = viewRows(shared::rowsSent, to.lane, slot);
-        p.store(p.toI32(count), sent.count, {p.index(0)});
-        p.b.create<PutOp>(shared::rowsSent, ValueRange{to.lane, slot}, to.peer,
-                          shared::rowsForwarded, ValueRange{to.theirLane, slot},
-                          layout.rowsOffset(), count, packed.bytes, rowsOut(),
-                          to.lane, to.theirLane);
+    if (isDealt())
+      p.sendLists(shared::rowLists, shared::rowListsTaken);
+    else if (hasOtherNodes())
+      putRows();
+  });
+}
+
+void DispatchBuilder::buildGather(Value chunk) {
+  Value self = p.rank(), node = p.nodeOf(self), own = p.localOf(self);
+  p.ifHasChunk(self, chunk, [&] {
+    p.claimNodeSlots(rowsOut());
+    p.forEachLocal([&](Value i) {
+      Value peer = p.rankOf(node, i);
+      Value slot = p.receive(shared::rowLists, i, peer);
+      RingSlot list = p.viewList(p.local(shared::rowListsTaken), i, slot);
+      SmallVector<Value, 2> xs;
+      for (Value x : tensors.allTokens()) {
+        auto type = cast<MemRefType>(x.getType());
+        Value addresses = p.local(tokenAddressesOf(xs.size()));
+        xs.push_back(p.b.create<RowsAtOp>(
+            MemRefType::get(
+                {std::max<int64_t>(1, p.shape.maxTokens), type.getDimSize(1)},
+                type.getElementType()),
+            p.load(addresses, {peer})));
+      }
+      p.forEachInList(list, [&](Value unit, Value token, Value lane) {
+        appendRows(readToken(token, xs), list.by, p.wholeRun(list.by, unit),
+                   lane);
       });
+      p.release(shared::rowLists, i, peer, own);
+    });
+    putRows();
   });
 }
 
@@ -410,13 +483,15 @@ void DispatchBuilder::buildCollect(Value chunk) {
     p.forEachToken(chunk, numTokens, [&](Value token) {
       forEachDestination(
           by, token, [](const Run &) {},
-          [&](const Run &unit, Value lane) {
-            Value number = p.takeEntry(shared::nodeCounts, lane);
-            Value taken = viewGradients(shared::gradientsTaken, lane,
-                                        p.loadEntry(shared::nodeSlots, lane));
-            p.forRange(unit.begin, unit.end, [&](Value i) {
-              Value at = p.b.create<arith::SubIOp>(i, unit.begin);
-              storeGradient(p.load(taken, {number, at}), token, i);
+          [&](const Run &run, Value lane) {
+            p.forEachUnit(by, run, route.scaleOut, [&](const UnitRun &unit) {
+              Value number = p.takeEntry(shared::nodeCounts, lane);
+              Value taken = viewGradients(shared::gradientsTaken, lane,
+                                          p.loadEntry(shared::nodeSlots, lane));
+              p.forRange(unit.run.begin, unit.run.end, [&](Value i) {
+                Value at = p.b.create<arith::SubIOp>(i, unit.run.begin);
+                storeGradient(p.load(taken, {number, at}), token, i);
+              });
             });
           });
     });

@@ -82,6 +82,10 @@ static LogicalResult checkWeightGradient(FunctionContents &contents) {
                "rows, ")
            << dispatch.getRows().getType() << ", got "
            << gradient.getY().getType();
+  if (getRoute(dispatch.getHopsAttr()).forwarders == Forwarders::Balanced)
+    return gradient.emitOpError("expected the dispatch of 'dout' to have "
+                                "forwarders rail or groups, which bring "
+                                "gradients back, got balanced");
   return success();
 }
 

@@ -65,6 +65,7 @@ Route fusco::getRoute(ArrayAttr hops) {
     } else {
       route.scaleOut = unit;
       route.scaleOutWire = hop.getWire();
+      route.forwarders = hop.getForwarders();
     }
   }
   return route;
@@ -145,13 +146,17 @@ static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
   }
   Route route = getRoute(shuffle.hops);
   bool isByRank = route.scaleUp == pipe::Unit::Rank;
+  bool isDealt = route.forwarders == Forwarders::Balanced;
+  needs.hasGroups |= route.forwarders == Forwarders::Groups;
   if (isa<CombineOp>(shuffle.op)) {
     needs.combines = true;
+    needs.combinesDealt |= isDealt;
     needs.combinesByRank |= isByRank;
     return;
   }
   needs.dispatches = true;
   needs.dispatchesByRank |= isByRank;
+  needs.dispatchesDealt |= isDealt;
   auto dispatch = cast<DispatchOp>(shuffle.op);
   shape.numPayloads =
       std::max<int64_t>(shape.numPayloads, dispatch.getPayloads().size());

@@ -58,9 +58,11 @@ static int64_t countStages(const ShuffleShape &shape) {
   const ProgramNeeds &needs = shape.needs;
   bool hasOtherNodes = shape.nodes > 1;
   int64_t dispatch = 1 + hasOtherNodes + needs.dispatchesByRank +
+                     needs.dispatchesDealt +
                      (hasOtherNodes && needs.hasWeightGradient);
   int64_t combine = 2 + needs.combinesByRank + hasOtherNodes +
-                    (hasOtherNodes && needs.combinesByRank);
+                    (hasOtherNodes && needs.combinesByRank) +
+                    2 * needs.combinesDealt;
   return std::max(needs.dispatches ? dispatch : 0,
                   needs.combines ? combine : 0);
 }
@@ -78,6 +80,9 @@ void LowerToPipePass::chooseChunking(ShuffleShape &shape) {
   // No chunk is larger than what a rank has.
   chunking.chunkTokens = std::clamp(chunking.chunkTokens, int64_t(1),
                                     std::max(int64_t(1), shape.maxTokens));
+  // What is dealt is dealt in whole rounds.
+  if (shape.needs.dispatchesDealt || shape.needs.combinesDealt)
+    chunking.chunkTokens = alignUp(chunking.chunkTokens, shape.ranksPerNode);
   chunking.ringChunks = ringChunks;
   if (chunking.ringChunks == 0)
     chunking.ringChunks = (countStages(shape) - 1) * stageLag + 2;

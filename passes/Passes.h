@@ -32,6 +32,22 @@ inline llvm::cl::ValuesClass uniqueOptionValues() {
       clEnumValN(UniqueOption::Node, "node", "once per node"));
 }
 
+/// Who forwards between nodes; Auto leaves it to the cost model.
+enum class PolicyOption { Auto, Rail, Groups, Balanced };
+
+/// Its names on a command line.
+inline llvm::cl::ValuesClass policyOptionValues() {
+  return llvm::cl::values(
+      clEnumValN(PolicyOption::Auto, "auto",
+                 "rail or balanced, what a cost model finds cheaper"),
+      clEnumValN(PolicyOption::Rail, "rail",
+                 "the rank of the same local number"),
+      clEnumValN(PolicyOption::Groups, "groups",
+                 "ranks grouped by load, as FUSCO does"),
+      clEnumValN(PolicyOption::Balanced, "balanced",
+                 "every rank of a node, in turn"));
+}
+
 /// Who does the stages of a pipeline: one worker all of them in turn, or each a
 /// worker of its own.
 enum class Workers { One, Stages };
@@ -89,6 +105,9 @@ struct PlanPipelineOptions
   Option<UniqueOption> unique{
       *this, "unique", llvm::cl::desc("see fusco-plan-dedup"),
       llvm::cl::init(UniqueOption::Auto), uniqueOptionValues()};
+  Option<PolicyOption> forwarders{
+      *this, "forwarders", llvm::cl::desc("the policy of fusco-plan-balance"),
+      llvm::cl::init(PolicyOption::Auto), policyOptionValues()};
 };
 
 /// `fusco-plan-pipeline`: from intent, fused or not, to intent with hops.
@@ -109,6 +128,9 @@ struct PipePipelineOptions
   Option<UniqueOption> unique{
       *this, "unique", llvm::cl::desc("see fusco-plan-dedup"),
       llvm::cl::init(UniqueOption::Auto), uniqueOptionValues()};
+  Option<PolicyOption> forwarders{
+      *this, "forwarders", llvm::cl::desc("the policy of fusco-plan-balance"),
+      llvm::cl::init(PolicyOption::Auto), policyOptionValues()};
   Option<bool> hasBackward{
       *this, "backward",
       llvm::cl::desc("add each function's backward (fusco-derive-backward)"),

@@ -68,6 +68,29 @@ def PlanDedupPass : Pass<"fusco-plan-dedup", "::mlir::ModuleOp"> {
   let dependentDialects = ["::fusco::FuscoDialect"];
 }
 
+def PlanBalancePass : Pass<"fusco-plan-balance", "::mlir::ModuleOp"> {
+  let summary = "decide who forwards between nodes";
+  let description = [{
+    Sets `forwarders` of the scale_out hop of each fusco.dispatch and
+    fusco.combine; #fusco.hop says what they are. Left to the cost model
+    (passes/CostModel.h), they are `balanced` where the topology gives speeds by
+    which evening out the links between nodes saves more than the row's further
+    way through its node costs, and else `rail`. A dispatch beside a
+    fusco.weight_gradient is never `balanced`. The choice becomes a decision of
+    the module.
+
+    Assumes hops; a shuffle without them is left alone.
+
+    Example: test/passes/plan-balance.mlir.
+  }];
+  let options = [
+    Option<"policy", "policy", "::fusco::PolicyOption",
+           /*default=*/"::fusco::PolicyOption::Auto", "who forwards",
+           "::fusco::policyOptionValues()">
+  ];
+  let dependentDialects = ["::fusco::FuscoDialect"];
+}
+
 def AddBaselinePass : Pass<"fusco-add-baseline", "::mlir::ModuleOp"> {
   let summary = "add each function's unfused form, to be measured against";
   let description = [{

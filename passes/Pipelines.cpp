@@ -35,16 +35,20 @@ void fusco::recordDecision(ModuleOp module, StringRef subject, StringRef choice,
 }
 
 /// The decision of hops alone.
-static void addPlanning(OpPassManager &manager, UniqueOption unique) {
+static void addPlanning(OpPassManager &manager, UniqueOption unique,
+                        PolicyOption policy) {
   PlanDedupPassOptions dedup;
   dedup.unique = unique;
   manager.addPass(createPlanDedupPass(dedup));
+  PlanBalancePassOptions balance;
+  balance.policy = policy;
+  manager.addPass(createPlanBalancePass(balance));
 }
 
 void fusco::buildPlanPipeline(OpPassManager &manager,
                               const PlanPipelineOptions &options) {
   manager.addPass(createFuseShufflePass());
-  addPlanning(manager, options.unique);
+  addPlanning(manager, options.unique, options.forwarders);
 }
 
 void fusco::buildPipePipeline(OpPassManager &manager,
@@ -55,7 +59,7 @@ void fusco::buildPipePipeline(OpPassManager &manager,
     manager.addPass(createAddBaselinePass());
   if (options.hasBackward)
     manager.addPass(createDeriveBackwardPass());
-  addPlanning(manager, options.unique);
+  addPlanning(manager, options.unique, options.forwarders);
   LowerToPipePassOptions lowering;
   lowering.chunkTokens = options.chunkTokens;
   lowering.ringChunks = options.ringChunks;

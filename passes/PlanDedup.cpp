@@ -89,7 +89,8 @@ static HopAttr getHop(HopScope scope, RowPer per, HopMode mode, Type wire,
                       double bytesPerToken) {
   constexpr double maxBytes = 0x1p62; // of rows too wide for any memory
   return HopAttr::get(wire.getContext(), scope, getUnique(per), mode, wire,
-                      std::llround(std::min(bytesPerToken, maxBytes)));
+                      std::llround(std::min(bytesPerToken, maxBytes)),
+                      Forwarders::Rail);
 }
 
 /// Bytes of a row of \p type's hidden size with elements of \p elementType.

@@ -49,9 +49,20 @@ static Value viewCounts(ProgramBuilder &p, Value turn) {
   return p.b.create<memref::SubViewOp>(type, headers, offsets, sizes, strides);
 }
 
+static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
+  auto windowOf = [&](Value tensor) -> Value {
+    return p.b.create<WindowOp>(tensor);
+  };
+  header.windows = llvm::map_to_vector<2>(exposed.rows, windowOf);
+  header.tokenWindows = llvm::map_to_vector<2>(exposed.tokens, windowOf);
+  if (exposed.outputs)
+    header.outputWindow = windowOf(exposed.outputs);
+}
+
 ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
-                                          ValueRange exposed, Value room,
-                                          const Shortage &shortage) {
+                                          const Exposure &exposed, Value room,
+                                          const Shortage &shortage,
+                                          bool tellsUnits) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank(), zero = p.i64(0);
 
@@ -65,11 +76,15 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
       isBad, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
   header.status = p.ownStatus(status, shortage);
   header.rows = room;
-  for (Value tensor : exposed)
-    header.windows.push_back(b.create<WindowOp>(tensor));
+  expose(p, header, exposed);
   header.tokens = p.rowsOf(ids);
+  SmallVector<HeaderTable, 2> tables{{histogram, p.shape.experts}};
+  if (tellsUnits) {
+    buildUnitCounts(p, ids);
+    tables.push_back({p.local(shared::nodeUnits), p.shape.nodes});
+  }
   Value turn = p.exchangeHeaders(shared::dispatchHeaders,
-                                 shared::countsExchanged, header, histogram);
+                                 shared::countsExchanged, header, tables);
 
   p.failIfRefused(shortage);
   Value badId = loadBadId(p, ids, bad, isBad);
@@ -109,17 +124,14 @@ static Shortage buildShortage(ProgramBuilder &p, Value room) {
           has};
 }
 
-Value fusco::buildReadyExchange(ProgramBuilder &p, ValueRange exposed,
-                                Value tokens, Value room, Value outputs) {
+Value fusco::buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
+                                Value tokens, Value room) {
   Shortage shortage = buildShortage(p, room);
   Header header;
   header.status = p.ownStatus(p.i64(0), shortage);
-  header.rows = p.rowsOf(exposed.front());
-  for (Value tensor : exposed)
-    header.windows.push_back(p.b.create<WindowOp>(tensor));
+  header.rows = p.rowsOf(exposed.rows.front());
+  expose(p, header, exposed);
   header.tokens = tokens;
-  if (outputs)
-    header.outputWindow = p.b.create<WindowOp>(outputs);
   Value turn =
       p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, header);
   p.failIfRefused(shortage);

@@ -79,6 +79,17 @@ void ProgramBuilder::forEach(Value from, Value to,
   body(i);
 }
 
+Value ProgramBuilder::sum(Value from, Value to,
+                          function_ref<Value(Value)> value) {
+  auto loop = b.create<scf::ForOp>(
+      from, to, index(1), ValueRange(i32(0)),
+      [&](OpBuilder &, Location, Value i, ValueRange carried) {
+        Value next = add(carried[0], value(i));
+        b.create<scf::YieldOp>(ValueRange(next));
+      });
+  return loop.getResult(0);
+}
+
 void ProgramBuilder::forEachRank(function_ref<void(Value)> body) {
   forRange(index(0), index(shape.numRanks()), body);
 }
@@ -117,6 +128,42 @@ Value ProgramBuilder::rankOf(Value node, Value local) {
   return add(b.create<arith::MulIOp>(node, index(shape.ranksPerNode)), local);
 }
 
+Value ProgramBuilder::localAfter(Value local) {
+  Value after = add(local, 1);
+  Value isLast = compare(Cmp::eq, after, index(shape.ranksPerNode));
+  return b.create<arith::SelectOp>(isLast, index(0), after);
+}
+
+Value ProgramBuilder::rankOfExpert(Value expert) {
+  // BlockPlacement, as code.
+  BlockPlacement placement = shape.placement();
+  int64_t perRank = placement.expertsPerRank();
+  int64_t larger = placement.largerRanks();
+  Value rank;
+  if (perRank > 0) {
+    Value rest = add(expert, -larger * (perRank + 1));
+    rank = add(b.create<arith::DivSIOp>(rest, index(perRank)), larger);
+  }
+  if (larger == 0)
+    return rank;
+  Value inLarger = b.create<arith::DivUIOp>(expert, index(perRank + 1));
+  if (!rank)
+    return inLarger;
+  Value isInLarger = compare(Cmp::slt, expert, index(larger * (perRank + 1)));
+  return b.create<arith::SelectOp>(isInLarger, inLarger, rank);
+}
+
+Value ProgramBuilder::partnerIn(Value node) {
+  return forwarders == Forwarders::Groups ? loadEntry(shared::partners, node)
+                                          : rankOf(node, localOf(rank()));
+}
+
+Value ProgramBuilder::partnerOf(Value other) {
+  return forwarders == Forwarders::Groups
+             ? loadEntry(shared::forwarders, other)
+             : rankOf(nodeOf(rank()), localOf(other));
+}
+
 Value ProgramBuilder::isInOwnNode(Value of) {
   return compare(Cmp::eq, nodeOf(of), nodeOf(rank()));
 }
@@ -128,11 +175,11 @@ Value ProgramBuilder::laneOfNode(Value of, Value node) {
 
 void ProgramBuilder::forEachOtherNode(
     function_ref<void(const OtherNode &)> body) {
-  Value own = nodeOf(rank()), local = localOf(rank());
+  Value own = nodeOf(rank());
   forRange(index(0), index(shape.nodes - 1), [&](Value lane) {
     Value isBelow = compare(Cmp::slt, lane, own);
     Value node = b.create<arith::SelectOp>(isBelow, lane, add(lane, 1));
-    body({node, lane, rankOf(node, local), laneOfNode(node, own)});
+    body({node, lane, partnerIn(node), laneOfNode(node, own)});
   });
 }
 
@@ -217,6 +264,11 @@ Value ProgramBuilder::viewSums(Value ring, Value lane, Value slot) {
                                 /*offset=*/0);
 }
 
+RingSlot ProgramBuilder::viewList(Value ring, Value lane, Value slot) {
+  PackedRow entry = getListEntryRow(b.getContext());
+  return viewSlot(ring, lane, slot, getListLayout(shape), &entry);
+}
+
 //===----------------------------------------------------------------------===//
 // Descriptors
 //===----------------------------------------------------------------------===//
@@ -296,7 +348,8 @@ enum HeaderField {
   tokensField,
   outputWindowField,
   moreWindowsField, ///< of payloads but the first
-  numHeaderFields = moreWindowsField + maxPayloads - 1
+  tokenWindowsField = moreWindowsField + maxPayloads - 1,
+  numHeaderFields = tokenWindowsField + maxPayloads
 };
 static_assert(2 * numHeaderFields <= headerWords, "a header holds all fields");
 
@@ -318,7 +371,8 @@ Value ProgramBuilder::loadField(Value table, Value turn, Value of,
 }
 
 Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
-                                      const Header &header, Value counts) {
+                                      const Header &header,
+                                      ArrayRef<HeaderTable> tables) {
   Value self = rank(), turn = claim(exchange, self, self);
   Value table = local(headers);
   auto storeField = [&](Value value, int64_t field) {
@@ -336,11 +390,15 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
   storeField(toI64(header.tokens), tokensField);
   if (header.outputWindow)
     storeField(header.outputWindow, outputWindowField);
-  if (counts)
-    forEach(index(0), index(shape.experts), [&](Value expert) {
-      store(load(counts, {expert}), table,
-            {turn, self, add(expert, headerWords)});
+  for (auto [i, window] : llvm::enumerate(header.tokenWindows))
+    storeField(window, tokenWindowsField + i);
+  int64_t first = headerWords;
+  for (auto [entries, count] : tables) {
+    forEach(index(0), index(count), [&, entries = entries](Value i) {
+      store(load(entries, {i}), table, {turn, self, add(i, first)});
     });
+    first += count;
+  }
 
   // What stands in the own table is put to the same place of every peer's.
   int64_t bytes = 4 * lookupBufferType(headers).getShape().back();
@@ -389,7 +447,8 @@ Value ProgramBuilder::windowOf(StringRef headers, Value turn, Value of) {
 }
 
 void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
-                                      int64_t numPayloads, bool hasOutputs) {
+                                      int64_t numPayloads, bool hasOutputs,
+                                      int64_t numTokenTensors) {
   Value table = local(headers), node = nodeOf(rank());
   auto resolve = [&](StringRef addresses, int64_t field) {
     Value resolved = local(addresses);
@@ -403,6 +462,8 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
     resolve(addressesOf(payload), getWindowField(payload));
   if (hasOutputs)
     resolve(shared::outputAddresses, outputWindowField);
+  for (int64_t x = 0; x < numTokenTensors; ++x)
+    resolve(tokenAddressesOf(x), tokenWindowsField + x);
 }
 
 void ProgramBuilder::addressOwn(Value tensor) {
@@ -438,6 +499,25 @@ void ProgramBuilder::buildPipeline(StringRef headers, Value turn,
         b.create<scf::YieldOp>(ValueRange(
             b.create<arith::MaxSIOp>(carried[0], count).getResult()));
       });
+  // Ends of lanes count slots, call after call. Where they change partners, all
+  // send as many; ranks that send for each other, as many as any of their node.
+  if (shape.needs.hasGroups)
+    forEach(index(0), index(shape.numRanks()), [&](Value source) {
+      storeEntry(most.getResult(0), shared::chunks, source);
+    });
+  else if (forwarders == Forwarders::Balanced)
+    forEach(index(0), index(shape.nodes), [&](Value node) {
+      auto longest = b.create<scf::ForOp>(
+          index(0), index(shape.ranksPerNode), index(1), ValueRange(i32(0)),
+          [&](OpBuilder &, Location, Value local, ValueRange carried) {
+            Value count = load(chunks, {rankOf(node, local)});
+            b.create<scf::YieldOp>(ValueRange(
+                b.create<arith::MaxSIOp>(carried[0], count).getResult()));
+          });
+      forRange(index(0), index(shape.ranksPerNode), [&](Value local) {
+        store(longest.getResult(0), chunks, {rankOf(node, local)});
+      });
+    });
   auto pipeline =
       b.create<PipelineOp>(most.getResult(0), /*workers=*/IntegerAttr());
   OpBuilder::InsertionGuard guard(b);
@@ -518,4 +598,69 @@ void ProgramBuilder::claimRankSlots(StringRef channel, Value origin) {
 
 void ProgramBuilder::receiveRankSlots(StringRef channel, Value origin) {
   takeRankSlots(&ProgramBuilder::receive, channel, origin);
+}
+
+void ProgramBuilder::takeListSlots(TakeSlot take, StringRef channel) {
+  Value node = nodeOf(rank());
+  forEachLocal([&](Value i) {
+    storeEntry((this->*take)(channel, i, rankOf(node, i)), shared::listSlots,
+               i);
+  });
+  zeroEntries(shared::listCounts);
+}
+
+void ProgramBuilder::claimListSlots(StringRef channel) {
+  takeListSlots(&ProgramBuilder::claim, channel);
+}
+
+void ProgramBuilder::receiveListSlots(StringRef channel) {
+  takeListSlots(&ProgramBuilder::receive, channel);
+}
+
+//===----------------------------------------------------------------------===//
+// Dealing
+//===----------------------------------------------------------------------===//
+
+void ProgramBuilder::startDealing(Value chunk) {
+  Value from = local(shared::dealtFrom), next = local(shared::nextForwarders);
+  forEach(index(0), index(shape.nodes - 1), [&](Value lane) {
+    store(load(from, {chunk, lane}), next, {lane});
+  });
+}
+
+Value ProgramBuilder::deal(Value lane) {
+  Value dealt = loadEntry(shared::nextForwarders, lane);
+  storeEntry(localAfter(dealt), shared::nextForwarders, lane);
+  return dealt;
+}
+
+void ProgramBuilder::appendToList(StringRef ring, const Descriptors &by,
+                                  const Run &run, Value lane) {
+  Value own = localOf(rank()), to = deal(lane);
+  RingSlot list = viewList(peer(rankOf(nodeOf(rank()), to), ring), own,
+                           loadEntry(shared::listSlots, to));
+  Value number = takeEntry(shared::listCounts, to);
+  appendUnit(list.by, number, by, run);
+  store(toI32(run.token), list.rows.front(), {number, index(0)});
+  store(toI32(lane), list.rows.front(), {number, index(1)});
+}
+
+void ProgramBuilder::sendLists(StringRef channel, StringRef ring) {
+  Value node = nodeOf(rank()), own = localOf(rank());
+  forEachLocal([&](Value to) {
+    Value toRank = rankOf(node, to);
+    RingSlot list =
+        viewList(peer(toRank, ring), own, loadEntry(shared::listSlots, to));
+    store(toI32(loadEntry(shared::listCounts, to)), list.count, {index(0)});
+    signal(channel, to, toRank, own);
+  });
+}
+
+void ProgramBuilder::forEachInList(
+    const RingSlot &list, function_ref<void(Value, Value, Value)> body) {
+  Value entries = list.rows.front();
+  forRange(index(0), toIndex(load(list.count, {index(0)})), [&](Value unit) {
+    body(unit, toIndex(load(entries, {unit, index(0)})),
+         toIndex(load(entries, {unit, index(1)})));
+  });
 }

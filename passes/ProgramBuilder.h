@@ -29,6 +29,15 @@ struct Header {
   llvm::SmallVector<mlir::Value, 2> windows;
   mlir::Value tokens;       ///< index: of this rank
   mlir::Value outputWindow; ///< i64: where its experts' outputs are, or null
+  /// i64: where tensors of its tokens are that ranks of its node read; may be
+  /// empty
+  llvm::SmallVector<mlir::Value, 2> tokenWindows;
+};
+
+/// Entries that a header tells: the first \p count of a table of i32.
+struct HeaderTable {
+  mlir::Value table;
+  int64_t count;
 };
 
 /// A tensor of this rank that is too small, which all ranks must learn of.
@@ -67,7 +76,7 @@ struct RingSlot {
 struct OtherNode {
   mlir::Value node;
   mlir::Value lane;      ///< this rank's lane for it
-  mlir::Value peer;      ///< the rank there with which this one shares lanes
+  mlir::Value peer;      ///< the partner there, with which lanes are shared
   mlir::Value theirLane; ///< that rank's lane for this node
 };
 
@@ -77,6 +86,10 @@ public:
   ProgramBuilder(mlir::ImplicitLocOpBuilder &builder, const ShuffleShape &shape,
                  pipe::ProgramOp program)
       : b(builder), shape(shape), program(program) {}
+
+  /// Who forwards, from here on.
+  void setForwarders(Forwarders kind) { forwarders = kind; }
+  Forwarders getForwarders() const { return forwarders; }
 
   //===--- Scalars --------------------------------------------------------===//
 
@@ -102,6 +115,9 @@ public:
   void forEach(mlir::Value from, mlir::Value to,
                llvm::function_ref<void(mlir::Value)> body);
   void forEachRank(llvm::function_ref<void(mlir::Value)> body);
+  /// The sum (i32) of value(i) over i in [from, to).
+  mlir::Value sum(mlir::Value from, mlir::Value to,
+                  llvm::function_ref<mlir::Value(mlir::Value)> value);
   /// Over the local indices of a node.
   void forEachLocal(llvm::function_ref<void(mlir::Value)> body);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then,
@@ -113,8 +129,16 @@ public:
   mlir::Value nodeOf(mlir::Value rank);
   mlir::Value localOf(mlir::Value rank);
   mlir::Value rankOf(mlir::Value node, mlir::Value local);
+  /// The next local index, in a circle.
+  mlir::Value localAfter(mlir::Value local);
   /// Whether \p rank's memory is addressable (i1).
   mlir::Value isInOwnNode(mlir::Value rank);
+  /// The rank that holds \p expert.
+  mlir::Value rankOfExpert(mlir::Value expert);
+  /// The rank in \p node with which this one shares lanes.
+  mlir::Value partnerIn(mlir::Value node);
+  /// The rank of this node that shares lanes with \p other, or is it.
+  mlir::Value partnerOf(mlir::Value other);
   /// The other nodes in ascending order. Lanes for nodes count only those.
   void forEachOtherNode(llvm::function_ref<void(const OtherNode &)> body);
   /// The lane of a rank in node \p of for node \p node.
@@ -142,6 +166,8 @@ public:
                     const SlotLayout &layout, const PackedRow *packed);
   /// The float32 rows of that slot, one per token of a chunk.
   mlir::Value viewSums(mlir::Value ring, mlir::Value lane, mlir::Value slot);
+  /// The slot \p slot of lane \p lane in \p ring, of lists of units.
+  RingSlot viewList(mlir::Value ring, mlir::Value lane, mlir::Value slot);
 
   //===--- Descriptors ----------------------------------------------------===//
 
@@ -160,11 +186,12 @@ public:
 
   //===--- Exchange -------------------------------------------------------===//
 
-  /// Tells all ranks \p header and, behind it in \p headers, \p counts (a
-  /// memref of i32, or null), on the channel \p exchange; waits for all peers.
-  /// Returns which of the two places of \p headers this round uses.
+  /// Tells all ranks \p header and, behind it in \p headers, \p tables, on the
+  /// channel \p exchange; waits for all peers. Returns which of the two places
+  /// of \p headers this round uses.
   mlir::Value exchangeHeaders(llvm::StringRef headers, llvm::StringRef exchange,
-                              const Header &header, mlir::Value counts = {});
+                              const Header &header,
+                              llvm::ArrayRef<HeaderTable> tables = {});
   /// What this rank's header says: the host's refusal, or else \p shortage, or
   /// else \p otherwise (i64).
   mlir::Value ownStatus(mlir::Value otherwise, const Shortage &shortage);
@@ -179,10 +206,11 @@ public:
   mlir::Value windowOf(llvm::StringRef headers, mlir::Value turn,
                        mlir::Value rank);
   /// Fills `addresses` for the ranks of this node, of as many tensors as
-  /// \p numPayloads, and `output_addresses` where the headers have output
-  /// windows.
+  /// \p numPayloads, `output_addresses` where the headers have output windows,
+  /// and `token_addresses` of \p numTokenTensors tensors.
   void resolveAddresses(llvm::StringRef headers, mlir::Value turn,
-                        int64_t numPayloads = 1, bool hasOutputs = false);
+                        int64_t numPayloads = 1, bool hasOutputs = false,
+                        int64_t numTokenTensors = 0);
   /// Lets every entry of `addresses` be this rank's \p tensor.
   void addressOwn(mlir::Value tensor);
   /// Makes the rows written so far visible, and meets the ranks of this node.
@@ -223,6 +251,30 @@ public:
   /// for tokens of node \p origin: to `rank_slots`, with `rank_counts` 0.
   void claimRankSlots(llvm::StringRef channel, mlir::Value origin);
   void receiveRankSlots(llvm::StringRef channel, mlir::Value origin);
+  /// Claims, or receives, a slot of each local rank's lane of lists: to
+  /// `list_slots`, with `list_counts` 0.
+  void claimListSlots(llvm::StringRef channel);
+  void receiveListSlots(llvm::StringRef channel);
+
+  //===--- Dealing --------------------------------------------------------===//
+
+  /// Begins to deal the units of this rank's \p chunk.
+  void startDealing(mlir::Value chunk);
+  /// The local index of the forwarder of the next unit for the node of
+  /// \p lane.
+  mlir::Value deal(mlir::Value lane);
+  /// Adds a token's \p run, for the node of \p lane, to the list in \p ring for
+  /// the rank that its unit is dealt to.
+  void appendToList(llvm::StringRef ring, const Descriptors &by, const Run &run,
+                    mlir::Value lane);
+  /// Sends the lists of a chunk, which are in \p ring.
+  void sendLists(llvm::StringRef channel, llvm::StringRef ring);
+  /// Runs \p body for each unit of \p list with its token and lane, in order.
+  void
+  forEachInList(const RingSlot &list,
+                llvm::function_ref<void(mlir::Value unit, mlir::Value token,
+                                        mlir::Value lane)>
+                    body);
 
   mlir::ImplicitLocOpBuilder &b;
   const ShuffleShape &shape;
@@ -234,10 +286,12 @@ private:
   void takeNodeSlots(TakeSlot take, llvm::StringRef channel);
   void takeRankSlots(TakeSlot take, llvm::StringRef channel,
                      mlir::Value origin);
+  void takeListSlots(TakeSlot take, llvm::StringRef channel);
   mlir::Value loadField(mlir::Value table, mlir::Value turn, mlir::Value rank,
                         int64_t field);
 
   pipe::ProgramOp program;
+  Forwarders forwarders = Forwarders::Rail;
   int64_t numStages = 0;
 };
 
@@ -249,22 +303,28 @@ struct ExchangedCounts {
   mlir::Value turn;   ///< of the exchange
   mlir::Value counts; ///< memref [ranks, experts]
 };
-/// Counts this rank's assignments, tells all ranks the counts, where \p exposed
-/// are, what \p room (index) it has and whether anything is wrong; leaves, all
-/// ranks together, if anything is; fills `totals`, `starts`, `bases` and
-/// `rank_rows`; leaves if some rank has too little room.
+/// What ranks tell each other at the start of a dispatch beside counts.
+struct Exposure {
+  llvm::SmallVector<mlir::Value, 2> rows;   ///< tensors that peers write
+  llvm::SmallVector<mlir::Value, 2> tokens; ///< that ranks of the node read
+  mlir::Value outputs; ///< of experts, that ranks of the node read; or null
+};
+/// Counts this rank's assignments, and if \p tellsUnits its units; tells all
+/// ranks the counts, where \p exposed are, what \p room (index) it has and
+/// whether anything is wrong; leaves, all ranks together, if anything is; fills
+/// `totals`, `starts`, `bases` and `rank_rows`; leaves if some rank has too
+/// little room.
 ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
-                                   mlir::ValueRange exposed, mlir::Value room,
-                                   const Shortage &shortage);
+                                   const Exposure &exposed, mlir::Value room,
+                                   const Shortage &shortage, bool tellsUnits);
 
 /// For a plan that is made already: tells all ranks where \p exposed are, what
 /// \p tokens (index) this rank has and whether anything is wrong here, such as
 /// \p room (index) that is too little for the rows that this rank's experts
-/// got; leaves, all ranks together, if anything is. Where \p outputs is not
-/// null, its place is told too. Returns the turn of the exchange.
-mlir::Value buildReadyExchange(ProgramBuilder &p, mlir::ValueRange exposed,
-                               mlir::Value tokens, mlir::Value room,
-                               mlir::Value outputs = {});
+/// got; leaves, all ranks together, if anything is. Returns the turn of the
+/// exchange.
+mlir::Value buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
+                               mlir::Value tokens, mlir::Value room);
 
 /// Fills the descriptors, an expert's rows starting at \p bases, which are
 /// advanced. \p weights may be null.
@@ -281,6 +341,20 @@ LocalExperts buildLocalExperts(ProgramBuilder &p);
 /// of each of \p rows.
 void buildSegments(ProgramBuilder &p, mlir::ValueRange rows, mlir::Value counts,
                    mlir::Value offsets);
+
+//===----------------------------------------------------------------------===//
+// Forwarders.cpp
+//===----------------------------------------------------------------------===//
+
+/// Counts the units of \p ids: of each chunk and node to `chunk_units`, of each
+/// node to `node_units`.
+void buildUnitCounts(ProgramBuilder &p, mlir::Value ids);
+
+/// From all ranks' units, told in \p turn: who forwards, as the module's
+/// shuffles need it, and what that means for the load, for the plan's stats.
+/// The plan's descriptors are there.
+void buildForwarders(ProgramBuilder &p, mlir::Value turn, mlir::Value numTokens,
+                     const Route &route);
 
 //===----------------------------------------------------------------------===//
 // Programs
@@ -311,6 +385,16 @@ struct DispatchTensors {
   /// A tensor of tokens: all have as many.
   mlir::Value tokens() const {
     return quantizations.empty() ? payloads.front().x : quantizations.front().x;
+  }
+  /// All tensors of tokens.
+  llvm::SmallVector<mlir::Value, 2> allTokens() const {
+    llvm::SmallVector<mlir::Value, 2> all;
+    for (const Payload &payload : payloads)
+      if (payload.x)
+        all.push_back(payload.x);
+    for (const Quantization &made : quantizations)
+      all.push_back(made.x);
+    return all;
   }
   /// Where rows go.
   llvm::SmallVector<mlir::Value, 2> rows() const {

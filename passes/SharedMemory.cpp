@@ -59,6 +59,18 @@ int64_t fusco::getSumsBytes(const ShuffleShape &shape) {
                  SlotLayout::alignment);
 }
 
+SlotLayout fusco::getListLayout(const ShuffleShape &shape) {
+  // The units for each node are dealt evenly.
+  int64_t perNode = shape.chunking.chunkTokens / shape.ranksPerNode;
+  int64_t units = std::min((shape.nodes - 1) * perNode,
+                           shape.chunking.chunkTokens * shape.topk);
+  return {units, shape.topk, 2 * sizeof(int32_t)};
+}
+
+PackedRow fusco::getListEntryRow(MLIRContext *context) {
+  return PackedRow(WireRows{2, IntegerType::get(context, 32)});
+}
+
 int64_t fusco::getCopyListWords(const ShuffleShape &shape) {
   return 1 + 2 * shape.chunking.chunkTokens * (shape.topk - 1);
 }
@@ -73,9 +85,16 @@ std::string fusco::addressesOf(int64_t payload) {
   return (shared::addresses + "_" + Twine(payload)).str();
 }
 
+std::string fusco::tokenAddressesOf(int64_t x) {
+  constexpr StringLiteral tokenAddresses{"token_addresses"};
+  if (x == 0)
+    return tokenAddresses.str();
+  return (tokenAddresses + "_" + Twine(x)).str();
+}
+
 bool fusco::isSharedName(StringRef name) {
   using namespace shared;
-  if (name.starts_with("addresses_"))
+  if (name.starts_with("addresses_") || name.starts_with("token_addresses"))
     return true;
   return llvm::is_contained(
       {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
@@ -90,7 +109,12 @@ bool fusco::isSharedName(StringRef name) {
        starts,          bases,           rankRows,      addresses,
        outputAddresses, fanout,          ranks,         slots,
        weights,         order,           unfusedRows,   unfusedOutputs,
-       unfusedCounts,   sendBases,       scratch},
+       unfusedCounts,   sendBases,       scratch,       rowLists,
+       rowListsTaken,   askLists,        askListsTaken, places,
+       placesTaken,     listSlots,       listCounts,    nextForwarders,
+       dealtCounts,     chunkUnits,      unitMarks,     nodeUnits,
+       dealtFrom,       forwarderUnits,  chunkRows,     groups,
+       partners,        forwarders},
       name);
 }
 
@@ -110,6 +134,7 @@ public:
   void declareCombine();
   void declareTables();
   void declarePlan();
+  void declareForwarders();
   void declareUnfused();
 
 private:
@@ -169,8 +194,9 @@ void Declarer::declareMeetings() {
   meeting(shared::rowsDone, Phase::Rows);
   exchange(shared::outputsReady, Phase::Ready);
   meeting(shared::outputsTaken, Phase::Combine);
-  buffer(shared::dispatchHeaders, {twice, ranks, headerWords + shape.experts},
-         i32);
+  int64_t units = shape.tellsUnits() ? shape.nodes : 0;
+  buffer(shared::dispatchHeaders,
+         {twice, ranks, headerWords + shape.experts + units}, i32);
   buffer(shared::combineHeaders, {twice, ranks, headerWords}, i32);
 }
 
@@ -234,7 +260,7 @@ void Declarer::declareTables() {
 
 void Declarer::declarePlan() {
   // fusco_plan_stats
-  buffer(shared::stats, {8}, i64, Scope::Plan);
+  buffer(shared::stats, {10}, i64, Scope::Plan);
   for (StringRef table : {shared::totals, shared::starts, shared::bases})
     buffer(table, {shape.experts}, i32, Scope::Plan);
   buffer(shared::rankRows, {ranks}, i32, Scope::Plan);
@@ -251,6 +277,43 @@ void Declarer::declarePlan() {
   if (needs.hasWeightGradient) {
     buffer(shared::order, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
     buffer(shared::outputAddresses, {ranks}, i64, Scope::Plan);
+  }
+}
+
+void Declarer::declareForwarders() {
+  int64_t nodes = shape.nodes, perNode = shape.ranksPerNode;
+  if (!shape.tellsUnits())
+    return;
+  // Not in the plan, since they are counted before ranks are known to be well.
+  for (StringRef table : {shared::chunkUnits, shared::unitMarks})
+    buffer(table, {shape.maxChunks(), nodes}, i32);
+  buffer(shared::nodeUnits, {nodes}, i32);
+  buffer(shared::forwarderUnits, {2, nodes}, i32, Scope::Plan);
+  buffer(shared::chunkRows, {shape.maxChunks()}, i32, Scope::Plan);
+  if (needs.hasGroups) {
+    buffer(shared::groups, {ranks}, i32, Scope::Plan);
+    buffer(shared::partners, {nodes}, i32, Scope::Plan);
+    buffer(shared::forwarders, {ranks}, i32, Scope::Plan);
+  }
+  if (!needs.dispatchesDealt && !needs.combinesDealt)
+    return;
+  buffer(shared::dealtFrom, {shape.maxChunks(), otherNodes}, i32, Scope::Plan);
+  buffer(shared::nextForwarders, {otherNodes}, i32);
+  for (StringRef table : {shared::listSlots, shared::listCounts})
+    buffer(table, {perNode}, i32);
+  int64_t bytes = getListLayout(shape).bytes();
+  if (needs.dispatchesDealt) {
+    stream(shared::rowLists, Phase::Rows, Link::ScaleUp, perNode);
+    ring(shared::rowListsTaken, perNode, bytes);
+    for (int64_t x = 0; x < shape.numPayloads; ++x)
+      buffer(tokenAddressesOf(x), {ranks}, i64, Scope::Plan);
+  }
+  if (needs.combinesDealt) {
+    conversation(shared::askLists, shared::places, Phase::Combine,
+                 Link::ScaleUp, perNode);
+    ring(shared::askListsTaken, perNode, bytes);
+    buffer(shared::placesTaken, {perNode, depth, 2 * otherNodes}, i32);
+    buffer(shared::dealtCounts, {perNode * otherNodes}, i32);
   }
 }
 
@@ -272,6 +335,7 @@ void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
   declarer.declareCombine();
   declarer.declareTables();
   declarer.declarePlan();
+  declarer.declareForwarders();
   if (shape.needs.hasUnfused)
     declarer.declareUnfused();
 }

@@ -13,6 +13,7 @@
 #ifndef FUSCO_PASSES_SHAREDMEMORY_H
 #define FUSCO_PASSES_SHAREDMEMORY_H
 
+#include "dialect/FuscoDialect.h"
 #include "dialect/Layout.h"
 #include "dialect/PipeDialect.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -23,10 +24,11 @@ namespace fusco {
 struct Route {
   pipe::Unit scaleOut = pipe::Unit::Node, scaleUp = pipe::Unit::Assignment;
   mlir::Type scaleOutWire; ///< element of rows between nodes; null on one node
+  Forwarders forwarders = Forwarders::Rail;
 
   bool operator==(const Route &other) const {
     return scaleOut == other.scaleOut && scaleUp == other.scaleUp &&
-           scaleOutWire == other.scaleOutWire;
+           scaleOutWire == other.scaleOutWire && forwarders == other.forwarders;
   }
 };
 
@@ -59,6 +61,9 @@ struct ProgramNeeds {
   bool dispatchesByRank = false; ///< some dispatch writes once per rank
   bool dispatches = false, combines = false;
   bool combinesByRank = false; ///< some combine sums at the ranks
+  /// Some dispatch, or combine, deals units over its node.
+  bool dispatchesDealt = false, combinesDealt = false;
+  bool hasGroups = false; ///< some shuffle goes by groups of forwarders
   bool hasWeightGradient = false;
 };
 
@@ -89,6 +94,10 @@ struct ShuffleShape {
                                     chunking.chunkTokens);
   }
   BlockPlacement placement() const { return {experts, numRanks()}; }
+  /// Whether ranks tell each other how many units they have for each node.
+  bool tellsUnits() const {
+    return needs.hasGroups || needs.dispatchesDealt || needs.combinesDealt;
+  }
 };
 
 /// How a slot of a ring is laid out: a count, descriptors of that many units,
@@ -120,8 +129,15 @@ SlotLayout getAsksLayout(const ShuffleShape &shape);
 /// Bytes of the float32 sums of a chunk.
 int64_t getSumsBytes(const ShuffleShape &shape);
 
-/// Words (i32) of a header in an exchange, of a list of copies.
-constexpr int64_t headerWords = 16;
+/// A list of units that a rank hands to one that sends them to other nodes: the
+/// units' descriptors, and as their rows the table that getListEntryRow says.
+SlotLayout getListLayout(const ShuffleShape &shape);
+/// Of a unit in a list: its token, and the sender's lane for its node.
+PackedRow getListEntryRow(mlir::MLIRContext *context);
+
+/// Words (i32) of a header in an exchange, before its tables, of a list of
+/// copies.
+constexpr int64_t headerWords = 24;
 int64_t getCopyListWords(const ShuffleShape &shape);
 
 /// Names of the buffers and channels of a module.
@@ -138,6 +154,11 @@ constexpr llvm::StringLiteral dispatchHeaders{"dispatch_headers"},
 constexpr llvm::StringLiteral rowsOut{"rows_out"}, rowsSent{"rows_sent"},
     rowsForwarded{"rows_forwarded"};
 constexpr llvm::StringLiteral copies{"copies"}, copyLists{"copy_lists"};
+// Units that are dealt over the ranks of a node, for a dispatch and a combine.
+constexpr llvm::StringLiteral rowLists{"row_lists"},
+    rowListsTaken{"row_lists_taken"}, askLists{"ask_lists"},
+    askListsTaken{"ask_lists_taken"}, places{"places"},
+    placesTaken{"places_taken"};
 // Combine: asking forwarders for sums, and ranks for partial sums.
 constexpr llvm::StringLiteral asks{"asks"}, asksSent{"asks_sent"},
     asksTaken{"asks_taken"}, sums{"sums"}, sumsSent{"sums_sent"},
@@ -153,13 +174,18 @@ constexpr llvm::StringLiteral gradientRowsOut{"gradient_rows_out"},
 constexpr llvm::StringLiteral histogram{"histogram"}, chunks{"chunks"},
     nodeSlots{"node_slots"}, nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
     rankCounts{"rank_counts"}, summands{"summands"},
-    rankSummands{"rank_summands"}, ownSum{"own_sum"};
+    rankSummands{"rank_summands"}, ownSum{"own_sum"}, listSlots{"list_slots"},
+    listCounts{"list_counts"}, nextForwarders{"next_forwarders"},
+    dealtCounts{"dealt_counts"}, chunkUnits{"chunk_units"},
+    unitMarks{"unit_marks"}, nodeUnits{"node_units"};
 // The plan.
 constexpr llvm::StringLiteral stats{"stats"}, totals{"totals"},
     starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
     addresses{"addresses"}, outputAddresses{"output_addresses"},
     fanout{"fanout"}, ranks{"ranks"}, slots{"slots"}, weights{"weights"},
-    order{"order"}, scratch{"scratch"};
+    order{"order"}, scratch{"scratch"}, dealtFrom{"dealt_from"},
+    forwarderUnits{"forwarder_units"}, chunkRows{"chunk_rows"},
+    groups{"groups"}, partners{"partners"}, forwarders{"forwarders"};
 // The unfused form.
 constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
     unfusedOutputs{"unfused_outputs"}, unfusedCounts{"unfused_counts"},
@@ -169,6 +195,8 @@ constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
 /// The table of the addresses of the tensors of rows that belong to \p payload:
 /// `addresses`, `addresses_1`, ...
 std::string addressesOf(int64_t payload);
+/// That of the tensors of tokens: `token_addresses`, `token_addresses_1`, ...
+std::string tokenAddressesOf(int64_t x);
 
 /// Whether \p name is one of them.
 bool isSharedName(llvm::StringRef name);

@@ -168,7 +168,8 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
   shortage.has = p.toI64(p.rowsOf(workspace.send));
   shortage.isShort = p.compare(Cmp::sgt, shortage.needed, shortage.has);
   ExchangedCounts exchanged =
-      buildCountExchange(p, tensors.ids, workspace.recv, room, shortage);
+      buildCountExchange(p, tensors.ids, {{workspace.recv}, {}, {}}, room,
+                         shortage, /*tellsUnits=*/false);
 
   // Combine needs the counts too, and by then the exchanged ones may be others.
   Value counts = p.local(shared::unfusedCounts);
@@ -234,8 +235,8 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
 
   // Tell the ranks where send is; peers write into it.
   Value room = p.minimum(p.rowsOf(tensors.y), p.rowsOf(workspace.recv));
-  Value turn =
-      buildReadyExchange(p, workspace.send, p.rowsOf(tensors.out), room);
+  Value turn = buildReadyExchange(p, {{workspace.send}, {}, {}},
+                                  p.rowsOf(tensors.out), room);
   Value counts = p.local(shared::unfusedCounts);
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(

@@ -7,7 +7,7 @@
 // RUN:   | fusco-opt --fusco-pipe-pipeline --fusco-describe-library=cpu-level=1 \
 // RUN:   | %python %S/Inputs/library-info.py | FileCheck %s --check-prefix=FLOAT8
 
-// INFO:      library magic=340431951174 abiVersion=4 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
+// INFO:      library magic=340431951174 abiVersion=5 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
 // INFO-SAME: numNodes=2 ranksPerNode=3 topk=2 numExperts=10 maxTokens=32 hidden=7 alignRows=8 capacityRows=0 scaleOutBytesPerRow=14
 // INFO-SAME: dtypeCode=4 dtypeBits=16 idBits=64 isWeighted=1 numPrograms=2
 // INFO-SAME: symmetricBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0

@@ -113,6 +113,15 @@ pipe.program @view_c1() {
 
 // -----
 
+pipe.program @rows_at_c1() {
+  %address = arith.constant 64 : i64
+  // expected-error@+1 {{expected a static shape, got 'memref<?x16xbf16>'}}
+  %0 = pipe.rows_at %address : memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
 pipe.program @view_c1_dynamic(%ring: memref<4x?xi8> {pipe.name = "a"}) {
   %slot = pipe.rank
   // expected-error@+1 {{expected indices for all dimensions but the last, of bytes, got 1 for 'memref<4x?xi8>'}}

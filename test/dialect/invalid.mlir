@@ -137,6 +137,12 @@ func.func private @hop_c4_scale_out() attributes {
 
 // -----
 
+// expected-error@+2 {{expected 'forwarders' of a scale_out hop only, got balanced on a scale_up hop}}
+func.func private @hop_c5() attributes {
+  hop = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 0, forwarders = balanced>}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // group, plan
 //===----------------------------------------------------------------------===//

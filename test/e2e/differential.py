@@ -32,9 +32,10 @@ FLOAT8 = ["f8E4M3FN", "f8E5M2"]
 SCALE_BLOCKS = [1, 32, 48, 128]
 SCALE_TYPES = ["f32", "ue8m0"]
 UNIQUE = ["auto", "assignment", "rank", "node"]
+FORWARDERS = ["auto", "rail", "groups", "balanced"]
 # Chunks that split tokens everywhere, and rings that wrap around.
 CHUNK_TOKENS = [0, 1, 3, 16]
-RING_CHUNKS = [0, 6, 7]
+RING_CHUNKS = [0, 7, 8]
 SYNTHETIC = ["skewed", "one-expert", "one-node", "empty"]
 COMMAND_TIMEOUT_S = 120
 
@@ -88,6 +89,7 @@ def draw_shape(rng, options):
 def draw_compilation(rng, shape, options):
     """Flags of fusco-compile."""
     flags = [f"--target={options.target}", f"--unique={rng.choice(UNIQUE)}",
+             f"--forwarders={rng.choice(FORWARDERS)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
     if "capacity" not in shape and rng.random() < 0.4:

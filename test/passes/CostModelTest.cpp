@@ -146,6 +146,18 @@ TEST(CostModelTest, CombineTraffic) {
   EXPECT_DOUBLE_EQ(traffic.memoryBytes, 8 * 10 + 2 * 200 + 2 * 100 + 1000);
 }
 
+TEST(CostModelTest, Forwarders) {
+  Traffic traffic = railTraffic({100, 10, 1});
+  EXPECT_DOUBLE_EQ(traffic.scaleOutBytes, 100 * expectedRailImbalance);
+  EXPECT_DOUBLE_EQ(traffic.scaleUpBytes, 10);
+  EXPECT_DOUBLE_EQ(traffic.memoryBytes, 1);
+  // Of 4 ranks, 3 read the row from the one that has it.
+  traffic = balancedTraffic({100, 10, 1}, 4);
+  EXPECT_DOUBLE_EQ(traffic.scaleOutBytes, 100);
+  EXPECT_DOUBLE_EQ(traffic.scaleUpBytes, 10 + 75);
+  EXPECT_DOUBLE_EQ(traffic.memoryBytes, 1);
+}
+
 TEST(CostModelTest, SpeedsThatAreNotGiven) {
   LinkSpeeds speeds = linkSpeeds(0, 0, 0);
   EXPECT_EQ(speeds.memory, 1);

@@ -768,6 +768,22 @@ func.func @gradient_of_other_type(%dout: tensor<?x16xbf16>, %y: !wide, %p: !fusc
 
 // -----
 
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 2>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+func.func @gradient_of_dealt_rows(%dout: tensor<?x16xbf16>, %y: !rows, %p: !fusco.plan<@ep>)
+    -> (!rows, tensor<?x2xf32>) {
+  %r:3 = fusco.dispatch %dout by %p
+    hops [#fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 0, forwarders = balanced>,
+          #fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 0>]
+    : tensor<?x16xbf16>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
+  // expected-error@+1 {{expected the dispatch of 'dout' to have forwarders rail or groups, which bring gradients back, got balanced}}
+  %1 = fusco.weight_gradient %dout, %y by %p : tensor<?x16xbf16>, !rows, !fusco.plan<@ep> -> tensor<?x2xf32>
+  return %r#0, %1 : !rows, tensor<?x2xf32>
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Functions: what they take and return
 //===----------------------------------------------------------------------===//

@@ -1,8 +1,8 @@
 // RUN: fusco-opt %s --fusco-plan-dedup -split-input-file | FileCheck %s
-// RUN: fusco-opt %s --fusco-plan-pipeline -split-input-file | FileCheck %s
+// RUN: fusco-opt %s --fusco-plan-pipeline="forwarders=rail" -split-input-file | FileCheck %s
 // RUN: fusco-opt %s --fusco-plan-dedup="unique=assignment" -split-input-file | FileCheck %s --check-prefix=ASSIGNMENT
 // RUN: fusco-opt %s --fusco-plan-dedup="unique=rank" -split-input-file | FileCheck %s --check-prefix=RANK
-// RUN: fusco-opt %s --fusco-plan-pipeline="unique=node" -split-input-file | FileCheck %s --check-prefix=NODE
+// RUN: fusco-opt %s --fusco-plan-pipeline="unique=node forwarders=rail" -split-input-file | FileCheck %s --check-prefix=NODE
 // RUN: fusco-opt %s --fusco-plan-dedup="remarks=true" --mlir-print-op-on-diagnostic=false -split-input-file 2>&1 >/dev/null \
 // RUN:   | FileCheck %s --check-prefix=REMARK
 // RUN: not fusco-opt %s --fusco-plan-dedup="unique=token" -split-input-file 2>&1 | FileCheck %s --check-prefix=WRONG

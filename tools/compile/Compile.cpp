@@ -284,6 +284,7 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   programs.fuse = options.fuse;
   programs.hasBaseline = options.hasBaseline;
   programs.unique = options.unique;
+  programs.forwarders = options.forwarders;
   programs.chunkTokens = options.chunkTokens;
   programs.ringChunks = options.ringChunks;
   programs.stageLag = options.stageLag;

@@ -57,9 +57,21 @@ static std::optional<UniqueOption> parseUnique(const std::string &name) {
   return std::nullopt;
 }
 
+static std::optional<PolicyOption> parsePolicy(const std::string &name) {
+  if (name == "auto")
+    return PolicyOption::Auto;
+  if (name == "rail")
+    return PolicyOption::Rail;
+  if (name == "groups")
+    return PolicyOption::Groups;
+  if (name == "balanced")
+    return PolicyOption::Balanced;
+  return std::nullopt;
+}
+
 ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   Options options;
-  std::string emit, unique, sanitize;
+  std::string emit, unique, forwarders, sanitize;
   po::options_description visible("Options");
   // clang-format off
   visible.add_options()
@@ -90,6 +102,10 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
     ("unique", po::value(&unique)->default_value("auto"),
      "how often a token's row travels on a hop: once per assignment, rank or "
      "node, or auto, what a cost model of the topology finds cheapest")
+    ("forwarders", po::value(&forwarders)->default_value("auto"),
+     "who takes in what a node gets from another: rail (the rank of the same "
+     "local number), groups (by load, as FUSCO does), balanced (all, in turn), "
+     "or auto, what a cost model of the topology finds cheaper")
     ("backward", "add the backward of each function")
     ("chunk-tokens", po::value(&options.chunkTokens)->default_value(0),
      "tokens of a chunk of a pipeline; 0 is as many as a core's cache holds")
@@ -171,6 +187,11 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
     return fail("expected --unique auto, assignment, rank or node, got '" +
                 unique + "'");
   options.unique = *parsedUnique;
+  std::optional<PolicyOption> parsedPolicy = parsePolicy(forwarders);
+  if (!parsedPolicy)
+    return fail("expected --forwarders auto, rail, groups or balanced, got '" +
+                forwarders + "'");
+  options.forwarders = *parsedPolicy;
   if (values.count("sanitize") && sanitize != "thread")
     return fail("expected --sanitize thread, got '" + sanitize + "'");
   options.sanitizeThread = values.count("sanitize");

@@ -34,6 +34,7 @@ struct Options {
   bool hasBackward = false;    ///< add the backward of each function
   bool sanitizeThread = false; ///< instrument for ThreadSanitizer
   UniqueOption unique = UniqueOption::Auto;
+  PolicyOption forwarders = PolicyOption::Auto;
   int64_t chunkTokens = 0, ringChunks = 0; ///< 0: the compiler's choice
   int64_t stageLag = 1;
   std::string header, report; ///< empty: not wanted

@@ -95,6 +95,16 @@ Json shapeJson(const Report &report) {
           {"tokens_per_rank", tokens}};
 }
 
+Json imbalanceJson(const Imbalance &imbalance) {
+  const Imbalance::Forwarders &chosen = imbalance.forwarders;
+  const Imbalance::Forwarders &rail = imbalance.rail;
+  return {{"rank_rows", imbalance.rankRows},
+          {"node_rows", imbalance.nodeRows},
+          {"forwarder_tx", chosen.tx},
+          {"forwarder_rx", chosen.rx},
+          {"rail", {{"forwarder_tx", rail.tx}, {"forwarder_rx", rail.rx}}}};
+}
+
 void addBench(Json &json, const Report &report) {
   const BenchResult &bench = *report.bench;
   const BenchResult::Directions &own = bench.shuffles.front();
@@ -144,6 +154,21 @@ std::string typesText(const reference::Shape &shape) {
 
 std::string row(const std::string &name, const std::string &text) {
   return fmt::format("{:<10} {}\n", name, text);
+}
+
+std::string imbalanceText(const reference::Shape &shape,
+                          const Imbalance &imbalance) {
+  std::string text =
+      fmt::format("hottest rank {:.2f} x mean", imbalance.rankRows);
+  if (shape.nodes == 1)
+    return text;
+  const Imbalance::Forwarders &chosen = imbalance.forwarders;
+  const Imbalance::Forwarders &rail = imbalance.rail;
+  return text + fmt::format(", hottest node {:.2f}; busiest forwarder of a "
+                            "node sends {:.3f}, takes {:.3f} x its mean (rail: "
+                            "{:.3f}, {:.3f})",
+                            imbalance.nodeRows, chosen.tx, chosen.rx, rail.tx,
+                            rail.rx);
 }
 
 std::string benchTable(const Report &report) {
@@ -226,7 +251,7 @@ std::string toJson(const Report &report) {
       {"bytes_scale_up", traffic.bytesScaleUp},
       {"rows_unique_node", traffic.rowsUniqueNode},
       {"rows_unique_rank", traffic.rowsUniqueRank},
-      {"imbalance", traffic.imbalance},
+      {"imbalance", imbalanceJson(traffic.imbalance)},
       {"dedup_node", dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode)},
       {"dedup_rank", dedup(traffic.assignments, traffic.rowsUniqueRank)}};
   if (report.bench && report.bench->planUs)
@@ -265,8 +290,7 @@ std::string toTable(const Report &report) {
               dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode),
               traffic.rowsUniqueRank, traffic.assignments,
               dedup(traffic.assignments, traffic.rowsUniqueRank)));
-  text += row("imbalance",
-              fmt::format("hottest rank {:.2f} x mean", traffic.imbalance));
+  text += row("imbalance", imbalanceText(shape, traffic.imbalance));
   if (report.check)
     text += row("check", report.check->passed()
                              ? fmt::format("passed, {} rows bit for bit in {} "

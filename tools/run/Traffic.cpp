@@ -11,8 +11,89 @@
 #include "tools/run/Traffic.h"
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 
 namespace fusco::run {
+
+namespace {
+
+/// The largest of groups of \p size loads over that group's mean.
+double worstOverMean(const std::vector<int64_t> &loads, int size) {
+  double worst = 1;
+  for (size_t begin = 0; begin < loads.size(); begin += size_t(size)) {
+    const auto first = loads.begin() + int64_t(begin), last = first + size;
+    const int64_t sum = std::accumulate(first, last, int64_t(0));
+    if (sum != 0)
+      worst = std::max(worst, double(*std::max_element(first, last)) * size /
+                                  double(sum));
+  }
+  return worst;
+}
+
+std::vector<int64_t> sumNodes(const std::vector<int64_t> &ofRanks,
+                              int ranksPerNode) {
+  std::vector<int64_t> sums(ofRanks.size() / size_t(ranksPerNode), 0);
+  for (size_t rank = 0; rank != ofRanks.size(); ++rank)
+    sums[rank / size_t(ranksPerNode)] += ofRanks[rank];
+  return sums;
+}
+
+/// The units that each rank would send and forward by rail.
+struct Units {
+  std::vector<int64_t> sent, forwarded;
+};
+Units countByRail(const reference::Shape &shape, const Routing &routing,
+                  const std::vector<int> &nodeOfExpert) {
+  Units units{std::vector<int64_t>(routing.ranks.size(), 0), {}};
+  units.forwarded = units.sent;
+  for (size_t rank = 0; rank != routing.ranks.size(); ++rank) {
+    const std::vector<int64_t> &ids = routing.ranks[rank].ids;
+    const int own = int(rank) / shape.ranksPerNode;
+    for (size_t token = 0; token != ids.size(); token += size_t(shape.topk)) {
+      std::set<int> nodes;
+      for (size_t k = 0; k != size_t(shape.topk); ++k)
+        if (ids[token + k] >= 0)
+          nodes.insert(nodeOfExpert[size_t(ids[token + k])]);
+      nodes.erase(own);
+      units.sent[rank] += int64_t(nodes.size());
+      for (int node : nodes)
+        ++units.forwarded[size_t(node * shape.ranksPerNode) +
+                          rank % size_t(shape.ranksPerNode)];
+    }
+  }
+  return units;
+}
+
+Imbalance measureImbalance(const reference::Shape &shape,
+                           const Routing &routing,
+                           const std::vector<int> &nodeOfExpert,
+                           const std::vector<fusco_plan_info> &plans) {
+  std::vector<int64_t> received;
+  Units units;
+  for (const fusco_plan_info &plan : plans) {
+    received.push_back(plan.rowsReceived);
+    units.sent.push_back(plan.unitsSent);
+    units.forwarded.push_back(plan.unitsForwarded);
+  }
+  const int perNode = shape.ranksPerNode;
+  auto overMeans = [&](const Units &of) {
+    return Imbalance::Forwarders{worstOverMean(of.sent, perNode),
+                                 worstOverMean(of.forwarded, perNode)};
+  };
+  Imbalance imbalance;
+  imbalance.rankRows = worstOverMean(received, int(received.size()));
+  imbalance.nodeRows = worstOverMean(sumNodes(received, perNode), shape.nodes);
+  const Units byRail = countByRail(shape, routing, nodeOfExpert);
+  imbalance.rail = overMeans(byRail);
+  // Plans by rail count none.
+  const bool isByRail = std::all_of(units.sent.begin(), units.sent.end(),
+                                    [](int64_t sent) { return sent == 0; });
+  imbalance.forwarders = isByRail ? imbalance.rail : overMeans(units);
+  return imbalance;
+}
+
+} // namespace
 
 Traffic sumTraffic(const Library &library, const Routing &routing,
                    const std::vector<fusco_plan_info> &plans) {
@@ -22,19 +103,13 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
   if (scaleOutBytesPerRow == 0)
     scaleOutBytesPerRow = bytesPerRow;
   Traffic sum;
-  int64_t hottest = 0, received = 0;
   for (const fusco_plan_info &plan : plans) {
     sum.bytesScaleOut += plan.rowsScaleOut * scaleOutBytesPerRow;
     sum.bytesScaleUp += plan.rowsScaleUp * bytesPerRow;
     sum.rowsUniqueNode += plan.rowsUniqueNode;
     sum.rowsUniqueRank += plan.rowsUniqueRank;
     sum.assignments += plan.assignments;
-    received += plan.rowsReceived;
-    hottest = std::max(hottest, plan.rowsReceived);
   }
-  if (received != 0)
-    sum.imbalance = double(hottest) * double(plans.size()) / double(received);
-
   std::vector<int> nodeOfExpert;
   for (int64_t expert = 0; expert != shape.experts; ++expert)
     nodeOfExpert.push_back(shape.rankOfExpert(expert) / shape.ranksPerNode);
@@ -42,6 +117,7 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
     for (int64_t id : routing.ranks[rank].ids)
       if (id >= 0 && nodeOfExpert[size_t(id)] != int(rank) / shape.ranksPerNode)
         ++sum.assignmentsOffNode;
+  sum.imbalance = measureImbalance(shape, routing, nodeOfExpert, plans);
   return sum;
 }
 

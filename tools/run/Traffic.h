@@ -18,6 +18,19 @@
 
 namespace fusco::run {
 
+/// Loads of the busiest over the mean; 1 where there are none.
+struct Imbalance {
+  double rankRows = 1; ///< rows of a rank's experts
+  double nodeRows = 1; ///< of a node's
+  /// Units, pairs of a token and a node other than its own, that a rank sends
+  /// there, and that it forwards in its node; over the mean of its node.
+  struct Forwarders {
+    double tx = 1, rx = 1;
+  };
+  Forwarders forwarders; ///< as the plans chose them
+  Forwarders rail;       ///< if each were the rank of the same local number
+};
+
 struct Traffic {
   int64_t bytesScaleOut = 0;  ///< rows written to other nodes
   int64_t bytesScaleUp = 0;   ///< rows written to other ranks of the own node
@@ -25,7 +38,7 @@ struct Traffic {
   int64_t rowsUniqueRank = 0; ///< (token, rank) pairs, own rank included
   int64_t assignments = 0;    ///< (token, k) pairs with an id
   int64_t assignmentsOffNode = 0; ///< those to experts of other nodes
-  double imbalance = 1;           ///< hottest rank's rows over the mean
+  Imbalance imbalance;
 };
 
 /// Sums the plans' own numbers; what a plan does not say is counted in

@@ -140,6 +140,7 @@ typedef struct fusco_library_info {
 typedef struct fusco_plan_stats {
   int64_t tokens, assignments, rowsUniqueRank, rowsUniqueNode;
   int64_t rowsScaleUp, rowsScaleOut, rowsReceived, rowsPadded;
+  int64_t unitsSent, unitsForwarded;
 } fusco_plan_stats;
 
 /** A tensor as a program sees it. */

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 4
+#define FUSCO_ABI_VERSION 5
 
 #define FUSCO_API __attribute__((visibility("default")))
 
@@ -185,8 +185,8 @@ FUSCO_API fusco_status fusco_plan_create(fusco_context *context,
 FUSCO_API void fusco_plan_destroy(fusco_plan *plan);
 
 /** What the last dispatch into a plan decided, seen from its rank. Initialise
- *  size and version (FUSCO_PLAN_INFO_INIT). All row counts are of rows that
- *  this rank sends, but for rowsReceived and rowsPadded. */
+ *  size and version (FUSCO_PLAN_INFO_INIT). All row counts are of rows of this
+ *  rank's tokens, but for rowsReceived and rowsPadded. */
 typedef struct fusco_plan_info {
   uint32_t size;
   uint32_t version;
@@ -194,14 +194,18 @@ typedef struct fusco_plan_info {
   int64_t assignments;    /**< (token, k) pairs that are routed (id >= 0) */
   int64_t rowsUniqueRank; /**< (token, rank) pairs, own rank included */
   int64_t rowsUniqueNode; /**< (token, node other than its own) pairs */
-  int64_t rowsScaleUp;    /**< rows written to other ranks of the own node */
+  int64_t rowsScaleUp;    /**< rows that pass between ranks of one node */
   int64_t rowsScaleOut;   /**< rows written to other nodes */
   int64_t rowsReceived;   /**< rows of this rank's experts, pads not counted */
   int64_t rowsPadded;     /**< rows of the expert-major tensor, pads counted */
+  int64_t unitsSent; /**< (token, node other than its own) pairs that this rank
+                          sends, of its own tokens or dealt to it, and */
+  int64_t unitsForwarded; /**< those that it forwards in its node; both 0 where
+                               forwarders are `rail`, which count none */
 } fusco_plan_info;
 
 #define FUSCO_PLAN_INFO_INIT                                                   \
-  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** On a GPU the dispatch must be over (fusco_context_synchronize). */
 FUSCO_API fusco_status fusco_plan_get_info(const fusco_plan *plan,
