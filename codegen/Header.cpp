@@ -56,7 +56,7 @@ static void writeEntry(const fusco_library_info &info,
       << " `stream` is NULL on a CPU. Tensors are contiguous,\n"
       << " *  their data aligned to " << FUSCO_ALIGNMENT << " bytes:\n";
   for (const fusco_tensor_spec &spec : tensors) {
-    out << llvm::formatv(" *    {0,-10} {1,-3} {2,-9} ", spec.name,
+    out << llvm::formatv(" *    {0,-11} {1,-3} {2,-9} ", spec.name,
                          spec.isOutput ? "out" : "in", getTypeName(spec));
     writeShape(info, spec, out);
     out << "\n";
@@ -96,11 +96,14 @@ void fusco::writeHeader(const fusco_library_info &info,
            "an expert's rows start at multiples of this");
   if (info.capacityRows)
     constant("CAPACITY", info.capacityRows, "rows of an expert, at most");
-  constant("MAX_ROWS",
-           info.capacityRows ? placement.maxLocalExperts() * info.capacityRows
-                             : maxExpertMajorRows(placement, info.maxTokens,
-                                                  info.topk, info.alignRows),
-           "rows of a rank's experts at worst, pads included");
+  int64_t maxRows =
+      maxExpertMajorRows(placement, info.maxTokens, info.topk, info.alignRows);
+  if (info.capacityRows)
+    maxRows = placement.maxLocalExperts() * info.capacityRows;
+  if (info.isRankMajor)
+    maxRows = placement.ranks * info.maxTokens;
+  constant("MAX_ROWS", maxRows,
+           "rows that a rank gets at worst, pads included");
   out << "\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
       << "/** The library that contexts and domains are made for. */\n"
       << "FUSCO_API const fusco_library *" << info.model

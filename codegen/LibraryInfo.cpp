@@ -164,6 +164,7 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   info.numExperts = group.getExperts();
   info.maxTokens = group.getMaxTokens();
   info.alignRows = memory(alignRowsAttrName).getInt();
+  info.isRankMajor = module->hasAttr(rankMajorAttrName);
   if (IntegerAttr bytes = memory(scaleOutBytesAttrName))
     info.scaleOutBytesPerRow = bytes.getInt();
   info.symmetricBytes = memory(symmetricBytesAttrName).getInt();

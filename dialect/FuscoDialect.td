@@ -145,7 +145,9 @@ def Fusco_RankMajorLayout : Fusco_Layout<"RankMajor", "rank_major"> {
   let summary = "one row per token and destination rank";
   let description = [{
     On the destination, rows in the order (source rank, token), once per token
-    however many of the rank's experts want it. See layout_c1.
+    however many of the rank's experts want it. Which ones these are, and with
+    what weights, travels as further tensors, if it is wanted; what comes back is
+    one row for each, the experts' weighted sum. See layout_c1.
   }];
 }
 

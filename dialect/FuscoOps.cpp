@@ -329,12 +329,32 @@ LogicalResult DispatchOp::verify() {
   return hasTransform() ? verifyTransform(*this) : verifyPairs(*this);
 }
 
+static LogicalResult verifyLocalIds(DispatchOp op, int64_t topk) {
+  std::optional<uint64_t> number = op.getLocalIds();
+  if (!number)
+    return success();
+  auto refuse = [&] { // dispatch_c12
+    return op.emitOpError("expected 'local_ids' to be the number of a tensor "
+                          "of integers with ")
+           << topk << " columns, moved to rank_major as it is, got ";
+  };
+  if (*number >= op.getPayloads().size())
+    return refuse() << *number << " of " << op.getPayloads().size();
+  auto type = cast<RankedTensorType>(op.getPayloads()[*number].getType());
+  if (!type.getElementType().isInteger() || type.getShape().back() != topk ||
+      !isa<RankMajorLayoutAttr>(getLayout(type)) || op.isScales(*number))
+    return refuse() << type;
+  return success();
+}
+
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   GroupOp group =
       lookupGroupOfPlan(*this, getPlan(), symbolTable); // dispatch_c4
   if (!group)
     return failure();
-  int64_t localExperts = getPlacement(group).maxLocalExperts();
+  bool isRankMajor = isa<RankMajorLayoutAttr>(getLayout(getRows().getType()));
+  int64_t localExperts =
+      isRankMajor ? 1 : getPlacement(group).maxLocalExperts();
   auto counts = cast<RankedTensorType>(getCounts().getType());
   auto offsets = cast<RankedTensorType>(getOffsets().getType());
   if (counts.getDimSize(0) != localExperts ||
@@ -345,7 +365,7 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   for (Type rows : getPayloads().getTypes())
     if (failed(verifySlots(*this, rows, localExperts))) // dispatch_c11
       return failure();
-  return success();
+  return verifyLocalIds(*this, group.getTopk());
 }
 
 void CombineOp::build(OpBuilder &b, OperationState &state, Type out, Value y,
@@ -367,6 +387,10 @@ LogicalResult CombineOp::verify() {
   if (failed(verifySameHidden(*this, getY().getType(),
                               getOut().getType()))) // combine_c3
     return failure();
+  if (getWeighted() &&
+      isa<RankMajorLayoutAttr>(getLayout(getY().getType()))) // combine_c7
+    return emitOpError("expected rank-major rows, which several experts may "
+                       "have made, to be weighted already; got 'weighted'");
   if (!getResidual())
     return success();
   RankedTensorType residual = getResidual().getType();

@@ -24,9 +24,9 @@ class Fusco_Op<string mnemonic, list<Trait> traits = []>
 def Fusco_Ids : 2DTensorOf<[I32, I64]>;
 def Fusco_Weights : 2DTensorOf<[F32]>;
 def Fusco_Rows : RankedTensorOf<[BF16, F16, F32]>;
-/// What a dispatch may move beside rows of numbers: rows that are quantised, and
-/// their scales.
-def Fusco_Payload : RankedTensorOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32]>;
+/// What a dispatch may move beside rows of numbers: rows that are quantised, their
+/// scales, and ids.
+def Fusco_Payload : RankedTensorOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32, I64]>;
 def Fusco_Int32s : 1DTensorOf<[I32]>;
 
 def Fusco_GroupOp : Fusco_Op<"group", [Symbol]> {
@@ -92,7 +92,8 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     `offsets` the row at which its segment starts, and then the total with pads;
     where ranks hold unequal numbers of experts, the entries of experts that a
     rank does not have count 0 and start at the total. In expert slots every
-    offset is a multiple of the capacity. Where a result has another
+    offset is a multiple of the capacity. Rank-major, a rank counts as one
+    expert: `counts` has one entry and `offsets` two. Where a result has another
     element type than its x, each row is cast on the way, as `fusco.cast` does.
 
     `transform` says instead how the rows of the results are made of a token's
@@ -104,10 +105,19 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     the bits 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32). Where the plan was made
     without weights, they are 1.
 
+    `local_ids` is the number of a tensor of ids, as fusco.plan takes them: each
+    that is one of the destination's own experts becomes its number there, from
+    0, and all others become -1.
+
     ```mlir
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
         : tensor<?x2048xbf16>, !fusco.plan<@ep>
         -> tensor<?x2048xbf16, #fusco.expert_major<align = 16>>, tensor<8xi32>, tensor<9xi32>
+
+    %tokens, %local, %theirs, %count, %ends = fusco.dispatch %x, %ids, %w by %plan local_ids 1
+        : (tensor<?x2048xbf16>, tensor<?x6xi32>, tensor<?x6xf32>), !fusco.plan<@ep>
+        -> (tensor<?x2048xbf16, #fusco.rank_major>, tensor<?x6xi32, #fusco.rank_major>,
+            tensor<?x6xf32, #fusco.rank_major>), tensor<1xi32>, tensor<2xi32>
 
     %q, %scales, %counts, %offsets = fusco.dispatch %x by %plan transform {
     ^bb0(%row: tensor<?x2048xbf16>):
@@ -125,8 +135,8 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     - (dispatch_c3) without `transform`, there are as many results of rows as
       `xs`, each with the hidden size of its x.
     - (dispatch_c4) the plan's group is a fusco.group.
-    - (dispatch_c5) `counts` has ceil(experts / ranks) entries and `offsets` one
-      more.
+    - (dispatch_c5) `counts` has ceil(experts / ranks) entries, rank-major one,
+      and `offsets` one more.
     - (dispatch_c6) without `transform`, element types differ only among bf16,
       f16 and f32.
     - (dispatch_c7) `transform` takes the types of `xs` and yields those of the
@@ -137,6 +147,8 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
       quantised rows.
     - (dispatch_c10) there are from 1 to 4 results of rows.
     - (dispatch_c11) rows in expert slots have ceil(experts / ranks) experts.
+    - (dispatch_c12) `local_ids` is the number of a rank-major result of
+      integers with topk columns, which are moved as they are.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
@@ -144,13 +156,14 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     that rank copies it to its other slots itself.
   }];
   let arguments = (ins Variadic<Fusco_Payload>:$xs, Fusco_PlanType:$plan,
-                       UnitAttr:$weighted, OptionalAttr<Fusco_HopsAttr>:$hops);
+                       UnitAttr:$weighted, OptionalAttr<I64Attr>:$local_ids,
+                       OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Variadic<Fusco_Payload>:$payloads, Fusco_Int32s:$counts,
                       Fusco_Int32s:$offsets);
   let regions = (region MaxSizedRegion<1>:$transform);
   let assemblyFormat = [{
-    $xs `by` $plan (`weighted` $weighted^)? (`hops` $hops^)?
-    (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
+    $xs `by` $plan (`weighted` $weighted^)? (`local_ids` $local_ids^)?
+    (`hops` $hops^)? (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
     qualified(type($plan)) `->` custom<PayloadTypes>(type($payloads)) `,`
     type($counts) `,` type($offsets)
   }];
@@ -217,6 +230,7 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     - (combine_c4) the plan's group is a fusco.group.
     - (combine_c5) rows in expert slots have ceil(experts / ranks) experts.
     - (combine_c6) `residual` is token-major, of the hidden size of `y`.
+    - (combine_c7) where `y` is rank-major, the combine is not `weighted`.
   }];
   let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan,
                        Optional<Fusco_Rows>:$residual, UnitAttr:$weighted,

@@ -112,7 +112,7 @@ def Pipe_Status : I32EnumAttr<"Status", "why a program failed", [
   let cppNamespace = "::fusco::pipe";
 }
 
-def Pipe_AnyRows : MemRefRankOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32], [2]>;
+def Pipe_AnyRows : MemRefRankOf<[BF16, F16, F32, F8E4M3FN, F8E5M2, I32, I64], [2]>;
 def Pipe_Floats : MemRefRankOf<[F32], [2]>;
 def Pipe_Ids : MemRefRankOf<[I32, I64], [2]>;
 def Pipe_Weights : MemRefRankOf<[F32], [2]>;

@@ -65,6 +65,13 @@ ExpectedRows::ExpectedRows(int64_t nodes, int64_t ranksPerNode, int64_t experts,
           expectedGroups({experts, nodes * ranksPerNode}, ranksPerNode, topk)),
       otherNodes(1 - 1.0 / nodes), otherRanks(1 - 1.0 / ranksPerNode) {}
 
+ExpectedRows ExpectedRows::oncePerRank() const {
+  ExpectedRows once = *this;
+  once.assignments = ranks.any;
+  once.ranks.several = 0;
+  return once;
+}
+
 double ExpectedRows::total(RowPer per) const {
   switch (per) {
   case RowPer::Assignment:

@@ -55,6 +55,8 @@ public:
   /// Those that the rank which brings them to a node hands to another rank
   /// there.
   double onScaleUp(RowPer per) const { return total(per) * otherRanks; }
+  /// The same where a token has one slot on a rank, whatever its experts there.
+  ExpectedRows oncePerRank() const;
   /// Those per rank that have several slots on their rank.
   double inSeveralSlots() const { return ranks.several; }
 

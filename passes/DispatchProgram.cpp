@@ -14,7 +14,8 @@
 ///   5. give each assignment its row (the descriptors);
 ///   6. move the rows: each of its tensors' row, or what it is quantised to;
 ///   7. counts, offsets and pads of the own output;
-///   8. wait until all rows are here.
+///   8. wait until all rows are here; where that is asked for, make ids of
+///      experts local.
 /// With a plan that is made already, 1 to 5 are an exchange of places only.
 ///
 /// 6. in one node, once per assignment: copy each token's row to all its slots.
@@ -147,10 +148,10 @@ void DispatchBuilder::build() {
   if (tensors.ids) {
     // 1. to 5.
     headers = shared::dispatchHeaders;
-    turn = buildCountExchange(p, tensors.ids, exposed, room, /*shortage=*/{},
-                              p.shape.tellsUnits())
-               .turn;
-    buildAssignment(p, tensors.ids, tensors.weights, p.local(shared::bases),
+    ExchangedCounts exchanged = buildCountExchange(
+        p, tensors.ids, exposed, room, /*shortage=*/{}, p.shape.tellsUnits());
+    turn = exchanged.turn;
+    buildAssignment(p, exchanged.ids, tensors.weights, p.local(shared::bases),
                     route);
     buildForwarders(p, turn, numTokens, route);
   } else {
@@ -164,6 +165,8 @@ void DispatchBuilder::build() {
   moveRows();                                              // 6.
   buildSegments(p, rows, tensors.counts, tensors.offsets); // 7.
   p.meet(shared::rowsDone);                                // 8.
+  if (tensors.localIds)
+    buildLocalIds(p, tensors.localIds);
 }
 
 void DispatchBuilder::moveRows() {

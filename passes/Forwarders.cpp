@@ -44,7 +44,7 @@ void fusco::buildUnitCounts(ProgramBuilder &p, Value ids) {
         Value expert = p.toIndex(id);
         // Unsigned: a negative id is larger than any expert.
         p.ifThen(p.compare(Cmp::ult, expert, experts), [&] {
-          Value node = p.nodeOf(p.rankOfExpert(expert));
+          Value node = p.nodeOf(p.rankOfExpert(p.shape.placement(), expert));
           Value isOther = p.compare(Cmp::ne, node, own);
           Value isNew = p.compare(Cmp::ne, p.load(marks, {chunk, node}), mark);
           p.ifThen(p.b.create<arith::AndIOp>(isOther, isNew), [&] {

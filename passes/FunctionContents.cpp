@@ -202,21 +202,28 @@ TensorArguments::TensorArguments(func::FuncOp function,
   };
   for (BlockArgument argument : function.getArguments())
     if (!isa<PlanType>(argument.getType()))
-      tensors.push_back({argument, "",
+      tensors.push_back({argument,
+                         {},
                          nameOf(function.getArgAttrOfType<StringAttr>(
                              argument.getArgNumber(), tensorNameAttrName)),
-                         /*isOutput=*/false, /*isWorkspace=*/false});
+                         /*isOutput=*/false,
+                         /*isWorkspace=*/false});
   for (auto [index, result] : llvm::enumerate(terminator.getOperands()))
     if (!isa<PlanType>(result.getType()))
-      tensors.push_back({result, "",
+      tensors.push_back({result,
+                         {},
                          nameOf(function.getResultAttrOfType<StringAttr>(
                              index, tensorNameAttrName)),
-                         /*isOutput=*/true, /*isWorkspace=*/false});
+                         /*isOutput=*/true,
+                         /*isWorkspace=*/false});
 }
 
 void TensorArguments::addWorkspace(Value value, StringRef role,
                                    StringRef name) {
-  tensors.push_back({value, role.str(), name.str(), /*isOutput=*/true,
+  tensors.push_back({value,
+                     {role.str()},
+                     name.str(),
+                     /*isOutput=*/true,
                      /*isWorkspace=*/true});
 }
 
@@ -237,10 +244,15 @@ LogicalResult TensorArguments::bindOne(Operation *op, Value value,
   if (found == tensors.end())
     return op->emitOpError("expected '")
            << role << "' to be returned by the function";
-  if (!found->role.empty())
+  // What a plan is made of may be moved too.
+  bool isShared = !isOutput && isa<DispatchOp>(op) &&
+                  found->roles.size() == 1 &&
+                  llvm::is_contained({"ids", "weights"}, found->roles.front());
+  if (!found->roles.empty() && !isShared)
     return op->emitOpError("expected '")
-           << role << "' to be another tensor than '" << found->role << "'";
-  found->role = role;
+           << role << "' to be another tensor than '" << found->roles.front()
+           << "'";
+  found->roles.push_back(role.str());
   if (found->name.empty())
     found->name = role;
   return success();
@@ -300,7 +312,7 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
 
 LogicalResult TensorArguments::checkAllBound() {
   for (const Tensor &tensor : tensors)
-    if (tensor.role.empty())
+    if (tensor.roles.empty())
       return function.emitOpError("expected every tensor to be used once, ")
              << (tensor.isOutput ? "result" : "argument") << " of type "
              << tensor.value.getType() << " is not";
@@ -341,7 +353,8 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
     SmallVector<NamedAttribute> entries{builder.getNamedAttr(
         ProgramOp::nameAttrName, builder.getStringAttr(tensor.name))};
     auto type = cast<RankedTensorType>(tensor.value.getType());
-    if (isa<ExpertMajorLayoutAttr, DeviceMajorLayoutAttr>(getLayout(type)))
+    if (isa<ExpertMajorLayoutAttr, RankMajorLayoutAttr, DeviceMajorLayoutAttr>(
+            getLayout(type)))
       entries.push_back(builder.getNamedAttr(ProgramOp::expertRowsAttrName,
                                              builder.getUnitAttr()));
     if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(getLayout(type)))
@@ -362,7 +375,7 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
 
 Value TensorArguments::find(ProgramOp program, StringRef role) const {
   for (auto [index, tensor] : llvm::enumerate(tensors))
-    if (tensor.role == role)
+    if (llvm::is_contained(tensor.roles, role))
       return program.getBody().getArgument(index);
   return {};
 }

@@ -278,7 +278,8 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
     auto fused = rewriter.create<DispatchOp>(
         rewriter.getFusedLoc({quantize.getLoc(), dispatch.getLoc()}),
         dispatch.getResultTypes(), xs, dispatch.getPlan(),
-        dispatch.getWeighted(), dispatch.getHopsAttr());
+        dispatch.getWeighted(), dispatch.getLocalIdsAttr(),
+        dispatch.getHopsAttr());
     Block *body = rewriter.createBlock(&fused.getTransform());
     for (Value x : xs)
       body->addArgument(withoutLayout(x.getType()), x.getLoc());

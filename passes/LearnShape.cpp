@@ -123,12 +123,6 @@ static LogicalResult checkHops(const Shuffle &shuffle, int64_t numNodes) {
 
 /// What this pass can lower of \p shuffle, or a diagnostic.
 static LogicalResult checkShuffle(const Shuffle &shuffle, int64_t numNodes) {
-  if (!isa<ExpertMajorLayoutAttr, ExpertSlotsLayoutAttr>(
-          getLayout(shuffle.expertRows)))
-    return shuffle.op->emitOpError(
-               "expected the layout expert_major or expert_slots, which are "
-               "compiled, got '")
-           << getLayout(shuffle.expertRows) << "'";
   return shuffle.isFused ? checkHops(shuffle, numNodes) : success();
 }
 
@@ -244,7 +238,12 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
   shape.hidden = first->expertRows.getShape().back();
   Attribute layout = getLayout(first->expertRows);
   int64_t rows;
-  if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout)) {
+  if (isa<RankMajorLayoutAttr>(layout)) {
+    shape.align = 1;
+    shape.routedExperts = shape.experts;
+    shape.experts = shape.numRanks();
+    rows = shape.numRanks() * shape.maxTokens;
+  } else if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout)) {
     shape.align = 1;
     shape.capacity = slots.getCapacity();
     constexpr int64_t most = int64_t(1) << 40; // far above what is refused

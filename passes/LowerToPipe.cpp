@@ -164,6 +164,8 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
           scaleOutBytesAttrName,
           p.b.getI64IntegerAttr(PackedRow(getWireRows(dispatch)).bytes));
     bindPayloads(dispatched, dispatch, find);
+    if (std::optional<uint64_t> number = DispatchOp(dispatch).getLocalIds())
+      dispatched.localIds = dispatched.payloads[*number].rows;
     Value rows = dispatched.payloads[DispatchOp(dispatch).getRowsNumber()].rows;
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
                   isStreaming("dispatch.stores", rows, assignments));
@@ -268,6 +270,8 @@ void LowerToPipePass::runOnOperation() {
   ImplicitLocOpBuilder builder(group.getLoc(), group->getContext());
   builder.setInsertionPointAfter(group);
   module->setAttr(alignRowsAttrName, builder.getI64IntegerAttr(shape->align));
+  if (shape->isRankMajor())
+    module->setAttr(rankMajorAttrName, builder.getUnitAttr());
   declareSharedMemory(builder, *shape); // 2.
 
   for (auto function :

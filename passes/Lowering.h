@@ -85,8 +85,8 @@ public:
 private:
   struct Tensor {
     mlir::Value value;
-    std::string role; ///< empty until bound
-    std::string name; ///< in the C ABI
+    llvm::SmallVector<std::string, 1> roles; ///< empty until bound
+    std::string name;                        ///< in the C ABI
     bool isOutput;
     bool isWorkspace;
   };

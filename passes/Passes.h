@@ -77,6 +77,9 @@ constexpr llvm::StringLiteral progressAttrName{"pipe.progress"};
 /// multiples of this many rows.
 constexpr llvm::StringLiteral alignRowsAttrName{"pipe.align_rows"};
 
+/// Module attribute (unit) of fusco-lower-to-pipe: rows are rank-major.
+constexpr llvm::StringLiteral rankMajorAttrName{"pipe.rank_major"};
+
 /// Module attribute of fusco-lower-to-pipe (i64): bytes of a dispatched row
 /// between nodes; absent where none travels there.
 constexpr llvm::StringLiteral scaleOutBytesAttrName{

@@ -50,8 +50,8 @@ def PlanDedupPass : Pass<"fusco-plan-dedup", "::mlir::ModuleOp"> {
     then the simpler hops. The choice, the alternatives and their costs become
     decisions of the module.
 
-    Assumes experts' rows with one slot per assignment: a shuffle in the layout
-    rank_major is left without hops.
+    In the layout rank_major a token has one slot on a rank, so that per rank and
+    per assignment are the same there.
 
     Example: test/passes/plan-dedup.mlir.
   }];

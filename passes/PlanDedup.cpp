@@ -38,12 +38,15 @@ struct Candidate {
 /// The candidates of the shuffles of one group.
 class CandidateBuilder {
 public:
-  explicit CandidateBuilder(GroupOp group)
+  CandidateBuilder(GroupOp group, bool isRankMajor)
       : topology(group.getTopology()),
         rows(topology.getNodes(), topology.getRanksPerNode(),
              group.getExperts(), group.getTopk()),
         speeds(linkSpeeds(topology.getMemoryGbps(), topology.getScaleUpGbps(),
-                          topology.getScaleOutGbps())) {}
+                          topology.getScaleOutGbps())) {
+    if (isRankMajor)
+      rows = rows.oncePerRank();
+  }
 
   SmallVector<Candidate> candidates(DispatchOp dispatch) const;
   SmallVector<Candidate> candidates(CombineOp combine) const;
@@ -247,13 +250,14 @@ static StringRef describeUnit(TopologyAttr topology) {
 template <typename ShuffleOp>
 void PlanDedupPass::plan(ShuffleOp shuffle, RankedTensorType expertRows,
                          StringRef subject) {
-  if (shuffle.getHopsAttr() || isa<RankMajorLayoutAttr>(getLayout(expertRows)))
+  if (shuffle.getHopsAttr())
     return;
   auto planType = cast<PlanType>(shuffle.getPlan().getType());
   auto group = SymbolTable::lookupNearestSymbolFrom<GroupOp>(
       shuffle, planType.getGroup());
+  bool isRankMajor = isa<RankMajorLayoutAttr>(getLayout(expertRows));
   SmallVector<Candidate> all =
-      CandidateBuilder(group).candidates(shuffle); // 1.
+      CandidateBuilder(group, isRankMajor).candidates(shuffle); // 1.
   SmallVector<Candidate> allowed = all;
   std::optional<Unique> forced = getForced(unique);
   if (forced)

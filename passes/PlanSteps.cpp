@@ -49,6 +49,40 @@ static Value viewCounts(ProgramBuilder &p, Value turn) {
   return p.b.create<memref::SubViewOp>(type, headers, offsets, sizes, strides);
 }
 
+/// The ids of a plan in rank_major: of each token's experts, their ranks, each
+/// once; -1 for others.
+static Value buildRankIds(ProgramBuilder &p, Value ids) {
+  Value rankIds = p.local(shared::rankIds);
+  Value experts = p.index(p.shape.routedExperts), none = p.i32(-1);
+  p.forEach(p.index(0), p.rowsOf(ids), [&](Value token) {
+    p.forRange(p.index(0), p.index(p.shape.topk), [&](Value k) {
+      Value expert = p.toIndex(p.load(ids, {token, k}));
+      // Unsigned: a negative id is larger than any expert.
+      Value isExpert = p.compare(Cmp::ult, expert, experts);
+      Value known = p.b.create<arith::SelectOp>(isExpert, expert, p.index(0));
+      Value rank = p.toI32(p.rankOfExpert(p.shape.routedPlacement(), known));
+      Value numSame = p.sum(p.index(0), k, [&](Value before) -> Value {
+        Value isSame =
+            p.compare(Cmp::eq, p.load(rankIds, {token, before}), rank);
+        return p.b.create<arith::ExtUIOp>(p.b.getI32Type(), isSame);
+      });
+      Value isNew = p.b.create<arith::AndIOp>(
+          isExpert, p.compare(Cmp::eq, numSame, p.i32(0)));
+      p.store(p.b.create<arith::SelectOp>(isNew, rank, none), rankIds,
+              {token, k});
+    });
+  });
+  auto type = cast<MemRefType>(rankIds.getType());
+  return p.b.create<memref::SubViewOp>(
+      MemRefType::get(
+          {ShapedType::kDynamic, p.shape.topk}, type.getElementType(),
+          StridedLayoutAttr::get(p.b.getContext(), 0, {p.shape.topk, 1})),
+      rankIds,
+      SmallVector<OpFoldResult>{p.b.getIndexAttr(0), p.b.getIndexAttr(0)},
+      SmallVector<OpFoldResult>{p.rowsOf(ids), p.b.getIndexAttr(p.shape.topk)},
+      SmallVector<OpFoldResult>(2, p.b.getIndexAttr(1)));
+}
+
 static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
   auto windowOf = [&](Value tensor) -> Value {
     return p.b.create<WindowOp>(tensor);
@@ -68,7 +102,13 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
 
   // A refused rank has no tokens, so that its counts are zero.
   Value histogram = p.local(shared::histogram);
-  Value bad = b.create<HistogramOp>(ids, histogram);
+  Value bad = b.create<HistogramOp>(
+      ids, p.shape.isRankMajor() ? p.local(shared::idHistogram) : histogram);
+  Value planned = ids;
+  if (p.shape.isRankMajor()) {
+    planned = buildRankIds(p, ids);
+    b.create<HistogramOp>(planned, histogram);
+  }
   Value isBad = p.compare(Cmp::sge, bad, zero);
 
   Header header;
@@ -80,7 +120,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   header.tokens = p.rowsOf(ids);
   SmallVector<HeaderTable, 2> tables{{histogram, p.shape.experts}};
   if (tellsUnits) {
-    buildUnitCounts(p, ids);
+    buildUnitCounts(p, planned);
     tables.push_back({p.local(shared::nodeUnits), p.shape.nodes});
   }
   Value turn = p.exchangeHeaders(shared::dispatchHeaders,
@@ -103,7 +143,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
     p.failIf(p.compare(Cmp::sgt, needed, has), Status::Capacity, p.toI64(rank),
              needed, has);
   });
-  return {turn, counts};
+  return {turn, counts, planned};
 }
 
 /// Whether \p room (index) is too little for the rows that this rank's experts
@@ -150,9 +190,9 @@ void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,
                        route.scaleUp);
 }
 
-LocalExperts fusco::buildLocalExperts(ProgramBuilder &p) {
+LocalExperts fusco::buildLocalExperts(ProgramBuilder &p,
+                                      const BlockPlacement &placement) {
   ImplicitLocOpBuilder &b = p.b;
-  BlockPlacement placement = p.shape.placement();
   // BlockPlacement, as code.
   Value self = p.rank(), larger = p.index(placement.largerRanks());
   Value first = b.create<arith::AddIOp>(
@@ -175,7 +215,7 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
   Value rows = p.load(p.local(shared::rankRows), {self});
   Value endOfRows = p.toIndex(rows);
 
-  LocalExperts held = buildLocalExperts(p);
+  LocalExperts held = buildLocalExperts(p, placement);
   auto zeroRows = [&](Value from, Value to) {
     if (p.shape.capacity)
       return; // slots that are not used stay as they are
@@ -213,4 +253,20 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
   // fusco_plan_stats: rowsReceived, rowsPadded.
   p.store(loop.getResult(1), stats, {p.index(6)});
   p.store(p.toI64(rows), stats, {p.index(7)});
+}
+
+void fusco::buildLocalIds(ProgramBuilder &p, Value ids) {
+  LocalExperts own = buildLocalExperts(p, p.shape.routedPlacement());
+  Value rows = p.load(p.local(shared::rankRows), {p.rank()});
+  Type idType = cast<MemRefType>(ids.getType()).getElementType();
+  p.forEach(p.index(0), p.toIndex(rows), [&](Value row) {
+    p.forRange(p.index(0), p.index(p.shape.topk), [&](Value k) {
+      Value expert = p.toIndex(p.load(ids, {row, k}));
+      Value local = p.b.create<arith::SubIOp>(expert, own.first);
+      // Unsigned: what is below the first is larger than any.
+      Value isOwn = p.compare(Cmp::ult, local, own.count);
+      Value id = p.b.create<arith::SelectOp>(isOwn, local, p.index(-1));
+      p.store(p.b.create<arith::IndexCastOp>(idType, id), ids, {row, k});
+    });
+  });
 }

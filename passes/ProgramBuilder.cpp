@@ -134,9 +134,9 @@ Value ProgramBuilder::localAfter(Value local) {
   return b.create<arith::SelectOp>(isLast, index(0), after);
 }
 
-Value ProgramBuilder::rankOfExpert(Value expert) {
+Value ProgramBuilder::rankOfExpert(const BlockPlacement &placement,
+                                   Value expert) {
   // BlockPlacement, as code.
-  BlockPlacement placement = shape.placement();
   int64_t perRank = placement.expertsPerRank();
   int64_t larger = placement.largerRanks();
   Value rank;

@@ -133,8 +133,8 @@ public:
   mlir::Value localAfter(mlir::Value local);
   /// Whether \p rank's memory is addressable (i1).
   mlir::Value isInOwnNode(mlir::Value rank);
-  /// The rank that holds \p expert.
-  mlir::Value rankOfExpert(mlir::Value expert);
+  /// The rank that holds \p expert, as \p placement says.
+  mlir::Value rankOfExpert(const BlockPlacement &placement, mlir::Value expert);
   /// The rank in \p node with which this one shares lanes.
   mlir::Value partnerIn(mlir::Value node);
   /// The rank of this node that shares lanes with \p other, or is it.
@@ -302,6 +302,7 @@ private:
 struct ExchangedCounts {
   mlir::Value turn;   ///< of the exchange
   mlir::Value counts; ///< memref [ranks, experts]
+  mlir::Value ids;    ///< memref [tokens, topk], what is counted
 };
 /// What ranks tell each other at the start of a dispatch beside counts.
 struct Exposure {
@@ -331,11 +332,17 @@ mlir::Value buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
 void buildAssignment(ProgramBuilder &p, mlir::Value ids, mlir::Value weights,
                      mlir::Value bases, const Route &route);
 
-/// The experts of this rank: \p first to first + count (index).
+/// The experts that a placement puts on this rank: `first` to first + count
+/// (index).
 struct LocalExperts {
   mlir::Value first, count;
 };
-LocalExperts buildLocalExperts(ProgramBuilder &p);
+LocalExperts buildLocalExperts(ProgramBuilder &p,
+                               const BlockPlacement &placement);
+
+/// Makes the ids of experts in \p ids, of rows that have all arrived, numbers
+/// of this rank's own experts, -1 for all others.
+void buildLocalIds(ProgramBuilder &p, mlir::Value ids);
 
 /// Writes counts and offsets, either of which may be null, and zeroes the pads
 /// of each of \p rows.
@@ -375,12 +382,14 @@ struct Quantization {
 };
 
 /// The tensors of a program that dispatches. Without `ids` the plan is made
-/// already. `weights`, `counts` and `offsets` may be null; `outputs` and
-/// `weightGradient` are given together, where the program also computes that.
+/// already. `weights`, `counts`, `offsets` and `localIds` may be null;
+/// `outputs` and `weightGradient` are given together, where the program also
+/// computes that.
 struct DispatchTensors {
   llvm::SmallVector<Payload, 2> payloads;
   llvm::SmallVector<Quantization, 1> quantizations;
   mlir::Value ids, weights, counts, offsets, outputs, weightGradient;
+  mlir::Value localIds; ///< of `rows`: becomes numbers of local experts
 
   /// A tensor of tokens: all have as many.
   mlir::Value tokens() const {

@@ -96,26 +96,31 @@ bool fusco::isSharedName(StringRef name) {
   using namespace shared;
   if (name.starts_with("addresses_") || name.starts_with("token_addresses"))
     return true;
-  return llvm::is_contained(
-      {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
-       dispatchHeaders, combineHeaders,  rowsOut,       rowsSent,
-       rowsForwarded,   copies,          copyLists,     asks,
-       asksSent,        asksTaken,       sums,          sumsSent,
-       sumsTaken,       requests,        requestsTaken, partials,
-       partialsTaken,   gradientRowsOut, gradients,     gradientsSent,
-       gradientsTaken,  histogram,       chunks,        nodeSlots,
-       nodeCounts,      rankSlots,       rankCounts,    summands,
-       rankSummands,    ownSum,          stats,         totals,
-       starts,          bases,           rankRows,      addresses,
-       outputAddresses, fanout,          ranks,         slots,
-       weights,         order,           unfusedRows,   unfusedOutputs,
-       unfusedCounts,   sendBases,       scratch,       rowLists,
-       rowListsTaken,   askLists,        askListsTaken, places,
-       placesTaken,     listSlots,       listCounts,    nextForwarders,
-       dealtCounts,     chunkUnits,      unitMarks,     nodeUnits,
-       dealtFrom,       forwarderUnits,  chunkRows,     groups,
-       partners,        forwarders},
-      name);
+  return llvm::is_contained({countsExchanged, outputsReady,    rowsDone,
+                             outputsTaken,    dispatchHeaders, combineHeaders,
+                             rowsOut,         rowsSent,        rowsForwarded,
+                             copies,          copyLists,       asks,
+                             asksSent,        asksTaken,       sums,
+                             sumsSent,        sumsTaken,       requests,
+                             requestsTaken,   partials,        partialsTaken,
+                             gradientRowsOut, gradients,       gradientsSent,
+                             gradientsTaken,  histogram,       idHistogram,
+                             rankIds,         chunks,          nodeSlots,
+                             nodeCounts,      rankSlots,       rankCounts,
+                             summands,        rankSummands,    ownSum,
+                             stats,           totals,          starts,
+                             bases,           rankRows,        addresses,
+                             outputAddresses, fanout,          ranks,
+                             slots,           weights,         order,
+                             unfusedRows,     unfusedOutputs,  unfusedCounts,
+                             sendBases,       scratch,         rowLists,
+                             rowListsTaken,   askLists,        askListsTaken,
+                             places,          placesTaken,     listSlots,
+                             listCounts,      nextForwarders,  dealtCounts,
+                             chunkUnits,      unitMarks,       nodeUnits,
+                             dealtFrom,       forwarderUnits,  chunkRows,
+                             groups,          partners,        forwarders},
+                            name);
 }
 
 //===----------------------------------------------------------------------===//
@@ -247,6 +252,10 @@ void Declarer::declareTables() {
   // One entry more: what is not an expert. Not in the plan, which a refused
   // rank must not touch.
   buffer(shared::histogram, {shape.experts + 1}, i32);
+  if (shape.isRankMajor()) {
+    buffer(shared::idHistogram, {shape.routedExperts + 1}, i32);
+    buffer(shared::rankIds, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
+  }
   buffer(shared::chunks, {ranks}, i32);
   if (otherNodes > 0) {
     buffer(shared::nodeSlots, {otherNodes}, i32);

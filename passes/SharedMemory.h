@@ -78,7 +78,10 @@ struct Chunking {
 struct ShuffleShape {
   int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
   int64_t hidden = 0, align = 0;
-  int64_t capacity = 0;        ///< slots of an expert; 0: expert_major
+  int64_t capacity = 0; ///< slots of an expert; 0: expert_major
+  /// rank_major: rows are of ranks, each of which is one of `experts`, while
+  /// ids are of these experts. 0: ids are of `experts`.
+  int64_t routedExperts = 0;
   int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
   int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
   int64_t scratchBytes = 0;    ///< of the widest row that is quantised
@@ -94,6 +97,11 @@ struct ShuffleShape {
                                     chunking.chunkTokens);
   }
   BlockPlacement placement() const { return {experts, numRanks()}; }
+  bool isRankMajor() const { return routedExperts != 0; }
+  /// That of what ids name.
+  BlockPlacement routedPlacement() const {
+    return {isRankMajor() ? routedExperts : experts, numRanks()};
+  }
   /// Whether ranks tell each other how many units they have for each node.
   bool tellsUnits() const {
     return needs.hasGroups || needs.dispatchesDealt || needs.combinesDealt;
@@ -171,7 +179,8 @@ constexpr llvm::StringLiteral gradientRowsOut{"gradient_rows_out"},
     gradients{"gradients"}, gradientsSent{"gradients_sent"},
     gradientsTaken{"gradients_taken"};
 // Tables of a rank while a program runs.
-constexpr llvm::StringLiteral histogram{"histogram"}, chunks{"chunks"},
+constexpr llvm::StringLiteral histogram{"histogram"},
+    idHistogram{"id_histogram"}, rankIds{"rank_ids"}, chunks{"chunks"},
     nodeSlots{"node_slots"}, nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
     rankCounts{"rank_counts"}, summands{"summands"},
     rankSummands{"rank_summands"}, ownSum{"own_sum"}, listSlots{"list_slots"},

@@ -60,7 +60,7 @@ static Value addressOf(ProgramBuilder &p, Value tensor) {
 static void forEachRun(ProgramBuilder &p, Value counts,
                        function_ref<void(Value, Value, Value)> copyRun) {
   ImplicitLocOpBuilder &b = p.b;
-  LocalExperts held = buildLocalExperts(p);
+  LocalExperts held = buildLocalExperts(p, p.shape.placement());
   Value starts = p.local(shared::starts), cursors = p.local(shared::bases);
   forExperts(p, held.first, held.count, p.index(0),
              [&](Value expert, Value none) {
@@ -256,7 +256,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   // All-to-all: each rank's block to where it was sent from.
   RowExchange rowExchange(p, shared::unfusedOutputs, shared::combineHeaders,
                           turn);
-  LocalExperts held = buildLocalExperts(p);
+  LocalExperts held = buildLocalExperts(p, p.shape.placement());
   forEachBlock(p, [&](Value rank, Value, Value, Value recvRow) {
     Value count = sumCounts(p, counts, rank, held.first, held.count);
     Value sendRow = sumCounts(p, counts, rank, p.index(0), held.first);

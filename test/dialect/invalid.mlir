@@ -575,6 +575,51 @@ func.func @dispatch_c11(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c12(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'local_ids' to be the number of a tensor of integers with 2 columns, moved to rank_major as it is, got 1 of 1}}
+  %0:3 = fusco.dispatch %x by %plan local_ids 1 : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c12_layout(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{with 2 columns, moved to rank_major as it is, got 'tensor<?x2xi32, #fusco.expert_major<align = 1>>'}}
+  %0:4 = fusco.dispatch %x, %ids by %plan local_ids 1 : (tensor<?x16xbf16>, tensor<?x2xi32>), !fusco.plan<@ep>
+    -> (tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<?x2xi32, #fusco.expert_major<align = 1>>),
+       tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c5_rank_major(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'counts' of 1 entries and 'offsets' of 2, got 'tensor<2xi32>' and 'tensor<3xi32>'}}
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+    -> tensor<?x16xbf16, #fusco.rank_major>, tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c7(%y: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected rank-major rows, which several experts may have made, to be weighted already; got 'weighted'}}
+  %0 = fusco.combine %y by %plan weighted
+    : tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @combine_c1(%y: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected 'y' in the layout expert_major, rank_major or expert_slots, got 'tensor<?x16xbf16>'}}
   %0 = fusco.combine %y by %plan : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xbf16>

@@ -57,7 +57,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} hops [#fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 32, forwarders = groups>, #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f32, bytes_per_token = 0>] :
   %1:3 = fusco.dispatch %x by %plan hops [#fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 32, forwarders = groups>, #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = f32, bytes_per_token = 0>]
       : tensor<?x16xbf16>, !fusco.plan<@ep>
-      -> tensor<?x16xbf16, #fusco.rank_major>, tensor<8xi32>, tensor<9xi32>
+      -> tensor<?x16xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32>
   // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>] :
   %4:3 = fusco.dispatch %x by %plan weighted hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 32>]
       : tensor<?x16xbf16>, !fusco.plan<@ep>

@@ -83,6 +83,9 @@ def draw_shape(rng, options):
     if shape["form"] == "fused" and elements < 1 << 24 and rng.random() < 0.4:
         del shape["align"]
         shape.update({"layout": "expert_slots", "capacity": capacity})
+    elif shape["form"] == "fused" and rng.random() < 0.3:
+        del shape["align"]
+        shape["layout"] = "rank_major"
     return shape
 
 
@@ -92,7 +95,7 @@ def draw_compilation(rng, shape, options):
              f"--forwarders={rng.choice(FORWARDERS)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
-    if "capacity" not in shape and rng.random() < 0.4:
+    if "layout" not in shape and rng.random() < 0.4:
         flags.append("--backward")
     if shape["form"] == "unfused" and rng.random() < 0.5:
         flags.append("--no-fuse")
@@ -150,7 +153,7 @@ class Case:
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
         # What was compiled unfused is a baseline itself, and not everything has one.
-        has_none = has_residual or "scale-block" in shape or "capacity" in shape
+        has_none = has_residual or "scale-block" in shape or "layout" in shape
         if "--no-fuse" not in compilation and not has_none:
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))

@@ -37,16 +37,6 @@ module @no_shuffle {
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
-func.func @layout(%y: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
-  // expected-error@+1 {{expected the layout expert_major or expert_slots, which are compiled, got '#fusco.rank_major'}}
-  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep> -> tensor<?x16xbf16>
-  return %0 : tensor<?x16xbf16>
-}
-
-// -----
-
-fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
-  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @hops(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
   // expected-error@+1 {{expected the hops of fusco-plan-dedup; run that pass first}}
@@ -803,12 +793,13 @@ func.func @plan_dropped(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!rows,
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x2xf32, #fusco.expert_major<align = 8>>
-func.func @weights_are_x(%x: tensor<?x2xf32>, %ids: tensor<?x2xi32>)
-    -> (!rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
-  %p = fusco.plan %ids, %x in @ep : tensor<?x2xi32>, tensor<?x2xf32> -> !fusco.plan<@ep>
-  // expected-error@+1 {{'fusco.dispatch' op expected 'x' to be another tensor than 'weights'}}
-  %r:3 = fusco.dispatch %x by %p : tensor<?x2xf32>, !fusco.plan<@ep> -> !rows, tensor<2xi32>, tensor<3xi32>
-  return %r#0, %r#1, %r#2, %p : !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
+func.func @x_twice(%x: tensor<?x2xf32>, %ids: tensor<?x2xi32>)
+    -> (!rows, !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>) {
+  %p = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  // expected-error@+1 {{'fusco.dispatch' op expected 'x_1' to be another tensor than 'x'}}
+  %r:4 = fusco.dispatch %x, %x by %p : (tensor<?x2xf32>, tensor<?x2xf32>), !fusco.plan<@ep>
+    -> (!rows, !rows), tensor<2xi32>, tensor<3xi32>
+  return %r#0, %r#1, %r#2, %r#3, %p : !rows, !rows, tensor<2xi32>, tensor<3xi32>, !fusco.plan<@ep>
 }
 
 // -----

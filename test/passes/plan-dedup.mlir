@@ -160,10 +160,24 @@ func.func @left_alone(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // CHECK: fusco.dispatch {{.*}} hops [] :
   %0:3 = fusco.dispatch %x by %plan hops [] : tensor<?x16xbf16>, !fusco.plan<@ep>
     -> tensor<?x16xbf16, #fusco.expert_major<align = 1>>, tensor<2xi32>, tensor<3xi32>
-  // CHECK-NOT: hops
-  %1:3 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
-    -> tensor<?x16xbf16, #fusco.rank_major>, tensor<2xi32>, tensor<3xi32>
   %2 = fusco.permute %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
     -> tensor<?x16xbf16, #fusco.device_major<destination>>
+  return
+}
+
+// -----
+
+// Rank-major, of 8 rows one for each of 5.29 ranks travels, once per rank whatever
+// the hop is unique per.
+fusco.group @ep {experts = 256, topk = 8, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 8, memory_gbps = 3350, scale_up_gbps = 450>,
+  placement = <block>}
+// CHECK-LABEL: func.func @rank_major
+// RANK-LABEL: func.func @rank_major
+func.func @rank_major(%x: tensor<?x7168xbf16>, %plan: !fusco.plan<@ep>) {
+  // CHECK: hops [#fusco.hop<scope = scale_up, unique = assignment, mode = push, wire = bf16, bytes_per_token = 66416>] :
+  // RANK: hops [#fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 66416>] :
+  %0:3 = fusco.dispatch %x by %plan : tensor<?x7168xbf16>, !fusco.plan<@ep>
+    -> tensor<?x7168xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32>
   return
 }

@@ -46,6 +46,35 @@ uint32_t combineOne(const Shape &shape, const std::vector<int64_t> &ids,
                      combine(shape, inputs, dispatched, pointersTo(y))[0])[0];
 }
 
+TEST(RankMajor, OncePerTokenAndRankWithLocalIdsAndWeights) {
+  Shape shape = f32Shape(1, 2, 4, 3); // experts 0 and 1, 2 and 3
+  shape.isRankMajor = true;
+  shape.weighted = false;
+  std::vector<RankInput> inputs;
+  inputs.push_back(inputOf(shape, {3, 0, 2, -1, 1, 1}, {f32(10), f32(11)},
+                           {1, 2, 3, 4, 5, 6}));
+  inputs.push_back(inputOf(shape, {2, -1, -1}, {f32(12)}, {7, 8, 9}));
+  auto dispatched = dispatch(shape, inputs);
+  EXPECT_EQ(encodingsOf(shape.rowType, dispatched[0].rows),
+            (Encodings{f32(10), f32(11)}));
+  EXPECT_EQ(dispatched[0].localIds, (Counts{-1, 0, -1, -1, 1, 1}));
+  EXPECT_EQ(dispatched[0].rowWeights, (std::vector<float>{1, 2, 3, 4, 5, 6}));
+  EXPECT_EQ(dispatched[0].counts, Counts{2});
+  EXPECT_EQ(dispatched[0].offsets, (Counts{0, 2}));
+  EXPECT_EQ(encodingsOf(shape.rowType, dispatched[1].rows),
+            (Encodings{f32(10), f32(12)}));
+  EXPECT_EQ(dispatched[1].localIds, (Counts{1, -1, 0, 0, -1, -1}));
+  EXPECT_EQ(dispatched[1].rowWeights, (std::vector<float>{1, 2, 3, 7, 8, 9}));
+  EXPECT_EQ(dispatched[0].rowsUniqueRank, 3);
+
+  // Each token gets one row of each rank that it was on.
+  std::vector<Bytes> y{bytesOf(shape.outputType, {f32(1), f32(2)}),
+                       bytesOf(shape.outputType, {f32(30), f32(40)})};
+  auto out = combine(shape, inputs, dispatched, pointersTo(y));
+  EXPECT_EQ(encodingsOf(shape.tokenType, out[0]), (Encodings{f32(31), f32(2)}));
+  EXPECT_EQ(encodingsOf(shape.tokenType, out[1]), Encodings{f32(40)});
+}
+
 TEST(Placement, FirstRanksHoldOneExpertMoreIfTheyDoNotDivide) {
   Shape shape = f32Shape(1, 4, 10, 1);
   EXPECT_EQ(shape.maxLocalExperts(), 3);

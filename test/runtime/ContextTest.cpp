@@ -109,7 +109,7 @@ TEST_F(ContextTest, RefusesWhatIsNoLibraryOfThisVersion) {
   fake.info.abiVersion = FUSCO_ABI_VERSION + 1;
   fake.info.size = 1; // not to be read after a wrong version
   expectRefused(FUSCO_VERSION_MISMATCH,
-                "expected a library of ABI version 4, got 5; compile the model "
+                "expected a library of ABI version 5, got 6; compile the model "
                 "again");
   fake.info = good;
   fake.info.size = 100;
@@ -128,9 +128,9 @@ TEST_F(ContextTest, RefusesConfigOfAnotherVersion) {
   config.version = FUSCO_ABI_VERSION + 1;
   EXPECT_EQ(tryContext(0, &config).error,
             "fusco_context_create: expected a fusco_context_config of " +
-                std::to_string(sizeof(config)) + " bytes and version 4, got " +
+                std::to_string(sizeof(config)) + " bytes and version 5, got " +
                 std::to_string(sizeof(config)) +
-                " bytes and version 5; initialise it with its _INIT macro");
+                " bytes and version 6; initialise it with its _INIT macro");
 }
 
 TEST_F(ContextTest, RefusesRanksThatDoNotExist) {

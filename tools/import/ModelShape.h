@@ -29,7 +29,8 @@ struct ModelShape {
   int64_t scaleOutGbps = 0;  ///< likewise
   int64_t maxTokens = 0;     ///< of one rank
   int64_t alignRows = 1;     ///< expert segments start at multiples of this
-  int64_t capacity = 0;      ///< slots of an expert; 0: expert-major
+  int64_t capacity = 0;      ///< slots of an expert; 0: none
+  bool isRankMajor = false;  ///< a row per token and destination rank
   std::string dtype;         ///< of a row's elements, as MLIR spells it
   std::string dispatchDtype; ///< of a dispatched row's elements, likewise
   int64_t scaleBlock = 0;    ///< elements that share a scale, where dispatched

@@ -25,8 +25,9 @@ using namespace fusco::importer;
 // dispatched, {14} the cast to that where it differs, and {15} what it makes of
 // %x. Where dispatched rows are quantised, {16} are the scales of token-major
 // rows, {17} of rows at experts, and {18} the elements that share one. {19},
-// {20} and {21} are combine's residual as argument, operand and type. `{{`
-// stands for a brace.
+// {20} and {21} are combine's residual as argument, operand and type. {22} and
+// {23} are ids and weights beside rank-major rows, {24} is how combine weights.
+// `{{` stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
@@ -57,9 +58,38 @@ static constexpr const char *quantizedTemplate = R"(
         : {11}, {17}, {6}, {7}, !fusco.plan<@ep>
   })";
 
+static constexpr const char *rankMajorTemplate = R"(
+  func.func @dispatch(%x: {4}, %ids: {2},
+                      %weights: {3} {{fusco.name = "weights"})
+      -> ({11}, {22} {{fusco.name = "local_ids"},
+          {23} {{fusco.name = "row_weights"}, {6}, {7}, !fusco.plan<@ep>) {{
+    %plan = fusco.plan %ids in @ep : {2} -> !fusco.plan<@ep>
+    %rows, %local, %theirs, %counts, %offsets
+        = fusco.dispatch %x, %ids, %weights by %plan local_ids 1
+        : ({4}, {2}, {3}), !fusco.plan<@ep> -> ({11}, {22}, {23}), {6}, {7}
+    return %rows, %local, %theirs, %counts, %offsets, %plan
+        : {11}, {22}, {23}, {6}, {7}, !fusco.plan<@ep>
+  })";
+
+static constexpr const char *quantizedRankMajorTemplate = R"(
+  func.func @dispatch(%x: {4}, %ids: {2},
+                      %weights: {3} {{fusco.name = "weights"})
+      -> ({11}, {17}, {22} {{fusco.name = "local_ids"},
+          {23} {{fusco.name = "row_weights"}, {6}, {7}, !fusco.plan<@ep>) {{
+    %plan = fusco.plan %ids in @ep : {2} -> !fusco.plan<@ep>
+    %rows, %scales, %local, %theirs, %counts, %offsets
+        = fusco.dispatch %x, %ids, %weights by %plan local_ids 2 transform {{
+    ^bb0(%row: {4}, %row_ids: {2}, %row_weights: {3}):
+      %data, %scale = fusco.quantize %row block {18} : {4} -> {10}, {16}
+      fusco.yield %data, %scale, %row_ids, %row_weights : {10}, {16}, {2}, {3}
+    } : ({4}, {2}, {3}), !fusco.plan<@ep> -> ({11}, {17}, {22}, {23}), {6}, {7}
+    return %rows, %scales, %local, %theirs, %counts, %offsets, %plan
+        : {11}, {17}, {22}, {23}, {6}, {7}, !fusco.plan<@ep>
+  })";
+
 static constexpr const char *combineTemplate = R"(
   func.func @combine(%y: {5}{19}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %z = fusco.combine %y by %plan weighted{20}
+    %z = fusco.combine %y by %plan{24}{20}
         : {5}, !fusco.plan<@ep>{21} -> {4}
     return %z : {4}
   }
@@ -102,6 +132,8 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   // Rows where experts are, in the layout that was chosen.
   auto expertTable = [&](int64_t columns,
                          llvm::StringRef dtype) -> std::string {
+    if (shape.isRankMajor)
+      return table(columns, dtype, ", #fusco.rank_major");
     if (shape.capacity == 0)
       return table(
           columns, dtype,
@@ -126,8 +158,9 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   std::string weights = llvm::formatv("tensor<?x{0}xf32>", shape.topk);
   const char *byDestination = ", #fusco.device_major<destination>";
   const char *bySource = ", #fusco.device_major<source>";
-  std::string counts = llvm::formatv("tensor<{0}xi32>", expertsPerRank);
-  std::string offsets = llvm::formatv("tensor<{0}xi32>", expertsPerRank + 1);
+  int64_t segments = shape.isRankMajor ? 1 : expertsPerRank;
+  std::string counts = llvm::formatv("tensor<{0}xi32>", segments);
+  std::string offsets = llvm::formatv("tensor<{0}xi32>", segments + 1);
   const std::string &dtype = shape.dtype, &dispatched = shape.dispatchDtype;
   std::string cast;
   if (dispatched != dtype)
@@ -148,19 +181,24 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
     plus = " plus %residual";
   }
   auto fill = [&](const char *text) {
-    return llvm::formatv(text, shape.name, group, ids, weights, rows(dtype, ""),
-                         expertRows(dtype), counts, offsets,
-                         rows(dtype, byDestination), rows(dtype, bySource),
-                         rows(dispatched, ""), expertRows(dispatched),
-                         rows(dispatched, byDestination),
-                         rows(dispatched, bySource), cast,
-                         cast.empty() ? "%x" : "%cast", scales, expertScales,
-                         shape.scaleBlock, residual, plus, residualType)
+    return llvm::formatv(
+               text, shape.name, group, ids, weights, rows(dtype, ""),
+               expertRows(dtype), counts, offsets, rows(dtype, byDestination),
+               rows(dtype, bySource), rows(dispatched, ""),
+               expertRows(dispatched), rows(dispatched, byDestination),
+               rows(dispatched, bySource), cast, cast.empty() ? "%x" : "%cast",
+               scales, expertScales, shape.scaleBlock, residual, plus,
+               residualType, expertTable(shape.topk, shape.idType),
+               expertTable(shape.topk, "f32"),
+               shape.isRankMajor ? "" : " weighted")
         .str();
   };
   if (!shape.isFused)
     return fill(groupTemplate) + fill(unfusedTemplate);
-  return fill(groupTemplate) +
-         fill(shape.isQuantized() ? quantizedTemplate : fusedTemplate) +
-         fill(combineTemplate);
+  const char *dispatchTemplate =
+      shape.isRankMajor
+          ? (shape.isQuantized() ? quantizedRankMajorTemplate
+                                 : rankMajorTemplate)
+          : (shape.isQuantized() ? quantizedTemplate : fusedTemplate);
+  return fill(groupTemplate) + fill(dispatchTemplate) + fill(combineTemplate);
 }

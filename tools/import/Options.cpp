@@ -99,7 +99,9 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
        "scales of float8 rows: float32, or powers of two, four in an int32"},
       {"layout",
        {"expert_major", "rank_major", "expert_slots"},
-       "how dispatch leaves rows; rank_major is not supported yet"},
+       "how dispatch leaves rows: by expert, once per token and rank with "
+       "local "
+       "ids and weights beside them, or in a fixed number of slots per expert"},
       {"ids", {"i32", "i64"}, "integers that hold an expert's id"},
       {"form",
        {"fused", "unfused"},
@@ -272,15 +274,13 @@ static std::string readDtype(const po::variables_map &given,
 /// What belongs to the layout.
 static void checkLayout(const po::variables_map &given,
                         const std::string &layout, const ModelShape &shape) {
-  if (layout == "rank_major")
-    throw Error(Error::BadInput, "--layout rank_major is not supported yet; "
-                                 "expected expert_major or expert_slots");
-  if (layout == "expert_major" && given.count("capacity"))
+  bool hasSlots = layout == "expert_slots";
+  if (!hasSlots && given.count("capacity"))
     throw Error(Error::BadInput, "--capacity belongs to --layout expert_slots; "
                                  "expected it with that only");
   if (layout == "expert_major")
     return;
-  if (!given.count("capacity"))
+  if (hasSlots && !given.count("capacity"))
     throw Error(Error::BadUsage,
                 "expected --capacity, the rows that an expert has room for, "
                 "with --layout expert_slots; got none");
@@ -289,8 +289,8 @@ static void checkLayout(const po::variables_map &given,
                                  "expected it with that only");
   if (!shape.isFused)
     throw Error(Error::BadInput, "--form unfused leaves rows expert-major; "
-                                 "expected --form fused with --layout "
-                                 "expert_slots");
+                                 "expected --form fused with --layout " +
+                                     layout);
 }
 
 /// What belongs to float8 rows: their scales.
@@ -411,6 +411,7 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                      std::to_string(shape.experts) +
                                      " (the number of experts), got " +
                                      std::to_string(shape.topk));
+  shape.isRankMajor = chosen["layout"] == "rank_major";
   checkLayout(given, chosen["layout"], shape);
   checkScales(given, shape);
   return options;

@@ -49,9 +49,10 @@ void checkInput(const Shape &shape, const RankInput &input) {
   size_t pairs = size_t(input.tokens) * size_t(shape.topk);
   require(input.tokens >= 0 && input.ids.size() == pairs,
           "expected ids of shape [tokens, topk]");
-  require(input.weights.size() == (shape.weighted ? pairs : 0),
+  require(input.weights.size() ==
+              (shape.weighted || shape.isRankMajor ? pairs : 0),
           "expected weights of shape [tokens, topk], or none if the shape is "
-          "not weighted");
+          "neither weighted nor rank-major");
   require(input.x.size() ==
               size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
@@ -188,6 +189,70 @@ float dotRows(const Shape &shape, const Rows &a, int64_t rowOfA, const Rows &b,
   return widen(ElementType::F32, narrow(ElementType::F32, lanes[0]));
 }
 
+/// dispatch() to rank-major rows.
+std::vector<RankDispatch>
+dispatchRankMajor(const Shape &shape, const std::vector<RankInput> &inputs) {
+  std::vector<RankDispatch> result(size_t(shape.numRanks()));
+  for (int source = 0; source != shape.numRanks(); ++source)
+    result[size_t(source)].slots.resize(inputs[size_t(source)].ids.size());
+  for (int rank = 0; rank != shape.numRanks(); ++rank) {
+    RankDispatch &out = result[size_t(rank)];
+    const int64_t first = shape.firstExpert(rank);
+    const int64_t held = shape.numLocalExperts(rank);
+    int64_t numRows = 0;
+    for (int source = 0; source != shape.numRanks(); ++source) {
+      const RankInput &input = inputs[size_t(source)];
+      RankDispatch &own = result[size_t(source)];
+      for (int64_t token = 0; token != input.tokens; ++token) {
+        std::vector<int64_t> localIds;
+        int firstOwn = -1; // k
+        for (int k = 0; k != shape.topk; ++k) {
+          const int64_t id = input.ids[size_t(token * shape.topk + k)];
+          const bool isOwn = id >= first && id < first + held;
+          localIds.push_back(isOwn ? id - first : -1);
+          if (isOwn && firstOwn < 0)
+            firstOwn = k;
+        }
+        if (firstOwn < 0)
+          continue;
+        const int64_t row = numRows++;
+        own.slots[size_t(token * shape.topk + firstOwn)] = {rank, row};
+        out.rows.resize(size_t(numRows * shape.bytesPerRow(shape.rowType)));
+        if (shape.quantization)
+          out.scales.resize(size_t(
+              numRows * shape.quantization->bytesOfScalesPerRow(shape.hidden)));
+        const Rows x = {shape.tokenType, input.x.data()};
+        if (shape.quantization)
+          quantizeRowTo(shape, x, token, out, row);
+        else
+          moveRow(shape, x, token, shape.rowType, out.rows, row);
+        out.localIds.insert(out.localIds.end(), localIds.begin(),
+                            localIds.end());
+        const auto weights = input.weights.begin() + token * shape.topk;
+        out.rowWeights.insert(out.rowWeights.end(), weights,
+                              weights + shape.topk);
+        ++own.rowsUniqueRank;
+      }
+    }
+    out.counts = {numRows};
+    out.offsets = {0, numRows};
+  }
+  for (int source = 0; source != shape.numRanks(); ++source) {
+    RankDispatch &own = result[size_t(source)];
+    for (int64_t token = 0; token != inputs[size_t(source)].tokens; ++token) {
+      std::set<int> nodes;
+      for (int k = 0; k != shape.topk; ++k) {
+        const int rank = own.slots[size_t(token * shape.topk + k)].rank;
+        if (rank >= 0)
+          nodes.insert(rank / shape.ranksPerNode);
+      }
+      nodes.erase(source / shape.ranksPerNode);
+      own.rowsUniqueNode += int64_t(nodes.size());
+    }
+  }
+  return result;
+}
+
 } // namespace
 
 int64_t Shape::numLocalExperts(int rank) const {
@@ -215,6 +280,8 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
           "expected one input per rank");
   for (const RankInput &input : inputs)
     checkInput(shape, input);
+  if (shape.isRankMajor)
+    return dispatchRankMajor(shape, inputs);
   const int numRanks = shape.numRanks();
   std::vector<int> rankOfExpert;
   for (int64_t expert = 0; expert != shape.experts; ++expert)

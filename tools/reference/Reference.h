@@ -39,10 +39,13 @@ struct Shape {
   int64_t hidden = 1;       ///< elements of a row
   int64_t alignRows = 1;    ///< segments start at multiples of this
   int64_t capacityRows = 0; ///< slots of each expert; 0: expert-major
+  bool isRankMajor = false; ///< a row per token and destination rank
   ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
-  bool weighted = true;                       ///< false: every weight is 1
+  bool weighted = true;                       ///< false: every weight is 1.
+                                              ///< Rank-major rows are combined
+                                              ///< as if it were
   bool hasResidual = false;                   ///< whether combine adds one
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
@@ -75,12 +78,14 @@ struct Shape {
 struct RankInput {
   int64_t tokens = 0;
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
-  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
+  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted and
+                              ///< not rank-major
   Bytes x;                    ///< [tokens, hidden] of tokenType
   Bytes residual;             ///< likewise: what combine adds; empty: nothing
 };
 
-/// Where an assignment's row lies; rank -1 if the id was -1.
+/// Where an assignment's row lies; rank -1 if the id was -1, and rank-major for
+/// all but the first of a token's assignments to a rank.
 struct Slot {
   int rank = -1;
   int64_t row = -1;
@@ -96,16 +101,24 @@ struct RankDispatch {
   /// is behind an expert's rows has no meaning. With quantization a row is
   /// what quantizeRow() makes of the token's; without, bits are as they were in
   /// x if the types are equal, or else narrow(widen()) of them.
+  ///
+  /// Rank-major the rows of all tokens that have an assignment to the rank
+  /// stand in the order (source rank, token), each once.
   Bytes rows;
+  /// Rank-major, beside each row, [offsets.back(), topk]: the token's ids,
+  /// those of the rank's own experts as their numbers there from 0, all others
+  /// -1; and the token's weights.
+  std::vector<int64_t> localIds;
+  std::vector<float> rowWeights;
   /// The rows' scales [offsets.back(), scaleColumns()] of scaleElement(); pad
   /// rows are zero bytes. Empty without quantization.
   Bytes scales;
   /// [maxLocalExperts()] assignments per local expert; 0 where the rank has
-  /// fewer experts.
+  /// fewer experts. Rank-major [1], the rows.
   std::vector<int64_t> counts;
   /// [maxLocalExperts() + 1] start row of each local expert's segment; the
   /// entry after the last expert, and all that follow, are the number of rows,
-  /// pads counted.
+  /// pads counted. Rank-major 0 and the rows.
   std::vector<int64_t> offsets;
   /// [tokens, topk] where this rank's own assignments went.
   std::vector<Slot> slots;

@@ -71,7 +71,11 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
 BenchResult::Directions forwardBytes(const reference::Shape &shape,
                                      const Routing &routing) {
   const int64_t tokens = routing.numTokens();
-  const int64_t assignments = routing.numAssignments();
+  int64_t assignments = routing.numAssignments();
+  if (shape.isRankMajor) {
+    const std::vector<int64_t> rows = expertRowsOf(shape, routing);
+    assignments = std::accumulate(rows.begin(), rows.end(), int64_t(0));
+  }
   const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
   return {{tokenBytes, assignments * shape.bytesPerDispatchedRow()},
           {assignments * shape.bytesPerRow(shape.outputType) +
@@ -114,7 +118,7 @@ void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
   fillRows("dout", shape.tokenType, Purpose::TokenGradients);
   fillRows("drows", shape.rowGradientType(), Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);
-  if (shape.weighted)
+  if (!routing.weights.empty())
     tensors.setFloats("weights", routing.weights);
 }
 

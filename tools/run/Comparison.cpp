@@ -67,19 +67,33 @@ void Comparison::rowsAndGuard(const std::string &where, const Tensors &tensors,
                               reference::ElementType type,
                               const reference::Bytes &expected) {
   rowsOf(where, tensors, name, type, expected);
+  const int64_t bytesPerRow =
+      columnsOf(tensors[name]) * reference::bytesPerElement(type);
+  guard(where, tensors, name, int64_t(expected.size()) / bytesPerRow);
+}
+
+void Comparison::integerRowsAndGuard(const std::string &where,
+                                     const Tensors &tensors,
+                                     const std::string &name,
+                                     const std::vector<int64_t> &expected) {
+  integers(where, tensors, name, expected);
+  guard(where, tensors, name,
+        int64_t(expected.size()) / columnsOf(tensors[name]));
+}
+
+void Comparison::guard(const std::string &where, const Tensors &tensors,
+                       const std::string &name, int64_t numRows) {
+  const DLTensor &tensor = tensors[name];
+  const int64_t bytesPerRow = columnsOf(tensor) * tensor.dtype.bits / 8;
   const uint8_t *start = tensors.data(name);
   const uint8_t *end = start + tensors.numBytes(name);
   const uint8_t *touched =
-      std::find_if(start + expected.size(), end,
+      std::find_if(start + numRows * bytesPerRow, end,
                    [](uint8_t byte) { return byte != poison; });
-  if (touched == end)
-    return;
-  const int64_t bytesPerRow =
-      columnsOf(tensors[name]) * reference::bytesPerElement(type);
-  report(fmt::format("{}: {} has {} rows, but row {} behind them was written "
-                     "to",
-                     where, name, int64_t(expected.size()) / bytesPerRow,
-                     (touched - start) / bytesPerRow));
+  if (touched != end)
+    report(fmt::format("{}: {} has {} rows, but row {} behind them was written "
+                       "to",
+                       where, name, numRows, (touched - start) / bytesPerRow));
 }
 
 } // namespace fusco::run

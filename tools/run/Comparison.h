@@ -46,7 +46,14 @@ public:
                     const std::string &name, reference::ElementType type,
                     const reference::Bytes &expected);
 
+  /// Likewise of rows of integers.
+  void integerRowsAndGuard(const std::string &where, const Tensors &tensors,
+                           const std::string &name,
+                           const std::vector<int64_t> &expected);
+
 private:
+  void guard(const std::string &where, const Tensors &tensors,
+             const std::string &name, int64_t numRows);
   void report(const std::string &text);
 };
 

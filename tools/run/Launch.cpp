@@ -249,7 +249,8 @@ fusco_plan_info Plan::info() const {
 void Tensors::create(int program, int64_t tokens, int64_t roomRows,
                      int64_t expertRows) {
   auto rowsOf = [&](const std::string &name) {
-    if (name == "rows" || name == "scales" || name == "dy")
+    if (name == "rows" || name == "scales" || name == "local_ids" ||
+        name == "row_weights" || name == "dy")
       return roomRows;
     if (name == "y" || name == "drows" || name == "recv" || name == "recv_back")
       return expertRows;
@@ -330,7 +331,7 @@ std::vector<int64_t> Tensors::integers(const std::string &name) const {
   const bool isWide = (*this)[name].dtype.bits == 64;
   const uint8_t *at = data(name);
   std::vector<int64_t> values;
-  for (int64_t i = 0; i != (*this)[name].shape[0]; ++i) {
+  for (int64_t i = 0; i != numBytes(name) / (isWide ? 8 : 4); ++i) {
     int32_t narrow;
     int64_t wide;
     if (isWide)

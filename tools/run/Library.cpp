@@ -200,6 +200,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.alignRows = info.alignRows;
   shape.capacityRows = info.capacityRows;
   shape.weighted = info.isWeighted != 0;
+  shape.isRankMajor = info.isRankMajor != 0;
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
       shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
       shape.capacityRows < 0 || info.maxTokens < 0 || info.numPrograms < 0 ||
@@ -223,7 +224,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
 /// What the tensors that programs have must be, by name.
 std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
-  const int64_t local = shape.maxLocalExperts();
+  const int64_t local = shape.isRankMajor ? 1 : shape.maxLocalExperts();
   auto expertTable = [&](const char *direction, reference::ElementType type,
                          int64_t columns) {
     if (shape.capacityRows == 0)
@@ -247,6 +248,9 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
       {"rows", expertRows("output", shape.rowType)},
       {"scales", scales},
+      {"local_ids",
+       fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
+      {"row_weights", fmt::format("output f32[?x{}]", shape.topk)},
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
       {"y", expertRows("input", shape.outputType)},
@@ -337,8 +341,10 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
   requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
   if (shape().quantization)
     requireTensors(shuffle.dispatch, {"scales"});
-  if (shape().weighted)
+  if (shape().weighted || shape().isRankMajor)
     requireTensors(shuffle.dispatch, {"weights"});
+  if (shape().isRankMajor)
+    requireTensors(shuffle.dispatch, {"local_ids", "row_weights"});
   requireTensors(shuffle.combine, {"y", "out"});
   if (shape().hasResidual)
     requireTensors(shuffle.combine, {"residual"});

@@ -135,7 +135,7 @@ void RankCheck::draw(int number,
 void RankCheck::setDispatchInputs(Tensors &tensors) const {
   tensors.setBytes("x", input().x);
   tensors.setIntegers("ids", input().ids);
-  if (shape.weighted)
+  if (!input().weights.empty())
     tensors.setFloats("weights", input().weights);
 }
 
@@ -167,6 +167,15 @@ void RankCheck::compareDispatch(const std::string &where,
     comparison.rowsAndGuard(where, tensors, "scales",
                             shape.quantization->scaleElement(),
                             dispatched().scales);
+  if (!shape.isRankMajor)
+    return;
+  comparison.integerRowsAndGuard(where, tensors, "local_ids",
+                                 dispatched().localIds);
+  const std::vector<float> &weights = dispatched().rowWeights;
+  const auto *bytes = reinterpret_cast<const uint8_t *>(weights.data());
+  comparison.rowsAndGuard(where, tensors, "row_weights",
+                          reference::ElementType::F32,
+                          {bytes, bytes + weights.size() * sizeof(float)});
 }
 
 void RankCheck::compareCombine(const std::string &where,
@@ -200,7 +209,9 @@ void RankCheck::comparePlan(const std::string &where,
   for (int64_t count : expected.counts)
     received += count;
   int64_t assignments =
-      int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
+      shape.isRankMajor
+          ? expected.rowsUniqueRank
+          : int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
   auto compare = [&](const char *name, int64_t want, int64_t got) {
     comparison.integer(where, fmt::format("plan info {}", name), want, got);
   };

@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <numeric>
+#include <set>
 #include <unistd.h>
 
 namespace fusco::run {
@@ -245,7 +246,8 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
 
   Routing routing;
   routing.description = rows.description;
-  appendWeightsText(routing.description, options, shape.weighted);
+  const bool takesWeights = shape.weighted || shape.isRankMajor;
+  appendWeightsText(routing.description, options, takesWeights);
   boost::crc_32_type crc;
   size_t first = 0;
   for (size_t rank = 0; rank != tokens.size(); ++rank) {
@@ -255,7 +257,7 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
     for (size_t i = 0; i != size_t(share.tokens) * topk; ++i) {
       size_t at = (first + i / topk) % numRows * topk + i % topk;
       share.ids.push_back(rows.ids[at]);
-      if (shape.weighted)
+      if (takesWeights)
         share.weights.push_back(rows.weights.empty() ? float(random.fraction())
                                                      : rows.weights[at]);
     }
@@ -270,8 +272,30 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
   return routing;
 }
 
+/// Pairs of a token and a rank with experts of it, by rank.
+static std::vector<int64_t> countPerRank(const reference::Shape &shape,
+                                         const Routing &routing) {
+  std::vector<int> rankOf;
+  for (int64_t expert = 0; expert != shape.experts; ++expert)
+    rankOf.push_back(shape.rankOfExpert(expert));
+  std::vector<int64_t> count(routing.ranks.size(), 0);
+  for (const RankRouting &rank : routing.ranks)
+    for (size_t token = 0; token != rank.ids.size();
+         token += size_t(shape.topk)) {
+      std::set<int> ranks;
+      for (size_t k = 0; k != size_t(shape.topk); ++k)
+        if (rank.ids[token + k] >= 0)
+          ranks.insert(rankOf[size_t(rank.ids[token + k])]);
+      for (int to : ranks)
+        ++count[size_t(to)];
+    }
+  return count;
+}
+
 std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
                                   const Routing &routing) {
+  if (shape.isRankMajor)
+    return countPerRank(shape, routing);
   std::vector<int64_t> rows(routing.ranks.size(),
                             shape.maxLocalExperts() * shape.capacityRows);
   if (shape.capacityRows != 0)

@@ -23,8 +23,9 @@ namespace fusco::run {
 /// One rank's share.
 struct RankRouting {
   int64_t tokens = 0;
-  std::vector<int64_t> ids;   ///< [tokens, topk], -1: not routed
-  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted
+  std::vector<int64_t> ids; ///< [tokens, topk], -1: not routed
+  std::vector<float>
+      weights; ///< [tokens, topk]; empty if the library takes none
 };
 
 struct Routing {
@@ -43,7 +44,7 @@ struct Routing {
 Routing makeRouting(const reference::Shape &shape, const Options &options,
                     const std::vector<int64_t> &tokens);
 
-/// Rows of each rank's expert-major tensor under \p routing, pads counted.
+/// Rows that dispatch leaves on each rank under \p routing, pads counted.
 std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
                                   const Routing &routing);
 

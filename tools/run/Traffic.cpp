@@ -103,12 +103,12 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
   if (scaleOutBytesPerRow == 0)
     scaleOutBytesPerRow = bytesPerRow;
   Traffic sum;
+  sum.assignments = routing.numAssignments();
   for (const fusco_plan_info &plan : plans) {
     sum.bytesScaleOut += plan.rowsScaleOut * scaleOutBytesPerRow;
     sum.bytesScaleUp += plan.rowsScaleUp * bytesPerRow;
     sum.rowsUniqueNode += plan.rowsUniqueNode;
     sum.rowsUniqueRank += plan.rowsUniqueRank;
-    sum.assignments += plan.assignments;
   }
   std::vector<int> nodeOfExpert;
   for (int64_t expert = 0; expert != shape.experts; ++expert)

@@ -126,7 +126,9 @@ typedef struct fusco_library_info {
   uint8_t dtypeCode;           /**< of a row's elements on the wire */
   uint8_t dtypeBits;           /**< likewise */
   uint8_t idBits;              /**< 32 or 64 */
-  uint8_t isWeighted; /**< combine multiplies by the router's weights */
+  uint8_t isWeighted;  /**< combine multiplies by the router's weights */
+  uint8_t isRankMajor; /**< a row per token and destination rank, rather than
+                            per assignment */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */

@@ -191,7 +191,8 @@ typedef struct fusco_plan_info {
   uint32_t size;
   uint32_t version;
   int64_t tokens;         /**< tokens of this rank */
-  int64_t assignments;    /**< (token, k) pairs that are routed (id >= 0) */
+  int64_t assignments;    /**< (token, k) pairs that are routed (id >= 0);
+                               rank-major (token, rank) pairs */
   int64_t rowsUniqueRank; /**< (token, rank) pairs, own rank included */
   int64_t rowsUniqueNode; /**< (token, node other than its own) pairs */
   int64_t rowsScaleUp;    /**< rows that pass between ranks of one node */
