@@ -71,7 +71,7 @@ static void writeEntry(const fusco_library_info &info,
 void fusco::writeHeader(const fusco_library_info &info,
                         llvm::raw_ostream &out) {
   std::string upper = StringRef(info.model).upper();
-  BlockPlacement placement{info.numExperts,
+  BlockPlacement placement{info.numExperts + info.numRedundant,
                            int64_t(info.numNodes) * info.ranksPerNode};
   out << "/* " << info.model << ": made by fusco-compile; do not edit. */\n"
       << "#ifndef FUSCO_MODEL_" << upper << "_H\n"
@@ -87,6 +87,8 @@ void fusco::writeHeader(const fusco_library_info &info,
   constant("NODES", info.numNodes, "nodes");
   constant("RANKS_PER_NODE", info.ranksPerNode, "ranks of a node");
   constant("EXPERTS", info.numExperts, "experts of all ranks");
+  if (info.hasTable)
+    constant("PHYSICAL_EXPERTS", placement.experts, "replicas counted");
   constant("LOCAL_EXPERTS", placement.maxLocalExperts(),
            "experts of a rank, at most");
   constant("TOPK", info.topk, "experts of a token");

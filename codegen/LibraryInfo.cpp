@@ -162,6 +162,8 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   info.ranksPerNode = group.getTopology().getRanksPerNode();
   info.topk = group.getTopk();
   info.numExperts = group.getExperts();
+  info.numRedundant = group.getPlacement().getRedundant();
+  info.hasTable = group.hasTable();
   info.maxTokens = group.getMaxTokens();
   info.alignRows = memory(alignRowsAttrName).getInt();
   info.isRankMajor = module->hasAttr(rankMajorAttrName);

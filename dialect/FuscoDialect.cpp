@@ -65,6 +65,18 @@ LogicalResult TopologyAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult
+PlacementAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                      PlacementKind kind, int64_t redundant) {
+  if (redundant < 0 ||
+      (redundant > 0 && kind == PlacementKind::Block)) // placement_c1
+    return emitError() << "expected 'redundant' of at least 0, and 0 with "
+                          "'block', got "
+                       << redundant << " with '" << stringifyPlacementKind(kind)
+                       << "'";
+  return success();
+}
+
 LogicalResult HopAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                               HopScope scope, Unique unique, HopMode mode,
                               Type wire, int64_t bytesPerToken,

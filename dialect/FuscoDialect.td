@@ -89,8 +89,9 @@ def Fusco_TopologyAttr : Fusco_Attr<"Topology", "topology"> {
 }
 
 def Fusco_PlacementBlock : I32EnumAttrCase<"Block", 0, "block">;
+def Fusco_PlacementTable : I32EnumAttrCase<"Table", 1, "table">;
 def Fusco_PlacementKind : I32EnumAttr<"PlacementKind",
-    "how experts are laid over ranks", [Fusco_PlacementBlock]> {
+    "how experts are laid over ranks", [Fusco_PlacementBlock, Fusco_PlacementTable]> {
   let cppNamespace = "::fusco";
   let genSpecializedAttr = 0;
 }
@@ -100,9 +101,18 @@ def Fusco_PlacementAttr : Fusco_Attr<"Placement", "placement"> {
   let description = [{
     `block`: ranks in order hold consecutive experts, ceil(E / R) each of the
     first E mod R ranks and floor(E / R) each of the rest.
+
+    `table`: there are E + `redundant` *physical experts*, which lie in blocks as
+    those E would; fusco.plan takes a table that says which expert each of them
+    is. An expert may be several of them, its *replicas*. What a rank has, its
+    local experts, are then physical ones.
+
+    - (placement_c1) `redundant` is at least 0, and 0 with `block`.
   }];
-  let parameters = (ins EnumParameter<Fusco_PlacementKind>:$kind);
-  let assemblyFormat = "`<` $kind `>`";
+  let parameters = (ins EnumParameter<Fusco_PlacementKind>:$kind,
+                        DefaultValuedParameter<"int64_t", "0">:$redundant);
+  let assemblyFormat = "`<` $kind (`,` `redundant` `=` $redundant^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 //===----------------------------------------------------------------------===//

@@ -51,8 +51,7 @@ RankedTensorType fusco::withoutLayout(Type type) {
 }
 
 BlockPlacement fusco::getPlacement(GroupOp group) {
-  return {static_cast<int64_t>(group.getExperts()),
-          group.getTopology().getNumRanks()};
+  return {group.getPhysicalExperts(), group.getTopology().getNumRanks()};
 }
 
 //===----------------------------------------------------------------------===//
@@ -164,6 +163,11 @@ LogicalResult GroupOp::verify() {
     return emitOpError("expected at most ")
            << maxRows << " rows on a rank, got " << ranks << " ranks of "
            << maxTokens << " tokens times " << topk;
+  if (experts > maxRows ||
+      getPlacement().getRedundant() > maxRows - experts) // group_c4
+    return emitOpError("expected at most ")
+           << maxRows << " physical experts, got " << experts << " and "
+           << getPlacement().getRedundant() << " redundant ones";
   return success();
 }
 
@@ -185,6 +189,18 @@ LogicalResult PlanOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
       return emitOpError("expected weights of the shape of the ids, ")
              << ids << ", got " << weights;
   }
+  if (!!getPlacement() != group.hasTable()) // plan_c4
+    return emitOpError("expected a placement ")
+           << (group.hasTable()
+                   ? "of the group's physical experts, got none"
+                   : "only where the group's is a 'table', got one");
+  if (!getPlacement())
+    return success();
+  auto placement = cast<RankedTensorType>(getPlacement().getType());
+  if (placement.getDimSize(0) != group.getPhysicalExperts()) // plan_c4
+    return emitOpError("expected a placement of ")
+           << group.getPhysicalExperts() << " physical experts, got "
+           << placement;
   return success();
 }
 

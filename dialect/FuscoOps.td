@@ -45,7 +45,7 @@ def Fusco_GroupOp : Fusco_Op<"group", [Symbol]> {
     - (group_c2) `topk` is from 1 to `experts`.
     - (group_c3) `max_tokens` is at least 0.
     - (group_c4) the rows of a rank at worst, ranks * max_tokens * topk, fit in
-      31 bits, since slots are int32.
+      31 bits, since slots are int32, and so do physical experts.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$experts,
     I64Attr:$topk, I64Attr:$max_tokens, Fusco_TopologyAttr:$topology,
@@ -56,25 +56,65 @@ def Fusco_GroupOp : Fusco_Op<"group", [Symbol]> {
     `placement` `=` $placement `}` attr-dict
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool hasTable() {
+      return getPlacement().getKind() == ::fusco::PlacementKind::Table;
+    }
+    /// Experts, replicas counted.
+    int64_t getPhysicalExperts() {
+      return getExperts() + getPlacement().getRedundant();
+    }
+  }];
 }
 
-def Fusco_PlanOp : Fusco_Op<"plan", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Fusco_PlanOp : Fusco_Op<"plan", [Pure, AttrSizedOperandSegments,
+                                     DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "plan a shuffle from the router's choice";
   let description = [{
     `ids` are global experts, -1 where a token has fewer than `topk`; an expert
     that stands twice is two assignments. `weights` are the router's; they are
     needed where a combine is `weighted`.
 
+    `placement` says which expert each physical one is. It may be another one in
+    each call, on all ranks the same, and has every expert; else the dispatch is
+    an error of all ranks, before anything moves.
+
+    The assignments of an expert with several replicas are divided among these,
+    so that the rank with the most rows has few. With c(e) the assignments that
+    all ranks have for expert e, its replicas get quotas, which sum up to c(e):
+
+    - The load of a rank is the sum of the quotas of its physical experts. An
+      expert with one replica gives it c(e); all other quotas start at 0.
+    - A sweep goes over the experts with several replicas, and assignments at
+      all, in ascending order and
+      fills each one's quotas anew: with these at 0, of its replicas, in ascending
+      order and of those on one rank the first only, some are active, at first
+      all. The level is ceil((c(e) + the sum of the active ones' ranks' loads) /
+      their number). Those whose rank's load is at the level or above it are no
+      longer active, and the level is taken anew, until there are none. Then in
+      ascending order each active one's quota is what its rank's load lacks to the
+      level, or what is left of c(e) if that is less.
+    - Sweeps end with the first that changes no quota, or the 16th.
+
+    The assignments of e in the order (source rank, token, k) then go to its
+    replicas in ascending order, to each as many as its quota. (Water filling,
+    expert by expert, is coordinate descent on the sum of squared loads, which
+    ends where the largest is least but for rounding.)
+
     - (plan_c1) `group` names a fusco.group, and the plan is of that group.
     - (plan_c2) `ids` has the shape [?, topk].
     - (plan_c3) `weights` has the shape of `ids`.
+    - (plan_c4) `placement` is there exactly where the group's placement is
+      `table`, and has an entry for each physical expert.
   }];
   let arguments = (ins Fusco_Ids:$ids, Optional<Fusco_Weights>:$weights,
+                       Optional<Fusco_Int32s>:$placement,
                        FlatSymbolRefAttr:$group);
   let results = (outs Fusco_PlanType:$plan);
   let assemblyFormat = [{
-    $ids (`,` $weights^)? `in` $group attr-dict `:` type($ids)
-    (`,` type($weights)^)? `->` qualified(type($plan))
+    $ids (`,` $weights^)? (`placed` $placement^)? `in` $group attr-dict `:`
+    type($ids) (`,` type($weights)^)? (`placed` type($placement)^)? `->`
+    qualified(type($plan))
   }];
 }
 

@@ -75,7 +75,8 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
       // No step of the unfused form weights or quantises rows on their way to
-      // the experts, moves several tensors, knows slots or adds a residual.
+      // the experts, moves several tensors, knows slots or adds a residual, or
+      // places experts by a table.
       // Anything else is not one shuffle, which lowering will say.
       if (llvm::hasSingleElement(function.getBody()) &&
           dispatches.size() + combines.size() == 1 &&
@@ -84,9 +85,13 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
                           return op.getWeighted() || !op.isPlain() ||
                                  !isExpertMajor(op.getRows().getType());
                         }) &&
-          llvm::all_of(combines, [](CombineOp op) {
-            return !op.getResidual() && isExpertMajor(op.getY().getType());
-          }))
+          llvm::all_of(combines,
+                       [](CombineOp op) {
+                         return !op.getResidual() &&
+                                isExpertMajor(op.getY().getType());
+                       }) &&
+          llvm::none_of(getOperation().getOps<GroupOp>(),
+                        [](GroupOp group) { return group.hasTable(); }))
         addBaseline(function);
     }
   }

@@ -148,12 +148,13 @@ void DispatchBuilder::build() {
   if (tensors.ids) {
     // 1. to 5.
     headers = shared::dispatchHeaders;
-    ExchangedCounts exchanged = buildCountExchange(
-        p, tensors.ids, exposed, room, /*shortage=*/{}, p.shape.tellsUnits());
+    ExchangedCounts exchanged =
+        buildCountExchange(p, tensors.ids, tensors.placement, exposed, room,
+                           /*shortage=*/{}, p.shape.tellsUnits());
     turn = exchanged.turn;
     buildAssignment(p, exchanged.ids, tensors.weights, p.local(shared::bases),
                     route);
-    buildForwarders(p, turn, numTokens, route);
+    buildForwarders(p, exchanged.units, numTokens, route);
   } else {
     headers = shared::combineHeaders;
     if (tensors.outputs)

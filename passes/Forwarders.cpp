@@ -70,8 +70,8 @@ void fusco::buildUnitCounts(ProgramBuilder &p, Value ids) {
 namespace {
 class ForwarderBuilder {
 public:
-  ForwarderBuilder(ProgramBuilder &p, Value turn, Value numTokens)
-      : p(p), turn(turn), numTokens(numTokens), self(p.rank()),
+  ForwarderBuilder(ProgramBuilder &p, Value units, Value numTokens)
+      : p(p), units(units), numTokens(numTokens), self(p.rank()),
         node(p.nodeOf(self)), own(p.localOf(self)) {}
 
   void buildGroups();
@@ -81,11 +81,7 @@ public:
 
 private:
   /// The units (i32) of rank \p of for \p to; none for its own node.
-  Value unitsOf(Value of, Value to) {
-    Value first = p.index(headerWords + p.shape.experts);
-    return p.load(p.local(shared::dispatchHeaders),
-                  {turn, of, p.add(first, to)});
-  }
+  Value unitsOf(Value of, Value to) { return p.load(units, {of, to}); }
   /// Those of ranks [begin, end), together.
   Value unitsOf(Value begin, Value end, Value to) {
     return p.sum(begin, end, [&](Value of) { return unitsOf(of, to); });
@@ -98,7 +94,7 @@ private:
   Value dealtToOwn(Value from, Value to);
 
   ProgramBuilder &p;
-  Value turn, numTokens, self, node, own;
+  Value units, numTokens, self, node, own;
 };
 } // namespace
 
@@ -269,14 +265,14 @@ void ForwarderBuilder::countScaleUp(const Route &route) {
   p.store(p.toI64(all), p.local(shared::stats), {p.index(4)});
 }
 
-void fusco::buildForwarders(ProgramBuilder &p, Value turn, Value numTokens,
+void fusco::buildForwarders(ProgramBuilder &p, Value units, Value numTokens,
                             const Route &route) {
-  if (!p.shape.tellsUnits()) {
+  if (!units) {
     for (int64_t i : {8, 9})
       p.store(p.i64(0), p.local(shared::stats), {p.index(i)});
     return;
   }
-  ForwarderBuilder builder(p, turn, numTokens);
+  ForwarderBuilder builder(p, units, numTokens);
   const ProgramNeeds &needs = p.shape.needs;
   if (needs.hasGroups)
     builder.buildGroups();

@@ -273,7 +273,9 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
         allToAll, fromExperts, toTokens, terminator] = contents;
   if (plan && (failed(bindInput(plan, plan.getIds(), "ids")) ||
                (plan.getWeights() &&
-                failed(bindInput(plan, plan.getWeights(), "weights")))))
+                failed(bindInput(plan, plan.getWeights(), "weights"))) ||
+               (plan.getPlacement() &&
+                failed(bindInput(plan, plan.getPlacement(), "placement")))))
     return failure();
   if (gradient &&
       (failed(bindInput(gradient, gradient.getY(), "y")) ||

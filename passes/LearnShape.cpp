@@ -194,7 +194,9 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
   ShuffleShape shape{.loc = group.getLoc()};
   shape.nodes = group.getTopology().getNodes();
   shape.ranksPerNode = group.getTopology().getRanksPerNode();
-  shape.experts = group.getExperts();
+  shape.routedExperts = group.getExperts();
+  shape.experts = group.getPhysicalExperts();
+  shape.hasTable = group.hasTable();
   shape.topk = group.getTopk();
   shape.maxTokens = group.getMaxTokens();
 
@@ -222,6 +224,11 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
       diagnostic.attachNote(first->op->getLoc()) << "the first one is here";
       return WalkResult::interrupt();
     }
+    if (!shuffle->isFused && shape.hasTable) {
+      op->emitOpError("expected the placement 'block', with which unfused "
+                      "shuffles are compiled, got 'table'");
+      return WalkResult::interrupt();
+    }
     if (!first)
       first = shuffle;
     addNeeds(shape, *shuffle);
@@ -239,8 +246,12 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
   Attribute layout = getLayout(first->expertRows);
   int64_t rows;
   if (isa<RankMajorLayoutAttr>(layout)) {
+    if (shape.hasTable)
+      return first->op->emitOpError("expected expert_major or expert_slots, in "
+                                    "which a placement by table is compiled, "
+                                    "got rank_major");
     shape.align = 1;
-    shape.routedExperts = shape.experts;
+    shape.isRankMajor = true;
     shape.experts = shape.numRanks();
     rows = shape.numRanks() * shape.maxTokens;
   } else if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout)) {

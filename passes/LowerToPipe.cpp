@@ -149,6 +149,7 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
   DispatchTensors dispatched;
   dispatched.ids = find("ids");
   dispatched.weights = find("weights");
+  dispatched.placement = find("placement");
   dispatched.counts = find("counts");
   dispatched.offsets = find("offsets");
   CombineTensors combined{find("y"), find("out"), find("residual")};
@@ -270,7 +271,7 @@ void LowerToPipePass::runOnOperation() {
   ImplicitLocOpBuilder builder(group.getLoc(), group->getContext());
   builder.setInsertionPointAfter(group);
   module->setAttr(alignRowsAttrName, builder.getI64IntegerAttr(shape->align));
-  if (shape->isRankMajor())
+  if (shape->isRankMajor)
     module->setAttr(rankMajorAttrName, builder.getUnitAttr());
   declareSharedMemory(builder, *shape); // 2.
 

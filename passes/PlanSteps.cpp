@@ -34,21 +34,6 @@ static Value loadBadId(ProgramBuilder &p, Value ids, Value bad, Value isBad) {
   return branch.getResult(0);
 }
 
-/// The exchanged counts [ranks, experts] of \p turn.
-static Value viewCounts(ProgramBuilder &p, Value turn) {
-  OpBuilder &b = p.b;
-  Value headers = p.local(shared::dispatchHeaders);
-  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
-  SmallVector<OpFoldResult> offsets{turn, zero, b.getIndexAttr(headerWords)};
-  SmallVector<OpFoldResult> sizes{one, b.getIndexAttr(p.shape.numRanks()),
-                                  b.getIndexAttr(p.shape.experts)};
-  SmallVector<OpFoldResult> strides(3, one);
-  auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
-      {p.shape.numRanks(), p.shape.experts},
-      cast<MemRefType>(headers.getType()), offsets, sizes, strides));
-  return p.b.create<memref::SubViewOp>(type, headers, offsets, sizes, strides);
-}
-
 /// The ids of a plan in rank_major: of each token's experts, their ranks, each
 /// once; -1 for others.
 static Value buildRankIds(ProgramBuilder &p, Value ids) {
@@ -72,15 +57,7 @@ static Value buildRankIds(ProgramBuilder &p, Value ids) {
               {token, k});
     });
   });
-  auto type = cast<MemRefType>(rankIds.getType());
-  return p.b.create<memref::SubViewOp>(
-      MemRefType::get(
-          {ShapedType::kDynamic, p.shape.topk}, type.getElementType(),
-          StridedLayoutAttr::get(p.b.getContext(), 0, {p.shape.topk, 1})),
-      rankIds,
-      SmallVector<OpFoldResult>{p.b.getIndexAttr(0), p.b.getIndexAttr(0)},
-      SmallVector<OpFoldResult>{p.rowsOf(ids), p.b.getIndexAttr(p.shape.topk)},
-      SmallVector<OpFoldResult>(2, p.b.getIndexAttr(1)));
+  return p.firstRows(rankIds, p.rowsOf(ids));
 }
 
 static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
@@ -93,35 +70,67 @@ static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
     header.outputWindow = windowOf(exposed.outputs);
 }
 
+/// Leaves, all ranks together, if another rank's table of placement is not this
+/// one's.
+static void failIfTablesDiffer(ProgramBuilder &p, Value turn, Value hash) {
+  p.forEachRank([&](Value rank) {
+    Value theirs = p.placementHashOf(shared::dispatchHeaders, turn, rank);
+    p.failIf(p.compare(Cmp::ne, theirs, hash), Status::InvalidRouting,
+             p.toI64(rank), p.i64(0), p.i64(3));
+  });
+}
+
+/// Where experts are placed by a table, units are known only now that replicas
+/// are chosen, and are told in an exchange of their own.
+static Value exchangeUnits(ProgramBuilder &p, Value ids) {
+  buildUnitCounts(p, ids);
+  Header header;
+  header.status = p.i64(0);
+  header.rows = header.tokens = p.index(0);
+  Value turn =
+      p.exchangeHeaders(shared::unitHeaders, shared::unitsExchanged, header,
+                        HeaderTable{p.local(shared::nodeUnits), p.shape.nodes});
+  return p.viewTold(shared::unitHeaders, turn, headerWords, p.shape.nodes);
+}
+
 ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
+                                          Value placement,
                                           const Exposure &exposed, Value room,
                                           const Shortage &shortage,
                                           bool tellsUnits) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank(), zero = p.i64(0);
+  const ShuffleShape &shape = p.shape;
 
   // A refused rank has no tokens, so that its counts are zero.
   Value histogram = p.local(shared::histogram);
   Value bad = b.create<HistogramOp>(
-      ids, p.shape.isRankMajor() ? p.local(shared::idHistogram) : histogram);
+      ids, shape.isRankMajor ? p.local(shared::idHistogram) : histogram);
   Value planned = ids;
-  if (p.shape.isRankMajor()) {
+  if (shape.isRankMajor) {
     planned = buildRankIds(p, ids);
     b.create<HistogramOp>(planned, histogram);
   }
-  Value isBad = p.compare(Cmp::sge, bad, zero);
+  Value isBad = p.compare(Cmp::sge, bad, zero), isWrong = isBad;
+  PlacementCheck check;
+  if (placement) {
+    check = buildPlacementCheck(p, placement);
+    isWrong =
+        b.create<arith::OrIOp>(isBad, p.compare(Cmp::ne, check.problem, zero));
+  }
 
   Header header;
   Value status = b.create<arith::SelectOp>(
-      isBad, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
+      isWrong, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
   header.status = p.ownStatus(status, shortage);
   header.rows = room;
   expose(p, header, exposed);
   header.tokens = p.rowsOf(ids);
-  SmallVector<HeaderTable, 2> tables{{histogram, p.shape.experts}};
-  if (tellsUnits) {
+  header.placementHash = check.hash;
+  SmallVector<HeaderTable, 2> tables{{histogram, shape.toldExperts()}};
+  if (tellsUnits && !placement) {
     buildUnitCounts(p, planned);
-    tables.push_back({p.local(shared::nodeUnits), p.shape.nodes});
+    tables.push_back({p.local(shared::nodeUnits), shape.nodes});
   }
   Value turn = p.exchangeHeaders(shared::dispatchHeaders,
                                  shared::countsExchanged, header, tables);
@@ -129,21 +138,38 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   p.failIfRefused(shortage);
   Value badId = loadBadId(p, ids, bad, isBad);
   p.failIf(isBad, Status::InvalidRouting, bad, badId, zero);
+  if (placement)
+    p.failIf(p.compare(Cmp::ne, check.problem, zero), Status::InvalidRouting,
+             check.where, check.what, check.problem);
   p.failWithPeers(shared::dispatchHeaders, turn);
+  if (placement)
+    failIfTablesDiffer(p, turn, check.hash);
 
-  Value counts = viewCounts(p, turn);
+  Value counts = p.viewTold(shared::dispatchHeaders, turn, headerWords,
+                            shape.toldExperts());
+  Value placed = counts, units;
+  if (tellsUnits && !placement)
+    units = p.viewTold(shared::dispatchHeaders, turn,
+                       headerWords + shape.toldExperts(), shape.nodes);
+  if (placement) {
+    buildQuotas(p, counts);
+    planned = buildPhysicalIds(p, ids, counts);
+    placed = p.local(shared::placedCounts);
+    if (tellsUnits)
+      units = exchangeUnits(p, planned);
+  }
   Value rankRows = p.local(shared::rankRows);
   b.create<PlaceOp>(
-      counts, self, p.local(shared::totals), p.local(shared::starts),
-      p.local(shared::bases), rankRows, b.getI64IntegerAttr(p.shape.align),
-      p.shape.capacity ? b.getI64IntegerAttr(p.shape.capacity) : IntegerAttr());
+      placed, self, p.local(shared::totals), p.local(shared::starts),
+      p.local(shared::bases), rankRows, b.getI64IntegerAttr(shape.align),
+      shape.capacity ? b.getI64IntegerAttr(shape.capacity) : IntegerAttr());
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(p.load(rankRows, {rank}));
     Value has = p.roomOf(shared::dispatchHeaders, turn, rank);
     p.failIf(p.compare(Cmp::sgt, needed, has), Status::Capacity, p.toI64(rank),
              needed, has);
   });
-  return {turn, counts, planned};
+  return {turn, units, counts, planned};
 }
 
 /// Whether \p room (index) is too little for the rows that this rank's experts

@@ -229,6 +229,18 @@ void ProgramBuilder::zeroEntries(StringRef name) {
           [&](Value at) { storeEntry(index(0), name, at); });
 }
 
+Value ProgramBuilder::firstRows(Value table, Value count) {
+  auto type = cast<MemRefType>(table.getType());
+  int64_t columns = type.getDimSize(1);
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  return b.create<memref::SubViewOp>(
+      MemRefType::get({ShapedType::kDynamic, columns}, type.getElementType(),
+                      StridedLayoutAttr::get(b.getContext(), 0, {columns, 1})),
+      table, SmallVector<OpFoldResult>{zero, zero},
+      SmallVector<OpFoldResult>{count, b.getIndexAttr(columns)},
+      SmallVector<OpFoldResult>{one, one});
+}
+
 Value ProgramBuilder::rowsOf(Value tensor) {
   return b.create<memref::DimOp>(tensor, 0);
 }
@@ -349,7 +361,8 @@ enum HeaderField {
   outputWindowField,
   moreWindowsField, ///< of payloads but the first
   tokenWindowsField = moreWindowsField + maxPayloads - 1,
-  numHeaderFields = tokenWindowsField + maxPayloads
+  placementHashField = tokenWindowsField + maxPayloads,
+  numHeaderFields
 };
 static_assert(2 * numHeaderFields <= headerWords, "a header holds all fields");
 
@@ -392,6 +405,8 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
     storeField(header.outputWindow, outputWindowField);
   for (auto [i, window] : llvm::enumerate(header.tokenWindows))
     storeField(window, tokenWindowsField + i);
+  if (header.placementHash)
+    storeField(header.placementHash, placementHashField);
   int64_t first = headerWords;
   for (auto [entries, count] : tables) {
     forEach(index(0), index(count), [&, entries = entries](Value i) {
@@ -436,6 +451,24 @@ void ProgramBuilder::failWithPeers(StringRef headers, Value turn) {
     failIf(compare(Cmp::ne, status, i64(0)), Status::PeerFailed, toI64(peer),
            status, i64(0));
   });
+}
+
+Value ProgramBuilder::viewTold(StringRef headers, Value turn, int64_t first,
+                               int64_t count) {
+  Value table = local(headers);
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  SmallVector<OpFoldResult> offsets{turn, zero, b.getIndexAttr(first)};
+  SmallVector<OpFoldResult> sizes{one, b.getIndexAttr(shape.numRanks()),
+                                  b.getIndexAttr(count)};
+  SmallVector<OpFoldResult> strides(3, one);
+  auto type = cast<MemRefType>(memref::SubViewOp::inferRankReducedResultType(
+      {shape.numRanks(), count}, cast<MemRefType>(table.getType()), offsets,
+      sizes, strides));
+  return b.create<memref::SubViewOp>(type, table, offsets, sizes, strides);
+}
+
+Value ProgramBuilder::placementHashOf(StringRef headers, Value turn, Value of) {
+  return loadField(local(headers), turn, of, placementHashField);
 }
 
 Value ProgramBuilder::roomOf(StringRef headers, Value turn, Value of) {

@@ -32,6 +32,7 @@ struct Header {
   /// i64: where tensors of its tokens are that ranks of its node read; may be
   /// empty
   llvm::SmallVector<mlir::Value, 2> tokenWindows;
+  mlir::Value placementHash; ///< i64: of its table of placement, or null
 };
 
 /// Entries that a header tells: the first \p count of a table of i32.
@@ -157,6 +158,8 @@ public:
   /// Loads it and adds one.
   mlir::Value takeEntry(llvm::StringRef name, mlir::Value at);
   void zeroEntries(llvm::StringRef name);
+  /// The first \p count (index) rows of a table.
+  mlir::Value firstRows(mlir::Value table, mlir::Value count);
   /// A tensor's extent of its first dimension.
   mlir::Value rowsOf(mlir::Value tensor);
 
@@ -199,6 +202,13 @@ public:
   void failIfRefused(const Shortage &shortage);
   /// Leaves the program if a rank's header says that it failed.
   void failWithPeers(llvm::StringRef headers, mlir::Value turn);
+  /// Whatever ranks tell each other behind headers, from word \p first on: a
+  /// memref [ranks, count].
+  mlir::Value viewTold(llvm::StringRef headers, mlir::Value turn, int64_t first,
+                       int64_t count);
+  /// The hash of the table of placement that rank \p rank has (i64).
+  mlir::Value placementHashOf(llvm::StringRef headers, mlir::Value turn,
+                              mlir::Value rank);
   /// The room for rows that rank \p rank has (i64).
   mlir::Value roomOf(llvm::StringRef headers, mlir::Value turn,
                      mlir::Value rank);
@@ -301,6 +311,7 @@ private:
 
 struct ExchangedCounts {
   mlir::Value turn;   ///< of the exchange
+  mlir::Value units;  ///< memref [ranks, nodes]; null if they are not told
   mlir::Value counts; ///< memref [ranks, experts]
   mlir::Value ids;    ///< memref [tokens, topk], what is counted
 };
@@ -315,7 +326,9 @@ struct Exposure {
 /// whether anything is wrong; leaves, all ranks together, if anything is; fills
 /// `totals`, `starts`, `bases` and `rank_rows`; leaves if some rank has too
 /// little room.
+/// \p placement may be null.
 ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
+                                   mlir::Value placement,
                                    const Exposure &exposed, mlir::Value room,
                                    const Shortage &shortage, bool tellsUnits);
 
@@ -357,11 +370,34 @@ void buildSegments(ProgramBuilder &p, mlir::ValueRange rows, mlir::Value counts,
 /// node to `node_units`.
 void buildUnitCounts(ProgramBuilder &p, mlir::Value ids);
 
-/// From all ranks' units, told in \p turn: who forwards, as the module's
-/// shuffles need it, and what that means for the load, for the plan's stats.
-/// The plan's descriptors are there.
-void buildForwarders(ProgramBuilder &p, mlir::Value turn, mlir::Value numTokens,
-                     const Route &route);
+/// From all ranks' \p units [ranks, nodes], or null where they are not told:
+/// who forwards, as the module's shuffles need it, and what that means for the
+/// load, for the plan's stats. The plan's descriptors are there.
+void buildForwarders(ProgramBuilder &p, mlir::Value units,
+                     mlir::Value numTokens, const Route &route);
+
+//===----------------------------------------------------------------------===//
+// SplitReplicas.cpp
+//===----------------------------------------------------------------------===//
+
+/// A placement that is given as a table.
+struct PlacementCheck {
+  /// i64: 0 if every expert is there and nothing else; 1: entry `where` is
+  /// `what`; 2: expert `where` is not there.
+  mlir::Value problem, where, what;
+  mlir::Value hash; ///< i64, which other tables hardly have
+};
+/// Checks \p placement; lists each expert's replicas in `replica_starts` and
+/// `replicas`.
+PlacementCheck buildPlacementCheck(ProgramBuilder &p, mlir::Value placement);
+
+/// Divides what ranks have for each expert, \p counts [ranks, routed experts],
+/// among its replicas: to `placed_counts`, with the quotas in `quotas`.
+void buildQuotas(ProgramBuilder &p, mlir::Value counts);
+
+/// The ids of physical experts that this rank's assignments \p ids go to.
+mlir::Value buildPhysicalIds(ProgramBuilder &p, mlir::Value ids,
+                             mlir::Value counts);
 
 //===----------------------------------------------------------------------===//
 // Programs
@@ -389,7 +425,8 @@ struct DispatchTensors {
   llvm::SmallVector<Payload, 2> payloads;
   llvm::SmallVector<Quantization, 1> quantizations;
   mlir::Value ids, weights, counts, offsets, outputs, weightGradient;
-  mlir::Value localIds; ///< of `rows`: becomes numbers of local experts
+  mlir::Value placement; ///< which expert each physical one is, or null
+  mlir::Value localIds;  ///< of `rows`: becomes numbers of local experts
 
   /// A tensor of tokens: all have as many.
   mlir::Value tokens() const {

@@ -96,31 +96,29 @@ bool fusco::isSharedName(StringRef name) {
   using namespace shared;
   if (name.starts_with("addresses_") || name.starts_with("token_addresses"))
     return true;
-  return llvm::is_contained({countsExchanged, outputsReady,    rowsDone,
-                             outputsTaken,    dispatchHeaders, combineHeaders,
-                             rowsOut,         rowsSent,        rowsForwarded,
-                             copies,          copyLists,       asks,
-                             asksSent,        asksTaken,       sums,
-                             sumsSent,        sumsTaken,       requests,
-                             requestsTaken,   partials,        partialsTaken,
-                             gradientRowsOut, gradients,       gradientsSent,
-                             gradientsTaken,  histogram,       idHistogram,
-                             rankIds,         chunks,          nodeSlots,
-                             nodeCounts,      rankSlots,       rankCounts,
-                             summands,        rankSummands,    ownSum,
-                             stats,           totals,          starts,
-                             bases,           rankRows,        addresses,
-                             outputAddresses, fanout,          ranks,
-                             slots,           weights,         order,
-                             unfusedRows,     unfusedOutputs,  unfusedCounts,
-                             sendBases,       scratch,         rowLists,
-                             rowListsTaken,   askLists,        askListsTaken,
-                             places,          placesTaken,     listSlots,
-                             listCounts,      nextForwarders,  dealtCounts,
-                             chunkUnits,      unitMarks,       nodeUnits,
-                             dealtFrom,       forwarderUnits,  chunkRows,
-                             groups,          partners,        forwarders},
-                            name);
+  return llvm::is_contained(
+      {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
+       dispatchHeaders, combineHeaders,  rowsOut,       rowsSent,
+       rowsForwarded,   copies,          copyLists,     asks,
+       asksSent,        asksTaken,       sums,          sumsSent,
+       sumsTaken,       requests,        requestsTaken, partials,
+       partialsTaken,   gradientRowsOut, gradients,     gradientsSent,
+       gradientsTaken,  histogram,       idHistogram,   rankIds,
+       replicaStarts,   replicas,        placedCounts,  quotas,
+       quotasChanged,   loads,           numbers,       physicalIds,
+       unitsExchanged,  unitHeaders,     chunks,        nodeSlots,
+       nodeCounts,      rankSlots,       rankCounts,    summands,
+       rankSummands,    ownSum,          stats,         totals,
+       starts,          bases,           rankRows,      addresses,
+       outputAddresses, fanout,          ranks,         slots,
+       weights,         order,           unfusedRows,   unfusedOutputs,
+       unfusedCounts,   sendBases,       scratch,       rowLists,
+       rowListsTaken,   askLists,        askListsTaken, places,
+       placesTaken,     listSlots,       listCounts,    nextForwarders,
+       dealtCounts,     chunkUnits,      unitMarks,     nodeUnits,
+       dealtFrom,       forwarderUnits,  chunkRows,     groups,
+       partners,        forwarders},
+      name);
 }
 
 //===----------------------------------------------------------------------===//
@@ -140,6 +138,7 @@ public:
   void declareTables();
   void declarePlan();
   void declareForwarders();
+  void declareReplicas();
   void declareUnfused();
 
 private:
@@ -199,9 +198,14 @@ void Declarer::declareMeetings() {
   meeting(shared::rowsDone, Phase::Rows);
   exchange(shared::outputsReady, Phase::Ready);
   meeting(shared::outputsTaken, Phase::Combine);
-  int64_t units = shape.tellsUnits() ? shape.nodes : 0;
-  buffer(shared::dispatchHeaders,
-         {twice, ranks, headerWords + shape.experts + units}, i32);
+  int64_t told = headerWords + shape.toldExperts();
+  if (shape.tellsUnits() && !shape.hasTable)
+    told += shape.nodes;
+  buffer(shared::dispatchHeaders, {twice, ranks, told}, i32);
+  if (shape.tellsUnits() && shape.hasTable) {
+    exchange(shared::unitsExchanged, Phase::Plan);
+    buffer(shared::unitHeaders, {twice, ranks, headerWords + shape.nodes}, i32);
+  }
   buffer(shared::combineHeaders, {twice, ranks, headerWords}, i32);
 }
 
@@ -251,8 +255,8 @@ void Declarer::declareCombine() {
 void Declarer::declareTables() {
   // One entry more: what is not an expert. Not in the plan, which a refused
   // rank must not touch.
-  buffer(shared::histogram, {shape.experts + 1}, i32);
-  if (shape.isRankMajor()) {
+  buffer(shared::histogram, {shape.toldExperts() + 1}, i32);
+  if (shape.isRankMajor) {
     buffer(shared::idHistogram, {shape.routedExperts + 1}, i32);
     buffer(shared::rankIds, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
   }
@@ -326,6 +330,19 @@ void Declarer::declareForwarders() {
   }
 }
 
+void Declarer::declareReplicas() {
+  if (!shape.hasTable)
+    return;
+  buffer(shared::replicaStarts, {shape.routedExperts + 1}, i32);
+  buffer(shared::replicas, {shape.experts}, i32);
+  buffer(shared::placedCounts, {ranks, shape.experts}, i32, Scope::Plan);
+  buffer(shared::quotas, {shape.experts}, i32, Scope::Plan);
+  buffer(shared::quotasChanged, {1}, i32, Scope::Plan);
+  buffer(shared::loads, {ranks}, i32, Scope::Plan);
+  buffer(shared::numbers, {shape.routedExperts}, i32, Scope::Plan);
+  buffer(shared::physicalIds, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
+}
+
 void Declarer::declareUnfused() {
   auto exchange = [&](StringRef name, Phase phase) {
     channel(name, phase, Link::ScaleOut, ranks, 1, Freeing::Rounds);
@@ -345,6 +362,7 @@ void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
   declarer.declareTables();
   declarer.declarePlan();
   declarer.declareForwarders();
+  declarer.declareReplicas();
   if (shape.needs.hasUnfused)
     declarer.declareUnfused();
 }

@@ -79,9 +79,11 @@ struct ShuffleShape {
   int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
   int64_t hidden = 0, align = 0;
   int64_t capacity = 0; ///< slots of an expert; 0: expert_major
-  /// rank_major: rows are of ranks, each of which is one of `experts`, while
-  /// ids are of these experts. 0: ids are of `experts`.
+  /// What ids name. Where these are not `experts`, that is what rows are of:
+  /// ranks, if rows are rank-major, or physical experts, if there is a table.
   int64_t routedExperts = 0;
+  bool isRankMajor = false;
+  bool hasTable = false;
   int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
   int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
   int64_t scratchBytes = 0;    ///< of the widest row that is quantised
@@ -97,11 +99,10 @@ struct ShuffleShape {
                                     chunking.chunkTokens);
   }
   BlockPlacement placement() const { return {experts, numRanks()}; }
-  bool isRankMajor() const { return routedExperts != 0; }
-  /// That of what ids name.
-  BlockPlacement routedPlacement() const {
-    return {isRankMajor() ? routedExperts : experts, numRanks()};
-  }
+  /// That of what ids name, where there is no table.
+  BlockPlacement routedPlacement() const { return {routedExperts, numRanks()}; }
+  /// Experts that ranks tell each other the counts of.
+  int64_t toldExperts() const { return hasTable ? routedExperts : experts; }
   /// Whether ranks tell each other how many units they have for each node.
   bool tellsUnits() const {
     return needs.hasGroups || needs.dispatchesDealt || needs.combinesDealt;
@@ -145,7 +146,7 @@ PackedRow getListEntryRow(mlir::MLIRContext *context);
 
 /// Words (i32) of a header in an exchange, before its tables, of a list of
 /// copies.
-constexpr int64_t headerWords = 24;
+constexpr int64_t headerWords = 32;
 int64_t getCopyListWords(const ShuffleShape &shape);
 
 /// Names of the buffers and channels of a module.
@@ -181,7 +182,12 @@ constexpr llvm::StringLiteral gradientRowsOut{"gradient_rows_out"},
 // Tables of a rank while a program runs.
 constexpr llvm::StringLiteral histogram{"histogram"},
     idHistogram{"id_histogram"}, rankIds{"rank_ids"}, chunks{"chunks"},
-    nodeSlots{"node_slots"}, nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
+    replicaStarts{"replica_starts"}, replicas{"replicas"},
+    placedCounts{"placed_counts"}, quotas{"quotas"},
+    quotasChanged{"quotas_changed"}, loads{"loads"}, numbers{"numbers"},
+    physicalIds{"physical_ids"}, unitsExchanged{"units_exchanged"},
+    unitHeaders{"unit_headers"}, nodeSlots{"node_slots"},
+    nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
     rankCounts{"rank_counts"}, summands{"summands"},
     rankSummands{"rank_summands"}, ownSum{"own_sum"}, listSlots{"list_slots"},
     listCounts{"list_counts"}, nextForwarders{"next_forwarders"},

@@ -167,9 +167,9 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
       p.toI64(b.create<arith::MulIOp>(numTokens, p.index(p.shape.topk)));
   shortage.has = p.toI64(p.rowsOf(workspace.send));
   shortage.isShort = p.compare(Cmp::sgt, shortage.needed, shortage.has);
-  ExchangedCounts exchanged =
-      buildCountExchange(p, tensors.ids, {{workspace.recv}, {}, {}}, room,
-                         shortage, /*tellsUnits=*/false);
+  ExchangedCounts exchanged = buildCountExchange(
+      p, tensors.ids, /*placement=*/{}, {{workspace.recv}, {}, {}}, room,
+      shortage, /*tellsUnits=*/false);
 
   // Combine needs the counts too, and by then the exchanged ones may be others.
   Value counts = p.local(shared::unfusedCounts);

@@ -156,6 +156,21 @@ fusco_status fusco::runtime::failProgram(const fusco_context &context,
   const fusco_library_info &info = *context.library->info;
   switch (status) {
   case FUSCO_INVALID_ROUTING:
+    if (c == 1)
+      return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
+                    "rank %" PRId32 ": placement[%" PRId64 "] is %" PRId64
+                    ", expected 0..%" PRId64,
+                    context.rank, a, b, info.numExperts - 1);
+    if (c == 2)
+      return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
+                    "rank %" PRId32 ": placement lacks expert %" PRId64
+                    ", expected every expert at least once",
+                    context.rank, a);
+    if (c == 3)
+      return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
+                    "rank %" PRId32 ": placement is not that of rank %" PRId64
+                    ", expected the same table on all ranks",
+                    context.rank, a);
     return failIn(context.entryPoint, FUSCO_INVALID_ROUTING,
                   "rank %" PRId32 ": ids[%" PRId64 ", %" PRId64 "] is %" PRId64
                   ", expected -1 or 0..%" PRId64,

@@ -166,7 +166,7 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
       static_cast<std::uint64_t>(info.numNodes) * info.ranksPerNode;
   const std::uint64_t expertRows =
       numRanks * info.maxTokens * info.topk +
-      info.alignRows * (info.numExperts / numRanks + 1);
+      info.alignRows * ((info.numExperts + info.numRedundant) / numRanks + 1);
   std::uint64_t bytes = 0;
   for (std::int32_t i = 0; i < info.numPrograms; ++i)
     for (std::int32_t j = 0; j < info.programs[i].numTensors; ++j) {

@@ -147,6 +147,48 @@ func.func private @hop_c5() attributes {
 // group, plan
 //===----------------------------------------------------------------------===//
 
+// expected-error@+2 {{expected 'redundant' of at least 0, and 0 with 'block', got 2 with 'block'}}
+fusco.group @placement_c1 {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block, redundant = 2>}
+
+// -----
+
+// expected-error@+1 {{expected at most 2147483647 physical experts, got 8 and 2147483640 redundant ones}}
+fusco.group @group_c4_physical {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <table, redundant = 2147483640>}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <table, redundant = 2>}
+func.func @plan_c4(%ids: tensor<?x2xi32>) {
+  // expected-error@+1 {{expected a placement of the group's physical experts, got none}}
+  %0 = fusco.plan %ids in @ep : tensor<?x2xi32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @plan_c4_block(%ids: tensor<?x2xi32>, %table: tensor<8xi32>) {
+  // expected-error@+1 {{expected a placement only where the group's is a 'table', got one}}
+  %0 = fusco.plan %ids placed %table in @ep : tensor<?x2xi32> placed tensor<8xi32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <table, redundant = 2>}
+func.func @plan_c4_size(%ids: tensor<?x2xi32>, %table: tensor<8xi32>) {
+  // expected-error@+1 {{expected a placement of 10 physical experts, got 'tensor<8xi32>'}}
+  %0 = fusco.plan %ids placed %table in @ep : tensor<?x2xi32> placed tensor<8xi32> -> !fusco.plan<@ep>
+  return
+}
+
+// -----
+
 // expected-error@+1 {{'fusco.group' op expected at least 1 expert, got 0}}
 fusco.group @group_c1 {experts = 0, topk = 1, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}

@@ -86,6 +86,8 @@ def draw_shape(rng, options):
     elif shape["form"] == "fused" and rng.random() < 0.3:
         del shape["align"]
         shape["layout"] = "rank_major"
+    if shape["form"] == "fused" and shape.get("layout") != "rank_major" and rng.random() < 0.3:
+        shape.update({"placement": "table", "redundant": rng.choice([0, 1, 5, experts])})
     return shape
 
 
@@ -153,7 +155,7 @@ class Case:
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
         # What was compiled unfused is a baseline itself, and not everything has one.
-        has_none = has_residual or "scale-block" in shape or "layout" in shape
+        has_none = has_residual or "scale-block" in shape or "layout" in shape or "placement" in shape
         if "--no-fuse" not in compilation and not has_none:
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))
@@ -167,6 +169,14 @@ class Case:
             str(self.rng.choice([0, shape["max-tokens"],
                                  self.rng.randint(0, shape["max-tokens"])]))
             for _ in range(ranks))
+        if "placement" in shape:
+            # Steps take them in turn.
+            for number in range(2):
+                table = np.concatenate([np.arange(shape["experts"]),
+                                        self.generator.integers(0, shape["experts"], shape["redundant"])])
+                self.generator.shuffle(table)
+                np.save(self.path(f"table{number}.npy"), table)
+                run += ["--placement", self.path(f"table{number}.npy")]
         self.call(*run, "--routing", self.path("ids.npy"), "--weights",
                   self.path("weights.npy"), "--layer", layer,
                   "--tokens-per-rank", tokens)

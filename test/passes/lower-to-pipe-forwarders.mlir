@@ -5,7 +5,7 @@
 // By rail nothing of it is there.
 // RUN: sed 's/, forwarders = balanced//' %s | %{lower} \
 // RUN:   | FileCheck %s --check-prefix=RAIL --implicit-check-not=units --implicit-check-not=gather --implicit-check-not=list
-// RAIL: pipe.buffer @dispatch_headers : memref<2x4x34xi32>
+// RAIL: pipe.buffer @dispatch_headers : memref<2x4x42xi32>
 // RUN: %{lower} %s | fusco-opt --pipe-verify-progress | FileCheck %s --check-prefix=PROOF
 // PROOF: pipe.progress = [{channels = [@counts_exchanged, @row_lists, @rows_out, @rows_done], program = "dispatch"
 // PROOF-SAME: {channels = [@outputs_ready, @ask_lists, @asks, @sums, @places, @outputs_taken], program = "combine"
@@ -22,7 +22,7 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
 // has at most half of a chunk's units for the one other node: a count, 2 fanouts,
 // three tables of 2 * 2, each on a line of its own, and 2 entries of 8 bytes.
 // CHECK:     {choice = "4 tokens a chunk, 6 chunks a ring",
-// CHECK:     pipe.buffer @dispatch_headers : memref<2x4x36xi32> symmetric
+// CHECK:     pipe.buffer @dispatch_headers : memref<2x4x44xi32> symmetric
 // CHECK:     pipe.buffer @node_units : memref<2xi32> symmetric
 // CHECK:     pipe.buffer @dealt_from : memref<8x1xi32> plan
 // CHECK:     pipe.channel @row_lists phase rows link scale_up lanes 2 depth 6 freed_by credit
@@ -41,7 +41,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
     -> (!rows, tensor<3xi32>, tensor<4xi32>, !fusco.plan<@ep>) {
   // Ranks of the own node read the tokens.
   // CHECK:      pipe.window %[[X]]
-  // CHECK:      pipe.put @dispatch_headers[{{.*}} bytes 144
+  // CHECK:      pipe.put @dispatch_headers[{{.*}} bytes 176
   // CHECK:      pipe.assign
   // All ranks of a node take part in as many chunks as any of them has.
   // CHECK:      pipe.pipeline

@@ -36,6 +36,31 @@ module @no_shuffle {
 // -----
 
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <table, redundant = 2>}
+func.func @table_and_ranks(%y: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected expert_major or expert_slots, in which a placement by table is compiled, got rank_major}}
+  %0 = fusco.combine %y by %plan : tensor<?x16xbf16, #fusco.rank_major>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <table, redundant = 2>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+!recv = tensor<?x16xbf16, #fusco.device_major<source>>
+!send = tensor<?x16xbf16, #fusco.device_major<destination>>
+func.func @table_unfused(%y: !rows, %p: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected the placement 'block', with which unfused shuffles are compiled, got 'table'}}
+  %recv = fusco.unpermute %y by %p : !rows, !fusco.plan<@ep> -> !recv
+  %send = fusco.all_to_all %recv by %p : !recv, !fusco.plan<@ep> -> !send
+  %out = fusco.unpermute %send by %p : !send, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %out : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 func.func @hops(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {

@@ -27,7 +27,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!expert_da
   // CHECK:      arith.minsi %[[ROOM]], %[[SCALES_ROOM]]
   // CHECK-DAG:  pipe.window %[[ROWS]]
   // CHECK-DAG:  pipe.window %[[SCALES]]
-  // CHECK:      pipe.put @dispatch_headers[{{.*}} bytes 136
+  // CHECK:      pipe.put @dispatch_headers[{{.*}} bytes 168
   // CHECK:      %[[ROWS_AT:.*]] = pipe.local @addresses :
   // CHECK:      %[[SCALES_AT:.*]] = pipe.local @addresses_1 :
   // CHECK:      pipe.for_each

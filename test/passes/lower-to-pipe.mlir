@@ -20,14 +20,14 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
                  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 
 // All ranks tell each other at the start, and what they tell stands twice, since
-// a peer may be a round ahead; the ranks of a node meet at the end. Headers are 24
+// a peer may be a round ahead; the ranks of a node meet at the end. Headers are 32
 // words, with dispatch's counts behind them.
 // CHECK-NEXT: pipe.channel @counts_exchanged phase plan link scale_out lanes 4 depth 2 freed_by rounds
 // CHECK-NEXT: pipe.channel @rows_done phase rows link scale_up lanes 4 depth 1 freed_by rounds
 // CHECK-NEXT: pipe.channel @outputs_ready phase ready link scale_out lanes 4 depth 2 freed_by rounds
 // CHECK-NEXT: pipe.channel @outputs_taken phase combine link scale_up lanes 4 depth 1 freed_by rounds
-// CHECK-NEXT: pipe.buffer @dispatch_headers : memref<2x4x34xi32> symmetric
-// CHECK-NEXT: pipe.buffer @combine_headers : memref<2x4x24xi32> symmetric
+// CHECK-NEXT: pipe.buffer @dispatch_headers : memref<2x4x42xi32> symmetric
+// CHECK-NEXT: pipe.buffer @combine_headers : memref<2x4x32xi32> symmetric
 // CHECK-NEXT: pipe.buffer @histogram : memref<11xi32> symmetric
 // CHECK-NEXT: pipe.buffer @chunks : memref<4xi32> symmetric
 // CHECK-NEXT: pipe.buffer @stats : memref<10xi64> plan
@@ -59,7 +59,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
   // CHECK:      memref.load %[[HISTOGRAM]]
   // CHECK-NEXT: memref.store %{{.*}}, %[[HEADERS]][%[[TURN]], %[[SELF]],
   // CHECK:      scf.for %[[TO:.*]] = %c0 to %c4 step %c1
-  // CHECK-NEXT:   pipe.put @dispatch_headers[%[[TURN]], %[[SELF]]] to %[[TO]] @dispatch_headers[%[[TURN]], %[[SELF]]] bytes 136 plus %c0 times 0 signal @counts_exchanged[%[[TO]], %[[SELF]]]
+  // CHECK-NEXT:   pipe.put @dispatch_headers[%[[TURN]], %[[SELF]]] to %[[TO]] @dispatch_headers[%[[TURN]], %[[SELF]]] bytes 168 plus %c0 times 0 signal @counts_exchanged[%[[TO]], %[[SELF]]]
   // CHECK:      scf.for %[[FROM:.*]] = %c0 to %c4 step %c1
   // CHECK-NEXT:   pipe.receive @counts_exchanged[%[[FROM]]] from %[[FROM]]
   // Only then may a rank leave: its peers know why.
@@ -68,7 +68,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
   // CHECK:      scf.for
   // CHECK:        pipe.fail_if %{{.*}}, peer_failed(
   // All ranks know all counts, and so all find the same rank too small.
-  // CHECK:      %[[ALL_COUNTS:.*]] = memref.subview %[[HEADERS]][%[[TURN]], 0, 24] [1, 4, 10]
+  // CHECK:      %[[ALL_COUNTS:.*]] = memref.subview %[[HEADERS]][%[[TURN]], 0, 32] [1, 4, 10]
   // CHECK:      pipe.place %[[ALL_COUNTS]] of %[[SELF]] {{.*}} align 8
   // CHECK:      scf.for
   // CHECK:        pipe.fail_if %{{.*}}, capacity(
@@ -121,7 +121,7 @@ func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan:
   // CHECK-NEXT:   memref.load %[[ROWS]][%[[SELF]]]
   // CHECK:      pipe.window %[[Y]]
   // CHECK:      pipe.claim @outputs_ready
-  // CHECK:      pipe.put @combine_headers[{{.*}} bytes 96 plus %c0 times 0 signal @outputs_ready
+  // CHECK:      pipe.put @combine_headers[{{.*}} bytes 128 plus %c0 times 0 signal @outputs_ready
   // CHECK:      pipe.receive @outputs_ready
   // CHECK:      pipe.fail_if %{{.*}}, refused(
   // CHECK:      pipe.fail_if %{{.*}}, capacity(

@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "test/reference/TestShapes.h"
+#include "tools/reference/Replicas.h"
 
 #include <gtest/gtest.h>
 
@@ -44,6 +45,39 @@ uint32_t combineOne(const Shape &shape, const std::vector<int64_t> &ids,
   }
   return encodingsOf(shape.tokenType,
                      combine(shape, inputs, dispatched, pointersTo(y))[0])[0];
+}
+
+TEST(Replicas, FillTheirRanksToOneLevel) {
+  Shape shape = f32Shape(1, 3, 4, 1);
+  shape.hasTable = true;
+  shape.redundantExperts = 2; // physical experts 0 and 1, 2 and 3, 4 and 5
+  // Expert 0 is on every rank, beside loads of 5, 1 and 3: the level is 6.
+  EXPECT_EQ(quotasOf(shape, {9, 5, 1, 3}, {0, 1, 0, 2, 0, 3}),
+            (Counts{1, 5, 5, 1, 3, 3}));
+  // Of two replicas on a rank only the first takes part, and a rank that is
+  // above the level takes nothing.
+  EXPECT_EQ(quotasOf(shape, {4, 9, 1, 0}, {0, 1, 0, 0, 2, 3}),
+            (Counts{0, 9, 4, 0, 1, 0}));
+  // What does not divide goes to the first.
+  EXPECT_EQ(quotasOf(shape, {5, 0, 0, 0}, {0, 1, 0, 2, 0, 3}),
+            (Counts{2, 0, 2, 0, 1, 0}));
+  EXPECT_EQ(quotasOf(shape, {0, 0, 0, 0}, {0, 1, 0, 2, 0, 3}), Counts(6, 0));
+  EXPECT_THROW(quotasOf(shape, {0, 0, 0, 0}, {0, 1, 0, 2, 0, 2}),
+               std::invalid_argument);
+  EXPECT_THROW(quotasOf(shape, {0, 0, 0, 0}, {0, 1, 2, 3, 4, 0}),
+               std::invalid_argument);
+  EXPECT_THROW(quotasOf(shape, {0, 0, 0, 0}, {0, 1, 2, 3}),
+               std::invalid_argument);
+}
+
+TEST(Replicas, TakeAssignmentsInOrderOfSources) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  shape.hasTable = true;
+  shape.redundantExperts = 2;
+  // Expert 0 is physical 0 and 2, with quotas of 3 and 2; expert 1 goes where
+  // there is less.
+  EXPECT_EQ(physicalIdsOf(shape, {{0, -1, 0, 1}, {0, 0, 0, -1}}, {0, 1, 0, 1}),
+            (std::vector<Counts>{{0, -1, 0, 3}, {0, 2, 2, -1}}));
 }
 
 TEST(RankMajor, OncePerTokenAndRankWithLocalIdsAndWeights) {

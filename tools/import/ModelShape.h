@@ -18,10 +18,12 @@
 namespace fusco::importer {
 
 struct ModelShape {
-  std::string name;    ///< a C identifier
-  int64_t hidden = 0;  ///< columns of a row
-  int64_t experts = 0; ///< of the whole model
-  int64_t topk = 0;    ///< experts that a token is sent to
+  std::string name;      ///< a C identifier
+  int64_t hidden = 0;    ///< columns of a row
+  int64_t experts = 0;   ///< of the whole model
+  int64_t redundant = 0; ///< physical experts more, placed by a table
+  bool hasTable = false; ///< experts are placed by a table
+  int64_t topk = 0;      ///< experts that a token is sent to
   int64_t nodes = 0;
   int64_t ranksPerNode = 0;
   int64_t memoryGbps = 0;    ///< of a rank, 1e9 bytes/s; 0: not given

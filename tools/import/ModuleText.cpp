@@ -27,7 +27,8 @@ using namespace fusco::importer;
 // rows, {17} of rows at experts, and {18} the elements that share one. {19},
 // {20} and {21} are combine's residual as argument, operand and type. {22} and
 // {23} are ids and weights beside rank-major rows, {24} is how combine weights.
-// `{{` stands for a brace.
+// {25}, {26} and {27} are the table that places experts as argument, operand
+// and type. `{{` stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
@@ -35,20 +36,20 @@ module @{0} {{
 )";
 
 static constexpr const char *fusedTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
+  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3}{25})
       -> ({11}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids, %weights in @ep
-        : {2}, {3} -> !fusco.plan<@ep>
+    %plan = fusco.plan %ids, %weights{26} in @ep
+        : {2}, {3}{27} -> !fusco.plan<@ep>
     %rows, %counts, %offsets = fusco.dispatch %x by %plan
         : {4}, !fusco.plan<@ep> -> {11}, {6}, {7}
     return %rows, %counts, %offsets, %plan : {11}, {6}, {7}, !fusco.plan<@ep>
   })";
 
 static constexpr const char *quantizedTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
+  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3}{25})
       -> ({11}, {17}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids, %weights in @ep
-        : {2}, {3} -> !fusco.plan<@ep>
+    %plan = fusco.plan %ids, %weights{26} in @ep
+        : {2}, {3}{27} -> !fusco.plan<@ep>
     %rows, %scales, %counts, %offsets = fusco.dispatch %x by %plan transform {{
     ^bb0(%row: {4}):
       %data, %scale = fusco.quantize %row block {18} : {4} -> {10}, {16}
@@ -120,7 +121,8 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   // Ranks that hold the most experts hold this many, and all ranks' tensors
   // have room for them.
   int64_t numRanks = shape.nodes * shape.ranksPerNode;
-  int64_t expertsPerRank = (shape.experts + numRanks - 1) / numRanks;
+  int64_t physical = shape.experts + shape.redundant;
+  int64_t expertsPerRank = (physical + numRanks - 1) / numRanks;
 
   auto table = [&](int64_t columns, llvm::StringRef dtype,
                    llvm::StringRef layout) {
@@ -149,10 +151,13 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
   std::string group = llvm::formatv(
       "experts = {0}, topk = {1}, max_tokens = {2}, "
       "topology = <nodes = {3}, ranks_per_node = {4}, memory_gbps = {5}, "
-      "scale_up_gbps = {6}, scale_out_gbps = {7}>, placement = <block>",
+      "scale_up_gbps = {6}, scale_out_gbps = {7}>, placement = <{8}>",
       shape.experts, shape.topk, shape.maxTokens, shape.nodes,
       shape.ranksPerNode, shape.memoryGbps, shape.scaleUpGbps,
-      shape.scaleOutGbps);
+      shape.scaleOutGbps,
+      shape.hasTable
+          ? llvm::formatv("table, redundant = {0}", shape.redundant).str()
+          : "block");
   std::string ids =
       llvm::formatv("tensor<?x{0}x{1}>", shape.topk, shape.idType);
   std::string weights = llvm::formatv("tensor<?x{0}xf32>", shape.topk);
@@ -180,6 +185,13 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
     residual = ", %residual: " + rows(dtype, "");
     plus = " plus %residual";
   }
+  std::string tableArgument, placed, placedType;
+  if (shape.hasTable) {
+    std::string table = llvm::formatv("tensor<{0}xi32>", physical);
+    tableArgument = ", %placement: " + table;
+    placed = " placed %placement";
+    placedType = " placed " + table;
+  }
   auto fill = [&](const char *text) {
     return llvm::formatv(
                text, shape.name, group, ids, weights, rows(dtype, ""),
@@ -190,7 +202,8 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
                scales, expertScales, shape.scaleBlock, residual, plus,
                residualType, expertTable(shape.topk, shape.idType),
                expertTable(shape.topk, "f32"),
-               shape.isRankMajor ? "" : " weighted")
+               shape.isRankMajor ? "" : " weighted", tableArgument, placed,
+               placedType)
         .str();
   };
   if (!shape.isFused)

@@ -58,6 +58,8 @@ static const std::vector<IntegerFlag> &integerFlags() {
        "elements of a token's row"},
       {"experts", &ModelShape::experts, 1, ConfigFact::Experts, std::nullopt,
        "experts of a layer, over all ranks"},
+      {"redundant", &ModelShape::redundant, 0, std::nullopt, 0,
+       "replicas of experts, which a table places; default 0"},
       {"topk", &ModelShape::topk, 1, ConfigFact::TopK, std::nullopt,
        "experts that a token is routed to"},
       {"nodes", &ModelShape::nodes, 1, std::nullopt, std::nullopt,
@@ -102,6 +104,10 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
        "how dispatch leaves rows: by expert, once per token and rank with "
        "local "
        "ids and weights beside them, or in a fixed number of slots per expert"},
+      {"placement",
+       {"block", "table"},
+       "how experts are laid over ranks: in blocks, or by a table that every "
+       "dispatch takes, which --redundant implies"},
       {"ids", {"i32", "i64"}, "integers that hold an expert's id"},
       {"form",
        {"fused", "unfused"},
@@ -293,6 +299,23 @@ static void checkLayout(const po::variables_map &given,
                                      layout);
 }
 
+/// What belongs to a table that places experts.
+static void checkTable(const po::variables_map &given, ModelShape &shape) {
+  bool isGiven = given.count("placement");
+  bool isTable = isGiven && textOf(given, "placement") == "table";
+  if (isGiven && !isTable && shape.redundant > 0)
+    throw Error(Error::BadInput, "--redundant belongs to --placement table; "
+                                 "expected it with that only");
+  shape.hasTable = isTable || shape.redundant > 0;
+  if (shape.hasTable && !shape.isFused)
+    throw Error(Error::BadInput, "--form unfused places experts in blocks; "
+                                 "expected --form fused with a table");
+  if (shape.hasTable && shape.isRankMajor)
+    throw Error(Error::BadInput,
+                "--layout rank_major places experts in blocks; expected "
+                "expert_major or expert_slots with a table");
+}
+
 /// What belongs to float8 rows: their scales.
 static void checkScales(const po::variables_map &given, ModelShape &shape) {
   if (!shape.isQuantized()) {
@@ -413,6 +436,7 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                      std::to_string(shape.topk));
   shape.isRankMajor = chosen["layout"] == "rank_major";
   checkLayout(given, chosen["layout"], shape);
+  checkTable(given, shape);
   checkScales(given, shape);
   return options;
 }

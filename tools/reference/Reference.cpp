@@ -10,6 +10,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/reference/Reference.h"
 
+#include "tools/reference/Replicas.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -256,12 +258,14 @@ dispatchRankMajor(const Shape &shape, const std::vector<RankInput> &inputs) {
 } // namespace
 
 int64_t Shape::numLocalExperts(int rank) const {
-  return experts / numRanks() + (rank < experts % numRanks() ? 1 : 0);
+  const int64_t physical = numPhysicalExperts();
+  return physical / numRanks() + (rank < physical % numRanks() ? 1 : 0);
 }
 
 int64_t Shape::firstExpert(int rank) const {
-  return rank * (experts / numRanks()) +
-         std::min<int64_t>(rank, experts % numRanks());
+  const int64_t physical = numPhysicalExperts();
+  return rank * (physical / numRanks()) +
+         std::min<int64_t>(rank, physical % numRanks());
 }
 
 int Shape::rankOfExpert(int64_t expert) const {
@@ -274,7 +278,8 @@ int Shape::rankOfExpert(int64_t expert) const {
 int64_t Shape::maxLocalExperts() const { return numLocalExperts(0); }
 
 std::vector<RankDispatch> dispatch(const Shape &shape,
-                                   const std::vector<RankInput> &inputs) {
+                                   const std::vector<RankInput> &inputs,
+                                   const std::vector<int64_t> &placement) {
   checkShape(shape);
   require(inputs.size() == size_t(shape.numRanks()),
           "expected one input per rank");
@@ -283,19 +288,26 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
   if (shape.isRankMajor)
     return dispatchRankMajor(shape, inputs);
   const int numRanks = shape.numRanks();
+  const int64_t numPhysical = shape.numPhysicalExperts();
   std::vector<int> rankOfExpert;
-  for (int64_t expert = 0; expert != shape.experts; ++expert)
+  for (int64_t expert = 0; expert != numPhysical; ++expert)
     rankOfExpert.push_back(shape.rankOfExpert(expert));
 
-  std::vector<int64_t> count(size_t(shape.experts), 0);
+  // From here on an expert is a physical one.
+  std::vector<std::vector<int64_t>> ids;
   for (const RankInput &input : inputs)
-    for (int64_t id : input.ids)
+    ids.push_back(input.ids);
+  if (shape.hasTable)
+    ids = physicalIdsOf(shape, ids, placement);
+  std::vector<int64_t> count(size_t(numPhysical), 0);
+  for (const std::vector<int64_t> &ofRank : ids)
+    for (int64_t id : ofRank)
       if (id >= 0)
         ++count[size_t(id)];
 
   // Layout of each rank: one segment per local expert.
   std::vector<RankDispatch> result(static_cast<size_t>(numRanks));
-  std::vector<int64_t> nextRow(size_t(shape.experts), 0);
+  std::vector<int64_t> nextRow(size_t(numPhysical), 0);
   for (int rank = 0; rank != numRanks; ++rank) {
     RankDispatch &out = result[size_t(rank)];
     int64_t numRows = 0;
@@ -333,7 +345,7 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
       std::set<int> ranks, otherNodes;
       for (int k = 0; k != shape.topk; ++k) {
         size_t pair = size_t(token * shape.topk + k);
-        int64_t id = input.ids[pair];
+        int64_t id = ids[size_t(source)][pair];
         if (id < 0)
           continue;
         int rank = rankOfExpert[size_t(id)];

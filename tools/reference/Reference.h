@@ -34,7 +34,10 @@ using Bytes = std::vector<uint8_t>;
 struct Shape {
   int nodes = 1;
   int ranksPerNode = 1;
-  int64_t experts = 1;
+  int64_t experts = 1;   ///< that ids name
+  bool hasTable = false; ///< experts are placed by a table, that says which one
+                         ///< each physical expert is
+  int64_t redundantExperts = 0; ///< physical ones more than experts
   int topk = 1;
   int64_t hidden = 1;       ///< elements of a row
   int64_t alignRows = 1;    ///< segments start at multiples of this
@@ -51,6 +54,7 @@ struct Shape {
   std::optional<Quantization> quantization;
 
   int numRanks() const { return nodes * ranksPerNode; }
+  int64_t numPhysicalExperts() const { return experts + redundantExperts; }
   int64_t bytesPerRow(ElementType type) const {
     return hidden * bytesPerElement(type);
   }
@@ -64,9 +68,10 @@ struct Shape {
     return quantization ? tokenType : rowType;
   }
 
-  /// Block placement: ranks in order hold ceil(experts / ranks) experts (the
-  /// first experts mod ranks of them) or floor(experts / ranks), which is 0 if
-  /// there are fewer experts than ranks.
+  /// Block placement of physical experts, which without a table are the
+  /// experts: ranks in order hold ceil(experts / ranks) of them (the first
+  /// experts mod ranks ranks) or floor(experts / ranks), which is 0 if there
+  /// are fewer experts than ranks.
   int64_t numLocalExperts(int rank) const;
   int64_t firstExpert(int rank) const;
   int rankOfExpert(int64_t expert) const;
@@ -128,11 +133,13 @@ struct RankDispatch {
   int64_t rowsUniqueNode = 0; ///< (token, node other than its own) pairs
 };
 
-/// Dispatches \p inputs, one per rank. Throws std::invalid_argument if a size
-/// does not fit the shape, an id is outside [-1, experts), or an expert gets
-/// more rows than it has slots.
+/// Dispatches \p inputs, one per rank. \p placement says which expert each
+/// physical one is; empty where there is no table. Throws std::invalid_argument
+/// if a size does not fit the shape, an id is outside [-1, experts), or an
+/// expert gets more rows than it has slots.
 std::vector<RankDispatch> dispatch(const Shape &shape,
-                                   const std::vector<RankInput> &inputs);
+                                   const std::vector<RankInput> &inputs,
+                                   const std::vector<int64_t> &placement = {});
 
 /// Combines the experts' outputs \p y, per rank [at least offsets.back(),
 /// hidden] of outputType, into one [tokens, hidden] array of tokenType per

@@ -98,7 +98,8 @@ BenchResult::Directions backwardBytes(const reference::Shape &shape,
 }
 
 /// Fills all inputs of \p rank but y.
-void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
+void fillInputs(Rank &rank, const RankRouting &routing,
+                const std::vector<int64_t> &placement, uint64_t seed,
                 Tensors &tensors) {
   const reference::Shape &shape = rank.library.shape();
   auto fillRows = [&](const char *name, reference::ElementType type,
@@ -120,6 +121,8 @@ void fillInputs(Rank &rank, const RankRouting &routing, uint64_t seed,
   tensors.setIntegers("ids", routing.ids);
   if (!routing.weights.empty())
     tensors.setFloats("weights", routing.weights);
+  if (shape.hasTable)
+    tensors.setIntegers("placement", placement);
 }
 
 void uploadAll(const std::vector<Step> &steps, const Tensors &tensors) {
@@ -191,7 +194,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
     else
       limits.emplace(numRanks,
                      std::max(own.dispatch.bytes(), own.combine.bytes()));
-    fillInputs(rank, routing.ranks[index], options.seed, tensors);
+    fillInputs(rank, routing.ranks[index], routing.placementOf(0), options.seed,
+               tensors);
     uploadAll(steps, tensors);
     if (rank.index == 0)
       progress.advance();

@@ -114,7 +114,7 @@ void RankRounds::run(int number, const Routing &routing) {
   auto routingOf = [&](int of) -> const RankRouting & {
     return routing.ranks[size_t(of + number) % routing.ranks.size()];
   };
-  contents.draw(number, routingOf);
+  contents.draw(number, routingOf, routing.placementOf(size_t(number)));
   makeTensors(routingOf(rank.index).tokens);
   rank.meet();
   for (int repetition = 0; repetition != numRepetitions; ++repetition)

@@ -152,15 +152,20 @@ CheckResult checkGraph(Ranks &ranks, const Shuffle &shuffle,
       const Routing variant = variants.ofReplay(replay);
       const bool compares = isCompared(replay, replays);
       if (compares) {
-        contents.draw(int(replay), [&](int of) -> const RankRouting & {
-          return variant.ranks[size_t(of)];
-        });
+        contents.draw(
+            int(replay),
+            [&](int of) -> const RankRouting & {
+              return variant.ranks[size_t(of)];
+            },
+            routing.placementOf(size_t(replay)));
         contents.setDispatchInputs(tensors);
         contents.setCombineInputs(tensors);
         for (int program : {shuffle.dispatch, shuffle.combine})
           tensors.fill(program, true, poison);
       } else {
         tensors.setIntegers("ids", variant.ranks[index].ids);
+        if (shape.hasTable)
+          tensors.setIntegers("placement", routing.placementOf(size_t(replay)));
       }
       for (int program : {shuffle.dispatch, shuffle.combine})
         tensors.upload(program);

@@ -195,6 +195,8 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.nodes = info.numNodes;
   shape.ranksPerNode = info.ranksPerNode;
   shape.experts = info.numExperts;
+  shape.hasTable = info.hasTable != 0;
+  shape.redundantExperts = info.numRedundant;
   shape.topk = info.topk;
   shape.hidden = info.hidden;
   shape.alignRows = info.alignRows;
@@ -202,9 +204,9 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.weighted = info.isWeighted != 0;
   shape.isRankMajor = info.isRankMajor != 0;
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
-      shape.topk < 1 || shape.hidden < 1 || shape.alignRows < 1 ||
-      shape.capacityRows < 0 || info.maxTokens < 0 || info.numPrograms < 0 ||
-      info.numPrograms > FUSCO_MAX_PROGRAMS)
+      shape.redundantExperts < 0 || shape.topk < 1 || shape.hidden < 1 ||
+      shape.alignRows < 1 || shape.capacityRows < 0 || info.maxTokens < 0 ||
+      info.numPrograms < 0 || info.numPrograms > FUSCO_MAX_PROGRAMS)
     throw Error(fmt::format("library '{}' describes an impossible shape; "
                             "recompile it",
                             path));
@@ -246,6 +248,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"x", rows("input", shape.tokenType)},
       {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
+      {"placement", fmt::format("input i32[{}]", shape.numPhysicalExperts())},
       {"rows", expertRows("output", shape.rowType)},
       {"scales", scales},
       {"local_ids",
@@ -343,6 +346,8 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
     requireTensors(shuffle.dispatch, {"scales"});
   if (shape().weighted || shape().isRankMajor)
     requireTensors(shuffle.dispatch, {"weights"});
+  if (shape().hasTable)
+    requireTensors(shuffle.dispatch, {"placement"});
   if (shape().isRankMajor)
     requireTensors(shuffle.dispatch, {"local_ids", "row_weights"});
   requireTensors(shuffle.combine, {"y", "out"});

@@ -13,6 +13,7 @@
 
 #include "tools/run/Error.h"
 #include "tools/run/Output.h"
+#include "tools/run/RowRange.h"
 
 #include <boost/algorithm/string.hpp>
 #include <boost/lexical_cast.hpp>
@@ -110,7 +111,7 @@ uint64_t freshSeed() {
 /// What Boost stores that Options holds in another form.
 struct RawOptions {
   std::string library, routing, weights, synthetic, launch, transport,
-      tokensPerRank, baselines, json;
+      tokensPerRank, baselines, json, rows;
   int64_t layer, ranks, tokens, iterations, graph;
   std::string seed;
 };
@@ -124,8 +125,16 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "Without it, load-calibrated routing is drawn, see --synthetic");
   add("weights", po::value(&raw.weights)->value_name("W.npy"),
       "router weights of the same shape, f16, f32 or f64 (default: random)");
+  add("placement",
+      po::value(&options.placements)->value_name("TABLE.npy")->composing(),
+      "which expert each physical one is, [physical experts] or [layers, "
+      "physical experts], for a library whose experts a table places; given "
+      "several times, steps take the tables in turn (default: all experts in "
+      "order, then the first ones again)");
   add("layer", po::value(&raw.layer)->value_name("L"),
       "layer of a three-dimensional file, from 0 (default 0)");
+  add("rows", po::value(&raw.rows)->value_name("BEGIN:END"),
+      "rows of the files to take, in place of all");
   add("ranks", po::value(&raw.ranks)->value_name("N"),
       "number of ranks; must be the library's");
   add("tokens", po::value(&raw.tokens)->value_name("T"),
@@ -178,6 +187,8 @@ Options convert(const po::variables_map &given, Options options,
     options.routing = raw.routing;
   if (given.count("layer"))
     options.layer = raw.layer;
+  if (given.count("rows"))
+    options.rows = parseRowRange(raw.rows);
   if (given.count("weights"))
     options.weights = raw.weights;
   options.synthetic = parseSynthetic(raw.synthetic);
@@ -238,6 +249,8 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
     throw UsageError("--weights needs the --routing that it belongs to");
   if (!options.routing && options.layer)
     throw UsageError("--layer chooses from a file: give --routing");
+  if (!options.routing && options.rows)
+    throw UsageError("--rows chooses from a file: give --routing");
   if (!options.bench && options.iterations)
     throw UsageError("--iterations counts timed runs: give --bench");
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fusco::run {
@@ -37,10 +38,13 @@ enum class LaunchKind {
 struct Options {
   std::string library;
   LaunchKind launch = LaunchKind::Threads;
-  std::string transport;              ///< of ranks that are processes
-  std::optional<std::string> routing; ///< .npy of expert ids
-  std::optional<std::string> weights; ///< .npy of router weights
+  std::string transport;               ///< of ranks that are processes
+  std::optional<std::string> routing;  ///< .npy of expert ids
+  std::optional<std::string> weights;  ///< .npy of router weights
+  std::vector<std::string> placements; ///< .npy of tables, in turn
   std::optional<int64_t> layer;
+  std::optional<std::pair<int64_t, int64_t>>
+      rows; ///< of the files: [begin, end)
   std::optional<int64_t> ranks;
   std::optional<int64_t> tokens;           ///< of each rank
   std::vector<int64_t> tokensPerRank;      ///< empty: equal on all ranks

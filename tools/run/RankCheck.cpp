@@ -109,12 +109,14 @@ void RankCheck::poisonUnused(reference::RankDispatch &dispatch) const {
 }
 
 void RankCheck::draw(int number,
-                     const std::function<const RankRouting &(int)> &routingOf) {
+                     const std::function<const RankRouting &(int)> &routingOf,
+                     const std::vector<int64_t> &placement) {
   this->number = number;
+  this->placement = placement;
   forEachToFill([&](int of) { drawTokens(of, routingOf(of)); });
   rank.meet();
   if (rank.fills(0)) {
-    round.dispatched = reference::dispatch(shape, round.inputs);
+    round.dispatched = reference::dispatch(shape, round.inputs, placement);
     if (shape.capacityRows != 0)
       for (reference::RankDispatch &dispatch : round.dispatched)
         poisonUnused(dispatch);
@@ -137,6 +139,8 @@ void RankCheck::setDispatchInputs(Tensors &tensors) const {
   tensors.setIntegers("ids", input().ids);
   if (!input().weights.empty())
     tensors.setFloats("weights", input().weights);
+  if (shape.hasTable)
+    tensors.setIntegers("placement", placement);
 }
 
 void RankCheck::setCombineInputs(Tensors &tensors) const {

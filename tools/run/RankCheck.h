@@ -45,8 +45,10 @@ public:
   /// Draws the contents of round \p number, where \p routingOf says what a
   /// rank's tokens are. All ranks call it together; the reference interpreter
   /// computes what is expected.
+  /// \p placement is the table that places experts, if there is one.
   void draw(int number,
-            const std::function<const RankRouting &(int)> &routingOf);
+            const std::function<const RankRouting &(int)> &routingOf,
+            const std::vector<int64_t> &placement);
 
   /// Rows that this rank gets in the round, pads counted.
   int64_t numRows() const { return dispatched().offsets.back(); }
@@ -91,6 +93,7 @@ private:
 
   // This rank's, of the current round.
   int number = 0;
+  std::vector<int64_t> placement;
   reference::Bytes expectedOut, expectedDx;
   reference::CombineGradient expectedGradient;
 };

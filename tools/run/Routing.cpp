@@ -10,9 +10,11 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Routing.h"
 
+#include "tools/reference/Replicas.h"
 #include "tools/run/Error.h"
 #include "tools/run/Npy.h"
 #include "tools/run/Random.h"
+#include "tools/run/RowRange.h"
 #include "tools/run/SyntheticRouting.h"
 
 #include <boost/crc.hpp>
@@ -105,6 +107,14 @@ Rows readRows(const reference::Shape &shape, const Options &options) {
   if (file.shape().size() == 3)
     rows.description += fmt::format(" layer {}", options.layer.value_or(0));
   requireKnownExperts(file, path, shape);
+  if (options.rows) {
+    const size_t topk = file.shape().back();
+    requireRows(*options.rows, (end - begin) / topk, path);
+    end = begin + size_t(options.rows->second) * topk;
+    begin += size_t(options.rows->first) * topk;
+    rows.description +=
+        fmt::format(" rows {}:{}", options.rows->first, options.rows->second);
+  }
   for (size_t i = begin; i != end; ++i)
     rows.ids.push_back(file.integerAt(i));
   if (!options.weights)
@@ -146,7 +156,7 @@ Rows makeRows(const reference::Shape &shape, const Options &options,
   case Synthetic::OneExpert:
     return deal(1, "synthetic routing, all tokens to expert 0");
   case Synthetic::OneNode:
-    return deal(shape.firstExpert(shape.ranksPerNode),
+    return deal(std::min(shape.experts, shape.firstExpert(shape.ranksPerNode)),
                 "synthetic routing, all tokens to the experts of node 0");
   case Synthetic::Empty:
     return deal(0, "synthetic routing, no token to any expert");
@@ -175,11 +185,12 @@ void appendWeightsText(std::string &description, const Options &options,
     description += ", random weights";
 }
 
+/// Of physical experts.
 std::vector<int64_t> countPerExpert(const reference::Shape &shape,
                                     const Routing &routing) {
-  std::vector<int64_t> count(size_t(shape.experts), 0);
-  for (const RankRouting &rank : routing.ranks)
-    for (int64_t id : rank.ids)
+  std::vector<int64_t> count(size_t(shape.numPhysicalExperts()), 0);
+  for (const std::vector<int64_t> &ids : physicalIdsOf(shape, routing))
+    for (int64_t id : ids)
       if (id >= 0)
         ++count[size_t(id)];
   return count;
@@ -214,7 +225,78 @@ void requireSlots(const reference::Shape &shape, const Routing &routing) {
                     memory / 1e9, bytes / 1e9));
 }
 
+/// The layer of the table in \p path that was asked for.
+std::vector<int64_t> readPlacement(const reference::Shape &shape,
+                                   const std::string &path,
+                                   const Options &options) {
+  const size_t entries = size_t(shape.numPhysicalExperts());
+  NpyArray file(path);
+  const std::vector<size_t> &extents = file.shape();
+  if (!file.isInteger() || extents.empty() || extents.size() > 2 ||
+      extents.back() != entries)
+    throw Error(fmt::format("'{}' should hold integers of shape [{}] or "
+                            "[layers, {}], the library's physical experts, has "
+                            "{}{}",
+                            path, entries, entries,
+                            file.isInteger() ? "" : "floats of ",
+                            file.shapeText()));
+  const size_t layer = size_t(options.layer.value_or(0));
+  if (extents.size() == 2 && layer >= extents[0])
+    throw Error(fmt::format("--layer {} is out of range: '{}' has {} layers, "
+                            "counted from 0",
+                            layer, path, extents[0]));
+  const size_t first = extents.size() == 2 ? layer * entries : 0;
+  std::vector<int64_t> placement;
+  std::vector<bool> isThere(size_t(shape.experts), false);
+  for (size_t i = 0; i != entries; ++i) {
+    const int64_t expert = file.integerAt(first + i);
+    if (expert < 0 || expert >= shape.experts)
+      throw Error(fmt::format("'{}' has expert {} at {}; the library has "
+                              "experts 0 to {}",
+                              path, expert, i, shape.experts - 1));
+    isThere[size_t(expert)] = true;
+    placement.push_back(expert);
+  }
+  for (size_t expert = 0; expert != isThere.size(); ++expert)
+    if (!isThere[expert])
+      throw Error(fmt::format("'{}' lacks expert {}; a table has every expert "
+                              "at least once",
+                              path, expert));
+  return placement;
+}
+
+std::vector<std::vector<int64_t>> makePlacements(const reference::Shape &shape,
+                                                 const Options &options) {
+  if (!shape.hasTable && !options.placements.empty())
+    throw Error("--placement needs a library whose experts a table places "
+                "(--placement table of fusco-import)");
+  std::vector<std::vector<int64_t>> placements;
+  for (const std::string &path : options.placements)
+    placements.push_back(readPlacement(shape, path, options));
+  if (!shape.hasTable || !placements.empty())
+    return placements;
+  std::vector<int64_t> &inOrder = placements.emplace_back();
+  for (int64_t i = 0; i != shape.numPhysicalExperts(); ++i)
+    inOrder.push_back(i % shape.experts);
+  return placements;
+}
+
 } // namespace
+
+std::vector<int64_t> Routing::placementOf(size_t number) const {
+  return placements.empty() ? std::vector<int64_t>()
+                            : placements[number % placements.size()];
+}
+
+std::vector<std::vector<int64_t>> physicalIdsOf(const reference::Shape &shape,
+                                                const Routing &routing) {
+  std::vector<std::vector<int64_t>> ids;
+  for (const RankRouting &rank : routing.ranks)
+    ids.push_back(rank.ids);
+  if (shape.hasTable)
+    ids = reference::physicalIdsOf(shape, ids, routing.placementOf(0));
+  return ids;
+}
 
 int64_t Routing::numTokens() const {
   int64_t sum = 0;
@@ -268,6 +350,7 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
     routing.ranks.push_back(std::move(share));
   }
   routing.crc32 = crc.checksum();
+  routing.placements = makePlacements(shape, options);
   requireSlots(shape, routing);
   return routing;
 }
@@ -301,7 +384,7 @@ std::vector<int64_t> expertRowsOf(const reference::Shape &shape,
   if (shape.capacityRows != 0)
     return rows;
   const std::vector<int64_t> count = countPerExpert(shape, routing);
-  for (int64_t expert = 0; expert != shape.experts; ++expert)
+  for (int64_t expert = 0; expert != shape.numPhysicalExperts(); ++expert)
     rows[size_t(shape.rankOfExpert(expert))] +=
         (count[size_t(expert)] + shape.alignRows - 1) / shape.alignRows *
         shape.alignRows;

@@ -30,9 +30,14 @@ struct RankRouting {
 
 struct Routing {
   std::vector<RankRouting> ranks;
+  /// Tables that place experts, which steps take in turn; none where experts
+  /// are placed in blocks.
+  std::vector<std::vector<int64_t>> placements;
   std::string description; ///< where it comes from
   uint32_t crc32 = 0;      ///< of ids and weights, to compare runs
 
+  /// The table of step \p number; empty if there are none.
+  std::vector<int64_t> placementOf(size_t number) const;
   int64_t numTokens() const;      ///< of all ranks
   int64_t numAssignments() const; ///< (token, k) pairs with an id
 };
@@ -43,6 +48,11 @@ struct Routing {
 /// does not fit the shape.
 Routing makeRouting(const reference::Shape &shape, const Options &options,
                     const std::vector<int64_t> &tokens);
+
+/// The ids of all ranks with physical experts in place of experts, by the first
+/// table if there is one.
+std::vector<std::vector<int64_t>> physicalIdsOf(const reference::Shape &shape,
+                                                const Routing &routing);
 
 /// Rows that dispatch leaves on each rank under \p routing, pads counted.
 std::vector<int64_t> expertRowsOf(const reference::Shape &shape,

@@ -47,8 +47,9 @@ Units countByRail(const reference::Shape &shape, const Routing &routing,
                   const std::vector<int> &nodeOfExpert) {
   Units units{std::vector<int64_t>(routing.ranks.size(), 0), {}};
   units.forwarded = units.sent;
+  const std::vector<std::vector<int64_t>> all = physicalIdsOf(shape, routing);
   for (size_t rank = 0; rank != routing.ranks.size(); ++rank) {
-    const std::vector<int64_t> &ids = routing.ranks[rank].ids;
+    const std::vector<int64_t> &ids = all[rank];
     const int own = int(rank) / shape.ranksPerNode;
     for (size_t token = 0; token != ids.size(); token += size_t(shape.topk)) {
       std::set<int> nodes;
@@ -111,10 +112,11 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
     sum.rowsUniqueRank += plan.rowsUniqueRank;
   }
   std::vector<int> nodeOfExpert;
-  for (int64_t expert = 0; expert != shape.experts; ++expert)
+  for (int64_t expert = 0; expert != shape.numPhysicalExperts(); ++expert)
     nodeOfExpert.push_back(shape.rankOfExpert(expert) / shape.ranksPerNode);
-  for (size_t rank = 0; rank != routing.ranks.size(); ++rank)
-    for (int64_t id : routing.ranks[rank].ids)
+  const std::vector<std::vector<int64_t>> ids = physicalIdsOf(shape, routing);
+  for (size_t rank = 0; rank != ids.size(); ++rank)
+    for (int64_t id : ids[rank])
       if (id >= 0 && nodeOfExpert[size_t(id)] != int(rank) / shape.ranksPerNode)
         ++sum.assignmentsOffNode;
   sum.imbalance = measureImbalance(shape, routing, nodeOfExpert, plans);

@@ -117,6 +117,7 @@ typedef struct fusco_library_info {
   int32_t ranksPerNode;
   int32_t topk;
   int64_t numExperts;
+  int64_t numRedundant; /**< physical experts more than that, with hasTable */
   int64_t maxTokens;    /**< per rank */
   int64_t hidden;       /**< columns of a row */
   int64_t alignRows;    /**< expert segments start at multiples of this */
@@ -127,6 +128,7 @@ typedef struct fusco_library_info {
   uint8_t dtypeBits;           /**< likewise */
   uint8_t idBits;              /**< 32 or 64 */
   uint8_t isWeighted;  /**< combine multiplies by the router's weights */
+  uint8_t hasTable;    /**< experts are placed by the tensor "placement" */
   uint8_t isRankMajor; /**< a row per token and destination rank, rather than
                             per assignment */
   int32_t numPrograms;
@@ -262,7 +264,9 @@ FUSCO_API int32_t fusco_program_put(const fusco_program_args *args,
 
 /** Records an error that generated code found and returns \p status. What the
  *  three values mean depends on it:
- *   FUSCO_INVALID_ROUTING  a = flat index in ids, b = the id there
+ *   FUSCO_INVALID_ROUTING  with c = 0, a = flat index in ids, b = the id there;
+ *                          of the placement, with c = 1, entry a is b; c = 2,
+ *                          expert a is not there; c = 3, rank a has another
  *   FUSCO_CAPACITY         a = rank, b = rows that it needs, c = rows it has;
  *                          in expert_slots, if all experts had as many as the
  *                          one with the most

@@ -42,7 +42,8 @@ extern "C" {
 typedef enum fusco_status {
   FUSCO_OK = 0,
   FUSCO_INVALID_ARGUMENT = 1, /**< wrong dtype, shape, stride, device, NULL */
-  FUSCO_INVALID_ROUTING = 2,  /**< an expert id outside [-1, experts) */
+  FUSCO_INVALID_ROUTING = 2,  /**< an expert id outside [-1, experts), or a bad
+                                   table of placement */
   FUSCO_CAPACITY = 3,         /**< more tokens or rows than there is room for */
   FUSCO_TIMEOUT = 4,          /**< a peer did not arrive before the deadline */
   FUSCO_PEER_FAILED = 5,      /**< another rank reported an error of its own */
