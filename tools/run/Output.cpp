@@ -156,7 +156,7 @@ struct Progress::Bar {
 Progress::Progress(const std::string &stage, uint64_t steps, bool isShown) {
   if (!isShown)
     return;
-  printToStderr("fusco-run: " + stage);
+  printToStderr(program_invocation_short_name + (": " + stage));
   if (isatty(STDERR_FILENO) && steps != 0)
     bar = std::make_unique<Bar>(steps);
 }

@@ -1,0 +1,160 @@
+//===- Options.cpp - Command line of fusco-sim ----------------------------===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+///
+/// \file
+/// See Options.h.
+///
+//===----------------------------------------------------------------------===//
+
+#include "tools/sim/Options.h"
+
+#include "tools/run/Error.h"
+#include "tools/run/Output.h"
+
+#include <boost/program_options.hpp>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <sstream>
+
+namespace po = boost::program_options;
+using namespace fusco;
+using namespace fusco::sim;
+using run::UsageError;
+
+static Pattern parsePattern(const std::string &name) {
+  if (name == "even")
+    return Pattern::Even;
+  if (name == "single-node")
+    return Pattern::SingleNode;
+  if (name == "imbalanced")
+    return Pattern::Imbalanced;
+  throw UsageError(fmt::format("--pattern expects even, single-node or "
+                               "imbalanced, got '{}'",
+                               name));
+}
+
+static void requireWithin(const char *flag, int64_t value, int64_t least,
+                          int64_t most) {
+  if (value < least || value > most)
+    throw UsageError(fmt::format("{} must be in [{}, {}], got {}", flag, least,
+                                 most, value));
+}
+
+std::optional<Options> sim::parseOptions(int argc, char **argv) {
+  Options options;
+  std::string pattern, validate, routing, json, report;
+  int64_t layer = 0, nodes = 0, ranksPerNode = 0;
+  std::vector<std::string> set;
+  po::options_description visible("options");
+  auto add = visible.add_options();
+  add("routing", po::value(&routing)->value_name("IDS.npy"),
+      "expert ids, [rows, topk] or [layers, rows, topk]; token i of rank r is "
+      "row (r * tokens + i) mod rows");
+  add("layer", po::value(&layer)->value_name("L"),
+      "layer of a three-dimensional file, from 0 (default 0)");
+  add("pattern", po::value(&pattern)->value_name("KIND")->default_value("even"),
+      "routing in place of --routing: even; single-node: all experts of a "
+      "token on one node; imbalanced: see --skew");
+  add("skew", po::value(&options.skew)->value_name("S"),
+      "--pattern imbalanced: rank 0 gets S / (1 - exp(-S)) times the mean, the "
+      "others less and less (default 2)");
+  add("seed", po::value(&options.seed)->value_name("N"),
+      "of drawn routing (default 1)");
+  add("tokens", po::value(&options.tokens)->value_name("T"),
+      "tokens of each rank (default 4096)");
+  add("nodes", po::value(&nodes)->value_name("N"),
+      "nodes, in place of the model's");
+  add("ranks-per-node", po::value(&ranksPerNode)->value_name("G"),
+      "ranks of a node, in place of the model's");
+  add("set", po::value(&set)->value_name("NAME=VALUE")->composing(),
+      "a parameter of the system; may be given several times");
+  add("list-parameters", "print the parameters, their units and sources");
+  add("validate", po::value(&validate)->value_name("TABLE"),
+      "compare the model with published times: fusco-readme");
+  add("ablation", "model FUSCO without each of its mechanisms, beside what its "
+                  "paper measured, and ours");
+  add("json", po::value(&json)->value_name("OUT.json"),
+      "write the results to this file");
+  add("report", po::value(&report)->value_name("OUT.svg"),
+      "draw the results to this file");
+  add("help", "print this text");
+  add("version", "print the version");
+  po::options_description all;
+  all.add(visible).add_options()("model", po::value(&options.model));
+  po::positional_options_description positional;
+  positional.add("model", 1);
+  po::variables_map given;
+  try {
+    const int style = po::command_line_style::unix_style &
+                      ~po::command_line_style::allow_guessing;
+    po::store(po::command_line_parser(argc, argv)
+                  .options(all)
+                  .positional(positional)
+                  .style(style)
+                  .run(),
+              given);
+    po::notify(given);
+  } catch (const po::error &error) {
+    throw UsageError(fmt::format("{}; see fusco-sim --help", error.what()));
+  }
+  if (given.count("help")) {
+    std::ostringstream text;
+    text << "usage: fusco-sim [MODEL.mlir] [options]\n\nModels the time of a "
+            "dispatch and a combine at scale, for our plan and for others'. "
+            "Nothing\nthat it prints was measured, but where it says so. "
+            "Without a model: 8 nodes of 8 ranks,\nhidden 7168, top-8 of 256 "
+            "experts.\n\n"
+         << visible;
+    run::printToStdout(text.str());
+    return std::nullopt;
+  }
+  if (given.count("version")) {
+    run::printToStdout("fusco-sim " FUSCO_VERSION "\n");
+    return std::nullopt;
+  }
+  options.pattern = parsePattern(pattern);
+  if (given.count("routing"))
+    options.routing = routing;
+  if (given.count("layer"))
+    options.layer = layer;
+  if (given.count("json"))
+    options.json = json;
+  if (given.count("report"))
+    options.report = report;
+  constexpr int64_t mostRanks = 65536;
+  if (given.count("nodes")) {
+    requireWithin("--nodes", nodes, 1, mostRanks);
+    options.nodes = nodes;
+  }
+  if (given.count("ranks-per-node")) {
+    requireWithin("--ranks-per-node", ranksPerNode, 1, mostRanks);
+    options.ranksPerNode = ranksPerNode;
+  }
+  requireWithin("--tokens", options.tokens, 1, 1 << 20);
+  if (options.routing && !given["pattern"].defaulted())
+    throw UsageError("--pattern and --routing exclude each other");
+  if (!options.routing && options.layer)
+    throw UsageError("--layer chooses from a file: give --routing");
+  if (!(options.skew > 0) || !std::isfinite(options.skew) ||
+      (given.count("skew") && options.pattern != Pattern::Imbalanced &&
+       validate.empty()))
+    throw UsageError("--skew is above 0 and shapes --pattern imbalanced");
+  for (const std::string &text : set)
+    if (std::string wrong = setParameter(options.parameters, text);
+        !wrong.empty())
+      throw UsageError("--set: " + wrong);
+  if (!validate.empty() && validate != "fusco-readme")
+    throw UsageError(
+        fmt::format("--validate expects fusco-readme, got '{}'", validate));
+  if (given.count("list-parameters"))
+    options.task = Task::ListParameters;
+  else if (!validate.empty())
+    options.task = Task::Validate;
+  else if (given.count("ablation"))
+    options.task = Task::Ablate;
+  return options;
+}
