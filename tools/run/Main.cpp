@@ -83,6 +83,29 @@ const std::vector<fusco_plan_info> &plansOf(const Report &report) {
   return report.check ? report.check->plans : report.graph->plans;
 }
 
+/// Checks layer after layer, up to the first that is wrong.
+void checkLayers(Ranks &ranks, const Programs &programs,
+                 const std::vector<int64_t> &tokens, Options options,
+                 Report &report) {
+  const int64_t numLayers = countLayers(*options.routing);
+  for (int64_t layer = 0; layer != numLayers; ++layer) {
+    options.layer = numLayers == 1 ? std::optional<int64_t>() : layer;
+    const Routing routing = makeRouting(ranks.library.shape(), options, tokens);
+    CheckResult result = check(ranks, programs, routing, options);
+    if (ranks.isLead() && result.passed())
+      report.layers.push_back(
+          sumTraffic(ranks.library, routing, result.plans).imbalance);
+    if (!result.passed())
+      result.mismatch = fmt::format("layer {}: {}", layer, result.mismatch);
+    if (report.check)
+      result.rows += report.check->rows;
+    const bool hasPassed = result.passed();
+    report.check = std::move(result);
+    if (!hasPassed)
+      return;
+  }
+}
+
 /// What ranks that are processes put before their errors.
 std::string errorPrefix;
 
@@ -105,9 +128,11 @@ int runRanks(const Library &library, Options options) {
   Programs programs = programsOf(library, options);
   Routing routing = makeRouting(library.shape(), options, tokens);
 
-  Report report = {library, options, routing, {}, {}, {}, {}, {}};
-  if (options.check)
+  Report report = {library, options, routing, {}, {}, {}, {}, {}, {}};
+  if (options.check && !options.allLayers)
     report.check = check(ranks, programs, routing, options);
+  if (options.allLayers)
+    checkLayers(ranks, programs, tokens, options, report);
   if (options.graph)
     report.graph =
         checkGraph(ranks, programs.shuffles.front(), routing, options);

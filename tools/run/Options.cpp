@@ -82,6 +82,14 @@ std::string parseTransport(const std::string &given, LaunchKind launch) {
   return name;
 }
 
+int64_t parseLayer(const std::string &text) {
+  int64_t layer = 0;
+  if (!boost::conversion::try_lexical_convert(text, layer))
+    throw UsageError(
+        fmt::format("--layer expects a number or all, got '{}'", text));
+  return layer;
+}
+
 Synthetic parseSynthetic(const std::string &name) {
   if (name == "skewed")
     return Synthetic::Skewed;
@@ -111,8 +119,8 @@ uint64_t freshSeed() {
 /// What Boost stores that Options holds in another form.
 struct RawOptions {
   std::string library, routing, weights, synthetic, launch, transport,
-      tokensPerRank, baselines, json, rows;
-  int64_t layer, ranks, tokens, iterations, graph;
+      tokensPerRank, baselines, json, rows, layer;
+  int64_t ranks, tokens, iterations, graph;
   std::string seed;
 };
 
@@ -132,7 +140,8 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "several times, steps take the tables in turn (default: all experts in "
       "order, then the first ones again)");
   add("layer", po::value(&raw.layer)->value_name("L"),
-      "layer of a three-dimensional file, from 0 (default 0)");
+      "layer of a three-dimensional file, from 0 (default 0); all: check each "
+      "of them in turn");
   add("rows", po::value(&raw.rows)->value_name("BEGIN:END"),
       "rows of the files to take, in place of all");
   add("ranks", po::value(&raw.ranks)->value_name("N"),
@@ -185,8 +194,9 @@ Options convert(const po::variables_map &given, Options options,
   options.library = raw.library;
   if (given.count("routing"))
     options.routing = raw.routing;
-  if (given.count("layer"))
-    options.layer = raw.layer;
+  options.allLayers = raw.layer == "all";
+  if (given.count("layer") && !options.allLayers)
+    options.layer = parseLayer(raw.layer);
   if (given.count("rows"))
     options.rows = parseRowRange(raw.rows);
   if (given.count("weights"))
@@ -247,7 +257,10 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
                      "--routing");
   if (!options.routing && options.weights)
     throw UsageError("--weights needs the --routing that it belongs to");
-  if (!options.routing && options.layer)
+  if (options.allLayers && (options.bench || options.graph))
+    throw UsageError("--layer all is for --check; give one layer to --bench "
+                     "and --graph");
+  if (!options.routing && (options.layer || options.allLayers))
     throw UsageError("--layer chooses from a file: give --routing");
   if (!options.routing && options.rows)
     throw UsageError("--rows chooses from a file: give --routing");

@@ -43,6 +43,7 @@ struct Options {
   std::optional<std::string> weights;  ///< .npy of router weights
   std::vector<std::string> placements; ///< .npy of tables, in turn
   std::optional<int64_t> layer;
+  bool allLayers = false; ///< check each layer of the file in turn
   std::optional<std::pair<int64_t, int64_t>>
       rows; ///< of the files: [begin, end)
   std::optional<int64_t> ranks;

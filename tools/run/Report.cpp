@@ -105,6 +105,27 @@ Json imbalanceJson(const Imbalance &imbalance) {
           {"rail", {{"forwarder_tx", rail.tx}, {"forwarder_rx", rail.rx}}}};
 }
 
+/// The mean of `field` over the layers, and the largest.
+std::pair<double, double> overLayers(const std::vector<Imbalance> &layers,
+                                     double Imbalance::*field) {
+  double sum = 0, worst = 0;
+  for (const Imbalance &layer : layers) {
+    sum += layer.*field;
+    worst = std::max(worst, layer.*field);
+  }
+  return {sum / double(layers.size()), worst};
+}
+
+void addLayers(Json &json, const std::vector<Imbalance> &layers) {
+  for (const Imbalance &layer : layers)
+    json["layers"].push_back(imbalanceJson(layer));
+  for (auto [name, field] : {std::pair("rank_rows", &Imbalance::rankRows),
+                             std::pair("node_rows", &Imbalance::nodeRows)}) {
+    const auto [mean, worst] = overLayers(layers, field);
+    json["over_layers"][name] = {{"mean", mean}, {"worst", worst}};
+  }
+}
+
 void addBench(Json &json, const Report &report) {
   const BenchResult &bench = *report.bench;
   const BenchResult::Directions &own = bench.shuffles.front();
@@ -254,6 +275,8 @@ std::string toJson(const Report &report) {
       {"imbalance", imbalanceJson(traffic.imbalance)},
       {"dedup_node", dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode)},
       {"dedup_rank", dedup(traffic.assignments, traffic.rowsUniqueRank)}};
+  if (!report.layers.empty())
+    addLayers(json["plan"]["imbalance"], report.layers);
   if (report.bench && report.bench->planUs)
     json["plan"]["median_us"] = *report.bench->planUs;
   // A model's name may hold any bytes.
@@ -291,6 +314,12 @@ std::string toTable(const Report &report) {
               traffic.rowsUniqueRank, traffic.assignments,
               dedup(traffic.assignments, traffic.rowsUniqueRank)));
   text += row("imbalance", imbalanceText(shape, traffic.imbalance));
+  if (!report.layers.empty()) {
+    const auto [mean, worst] = overLayers(report.layers, &Imbalance::rankRows);
+    text += row("layers", fmt::format("{}, hottest rank {:.3f} x mean, {:.3f} "
+                                      "at worst",
+                                      report.layers.size(), mean, worst));
+  }
   if (report.check)
     text += row("check", report.check->passed()
                              ? fmt::format("passed, {} rows bit for bit in {} "

@@ -18,6 +18,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace fusco::run {
 
@@ -29,6 +30,7 @@ struct Report {
   std::optional<CheckResult> graph; ///< of the replays
   std::optional<BenchResult> bench; ///< shuffles: own, then the baselines
   Traffic traffic;
+  std::vector<Imbalance> layers;     ///< of each, with --layer all
   std::optional<GpuDescription> gpu; ///< that it ran on
 };
 

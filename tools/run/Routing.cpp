@@ -283,6 +283,11 @@ std::vector<std::vector<int64_t>> makePlacements(const reference::Shape &shape,
 
 } // namespace
 
+int64_t countLayers(const std::string &path) {
+  const std::vector<size_t> extents = NpyArray(path).shape();
+  return extents.size() == 3 ? int64_t(extents[0]) : 1;
+}
+
 std::vector<int64_t> Routing::placementOf(size_t number) const {
   return placements.empty() ? std::vector<int64_t>()
                             : placements[number % placements.size()];

@@ -49,6 +49,9 @@ struct Routing {
 Routing makeRouting(const reference::Shape &shape, const Options &options,
                     const std::vector<int64_t> &tokens);
 
+/// The layers of the file of ids in \p path; 1 for one of two dimensions.
+int64_t countLayers(const std::string &path);
+
 /// The ids of all ranks with physical experts in place of experts, by the first
 /// table if there is one.
 std::vector<std::vector<int64_t>> physicalIdsOf(const reference::Shape &shape,

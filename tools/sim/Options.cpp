@@ -74,7 +74,7 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
       "a parameter of the system; may be given several times");
   add("list-parameters", "print the parameters, their units and sources");
   add("validate", po::value(&validate)->value_name("TABLE"),
-      "compare the model with published times: fusco-readme");
+      "compare the model with published times: fusco-readme, deepep-v1");
   add("ablation", "model FUSCO without each of its mechanisms, beside what its "
                   "paper measured, and ours");
   add("json", po::value(&json)->value_name("OUT.json"),
@@ -147,13 +147,16 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
     if (std::string wrong = setParameter(options.parameters, text);
         !wrong.empty())
       throw UsageError("--set: " + wrong);
-  if (!validate.empty() && validate != "fusco-readme")
-    throw UsageError(
-        fmt::format("--validate expects fusco-readme, got '{}'", validate));
+  if (!validate.empty() && validate != "fusco-readme" &&
+      validate != "deepep-v1")
+    throw UsageError(fmt::format("--validate expects fusco-readme or "
+                                 "deepep-v1, got '{}'",
+                                 validate));
   if (given.count("list-parameters"))
     options.task = Task::ListParameters;
   else if (!validate.empty())
-    options.task = Task::Validate;
+    options.task =
+        validate == "deepep-v1" ? Task::ValidateDeepEP : Task::Validate;
   else if (given.count("ablation"))
     options.task = Task::Ablate;
   return options;

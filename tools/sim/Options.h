@@ -19,7 +19,7 @@
 
 namespace fusco::sim {
 
-enum class Task { Model, Validate, Ablate, ListParameters };
+enum class Task { Model, Validate, ValidateDeepEP, Ablate, ListParameters };
 
 struct Options {
   Task task = Task::Model;

@@ -31,6 +31,12 @@ const std::vector<ReadmeRow> &fusco::sim::readmeRows() {
   return rows;
 }
 
+const std::vector<BandwidthRow> &fusco::sim::deepepRows() {
+  static const std::vector<BandwidthRow> rows = {
+      {16, 43, 43}, {32, 58, 57}, {64, 51, 50}};
+  return rows;
+}
+
 const std::vector<AblationRow> &fusco::sim::ablationRows() {
   static const std::vector<AblationRow> rows = {
       {"full", "fusco-paper", 86.84},

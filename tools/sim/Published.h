@@ -26,6 +26,16 @@ struct ReadmeRow {
 };
 const std::vector<ReadmeRow> &readmeRows();
 
+/// DeepEP V1's normal kernels (docs/legacy.md): H800s, 8 to a node, a NIC of
+/// 400 Gb/s each, 4096 tokens of each rank, rows of 7168, top-8 of experts in 4
+/// groups, float8 to the experts and bf16 back. The bytes that cross links
+/// between nodes over the kernel's time.
+struct BandwidthRow {
+  int64_t ranks;
+  double dispatchGbps, combineGbps;
+};
+const std::vector<BandwidthRow> &deepepRows();
+
 /// FUSCO's ablation, arXiv 2512.22036, at 16384 tokens of each rank, on real
 /// traffic.
 struct AblationRow {

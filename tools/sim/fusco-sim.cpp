@@ -101,6 +101,32 @@ static void validate(const Options &options) {
   run::printToStdout(text);
 }
 
+/// A kernel's time there is that of its links between nodes, which here are a
+/// parameter, fitted to another machine.
+static void validateDeepEP(const Options &options) {
+  const double modelled = options.parameters.scaleOutGbps;
+  std::string text = fmt::format(
+      "GB/s between nodes, published by DeepEP V1, and MODELLED\n\n{:>5}{:>26}"
+      "{:>26}\n",
+      "ranks", "dispatch: publ., modelled", "combine: publ., modelled");
+  Json rows = Json::array();
+  for (const BandwidthRow &row : deepepRows()) {
+    text += fmt::format("{:>5}", row.ranks);
+    for (double published : {row.dispatchGbps, row.combineGbps}) {
+      text += fmt::format("{:>10.0f}{:>9.0f} {:>+5.0f}%", published, modelled,
+                          100 * (modelled / published - 1));
+      rows.push_back({{"ranks", row.ranks},
+                      {"published_gbps", published},
+                      {"modelled_gbps", modelled}});
+    }
+    text += "\n";
+  }
+  if (options.json)
+    run::writeAtomically(
+        *options.json, Json{{"modelled", true}, {"rows", rows}}.dump(2) + "\n");
+  run::printToStdout(text);
+}
+
 static Shape shapeOf(const Options &options) {
   Shape shape;
   if (!options.model.empty())
@@ -191,6 +217,9 @@ static int perform(int argc, char **argv) {
     break;
   case Task::Validate:
     validate(*options);
+    break;
+  case Task::ValidateDeepEP:
+    validateDeepEP(*options);
     break;
   case Task::Ablate:
     ablate(*options);
