@@ -36,6 +36,11 @@ shapes=(
   "float8|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 4096 --dispatch-dtype f8E4M3FN||512"
   "float8_2x4|--hidden 2880 --experts 128 --topk 4 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --dispatch-dtype f8E5M2 --scale-block 32 --scale-type ue8m0|--unique node|256"
   "slots|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 128 --dispatch-dtype f8E4M3FN --layout expert_slots --capacity 512 --residual||128"
+  "balanced|--hidden 7168 --experts 256 --topk 8 --nodes 2 --ranks-per-node 4 --max-tokens 1024|--forwarders balanced|256"
+  "groups|--hidden 2880 --experts 128 --topk 4 --nodes 4 --ranks-per-node 2 --max-tokens 1024|--forwarders groups --unique rank|256"
+  "replicas|--hidden 7168 --experts 256 --redundant 32 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 1024||512"
+  "replicas_2x4|--hidden 2048 --experts 64 --redundant 8 --topk 6 --nodes 2 --ranks-per-node 4 --max-tokens 1024|--forwarders balanced|256"
+  "rank_major|--hidden 7168 --experts 256 --topk 8 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --layout rank_major --ids i64||256"
   "odd|--hidden 7 --experts 5 --topk 3 --nodes 1 --ranks-per-node 3 --max-tokens 64 --dtype f32|--backward|64"
 )
 

@@ -10,15 +10,13 @@
 //===----------------------------------------------------------------------===//
 #include "tools/place/Options.h"
 
+#include "tools/run/CommandLine.h"
 #include "tools/run/Error.h"
-#include "tools/run/Output.h"
 #include "tools/run/RowRange.h"
 
-#include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include <limits>
-#include <sstream>
 
 namespace po = boost::program_options;
 
@@ -29,8 +27,8 @@ using run::UsageError;
 std::optional<Options> parseOptions(int argc, char **argv) {
   Options options;
   std::string rows;
-  po::options_description visible("options");
-  auto add = visible.add_options();
+  po::options_description flags("options");
+  auto add = flags.add_options();
   add("experts", po::value(&options.experts)->required()->value_name("E"),
       "experts of a layer");
   add("redundant", po::value(&options.redundant)->value_name("N"),
@@ -49,40 +47,17 @@ std::optional<Options> parseOptions(int argc, char **argv) {
       po::value(&options.output)->required()->value_name("TABLE.npy"),
       "write the table, [physical experts] or [layers, physical experts] of "
       "int32");
-  add("help,h", "print this text");
-  add("version", "print the version");
-  po::options_description all;
-  all.add(visible).add_options()("profile",
-                                 po::value(&options.profile)->required());
-  po::positional_options_description positional;
-  positional.add("profile", 1);
-  po::variables_map given;
-  try {
-    const int style = po::command_line_style::unix_style &
-                      ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(all)
-                  .positional(positional)
-                  .style(style)
-                  .run(),
-              given);
-    if (given.count("help")) {
-      std::ostringstream text;
-      text << "usage: fusco-place PROFILE.npy [options]\n\nMakes a table that "
-              "places experts and their replicas on ranks so that loads like\n"
-              "the profile's are even. fusco-run --placement takes it.\n\n"
-           << visible;
-      run::printToStdout(text.str());
-      return std::nullopt;
-    }
-    if (given.count("version")) {
-      run::printToStdout("fusco-place " FUSCO_VERSION "\n");
-      return std::nullopt;
-    }
-    po::notify(given);
-  } catch (const po::error &error) {
-    throw UsageError(fmt::format("{}; see fusco-place --help", error.what()));
-  }
+  if (!run::parseCommandLine(
+          argc, argv,
+          {"fusco-place",
+           "usage: fusco-place PROFILE.npy [options]\n\nMakes a table that "
+           "places experts and their replicas on ranks so that loads like\n"
+           "the profile's are even. fusco-run --placement takes it.\n\n",
+           flags, "profile", options.profile}))
+    return std::nullopt;
+  if (options.profile.empty())
+    throw UsageError("expected the profile, PROFILE.npy; see fusco-place "
+                     "--help");
   constexpr int64_t most = std::numeric_limits<int32_t>::max();
   constexpr int64_t mostRanks = 65536;
   auto require = [](const char *flag, int64_t value, int64_t least,

@@ -11,8 +11,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Options.h"
 
+#include "tools/run/CommandLine.h"
 #include "tools/run/Error.h"
-#include "tools/run/Output.h"
 #include "tools/run/RowRange.h"
 
 #include <boost/algorithm/string.hpp>
@@ -22,7 +22,6 @@
 
 #include <cmath>
 #include <random>
-#include <sstream>
 
 namespace po = boost::program_options;
 
@@ -184,8 +183,6 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "check this alternative too, and time it with --bench: unfused");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
       "write the results to this file");
-  add("help", "print this text");
-  add("version", "print the version");
   return described;
 }
 
@@ -273,41 +270,18 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
 std::optional<Options> parseOptions(int argc, char **argv) {
   Options options;
   RawOptions raw;
-  po::options_description visible = describe(options, raw);
-  po::options_description all;
-  all.add(visible).add_options()("library", po::value(&raw.library));
-  po::positional_options_description positional;
-  positional.add("library", 1);
-
-  po::variables_map given;
-  try {
-    // Abbreviated flags would change their meaning when a flag is added.
-    int style = po::command_line_style::unix_style &
-                ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(all)
-                  .positional(positional)
-                  .style(style)
-                  .run(),
-              given);
-    po::notify(given);
-  } catch (const po::error &error) {
-    throw UsageError(fmt::format("{}; see fusco-run --help", error.what()));
-  }
-  if (given.count("help")) {
-    std::ostringstream text;
-    text << "usage: fusco-run LIB.so [options]\n\n"
-            "Runs a library made by fusco-compile on ranks of this machine, "
-            "checks it bit for\nbit, times it. Exit code 0 only if every "
-            "requested check passed.\n\n"
-         << visible;
-    printToStdout(text.str());
+  po::options_description flags = describe(options, raw);
+  const std::optional<po::variables_map> parsed = parseCommandLine(
+      argc, argv,
+      {"fusco-run",
+       "usage: fusco-run LIB.so [options]\n\n"
+       "Runs a library made by fusco-compile on ranks of this machine, "
+       "checks it bit for\nbit, times it. Exit code 0 only if every "
+       "requested check passed.\n\n",
+       flags, "library", raw.library});
+  if (!parsed)
     return std::nullopt;
-  }
-  if (given.count("version")) {
-    printToStdout("fusco-run " FUSCO_VERSION "\n");
-    return std::nullopt;
-  }
+  const po::variables_map &given = *parsed;
   if (!given.count("library"))
     throw UsageError(
         "expected the library to run: fusco-run LIB.so [options]; see "

@@ -11,14 +11,12 @@
 
 #include "tools/sim/Options.h"
 
+#include "tools/run/CommandLine.h"
 #include "tools/run/Error.h"
-#include "tools/run/Output.h"
 
-#include <boost/program_options.hpp>
 #include <fmt/format.h>
 
 #include <cmath>
-#include <sstream>
 
 namespace po = boost::program_options;
 using namespace fusco;
@@ -49,8 +47,8 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
   std::string pattern, validate, routing, json, report;
   int64_t layer = 0, nodes = 0, ranksPerNode = 0;
   std::vector<std::string> set;
-  po::options_description visible("options");
-  auto add = visible.add_options();
+  po::options_description flags("options");
+  auto add = flags.add_options();
   add("routing", po::value(&routing)->value_name("IDS.npy"),
       "expert ids, [rows, topk] or [layers, rows, topk]; token i of rank r is "
       "row (r * tokens + i) mod rows");
@@ -81,41 +79,18 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
       "write the results to this file");
   add("report", po::value(&report)->value_name("OUT.svg"),
       "draw the results to this file");
-  add("help", "print this text");
-  add("version", "print the version");
-  po::options_description all;
-  all.add(visible).add_options()("model", po::value(&options.model));
-  po::positional_options_description positional;
-  positional.add("model", 1);
-  po::variables_map given;
-  try {
-    const int style = po::command_line_style::unix_style &
-                      ~po::command_line_style::allow_guessing;
-    po::store(po::command_line_parser(argc, argv)
-                  .options(all)
-                  .positional(positional)
-                  .style(style)
-                  .run(),
-              given);
-    po::notify(given);
-  } catch (const po::error &error) {
-    throw UsageError(fmt::format("{}; see fusco-sim --help", error.what()));
-  }
-  if (given.count("help")) {
-    std::ostringstream text;
-    text << "usage: fusco-sim [MODEL.mlir] [options]\n\nModels the time of a "
-            "dispatch and a combine at scale, for our plan and for others'. "
-            "Nothing\nthat it prints was measured, but where it says so. "
-            "Without a model: 8 nodes of 8 ranks,\nhidden 7168, top-8 of 256 "
-            "experts.\n\n"
-         << visible;
-    run::printToStdout(text.str());
+  const std::optional<po::variables_map> parsed = run::parseCommandLine(
+      argc, argv,
+      {"fusco-sim",
+       "usage: fusco-sim [MODEL.mlir] [options]\n\nModels the time of a "
+       "dispatch and a combine at scale, for our plan and for others'. "
+       "Nothing\nthat it prints was measured, but where it says so. "
+       "Without a model: 8 nodes of 8 ranks,\nhidden 7168, top-8 of 256 "
+       "experts.\n\n",
+       flags, "model", options.model});
+  if (!parsed)
     return std::nullopt;
-  }
-  if (given.count("version")) {
-    run::printToStdout("fusco-sim " FUSCO_VERSION "\n");
-    return std::nullopt;
-  }
+  const po::variables_map &given = *parsed;
   options.pattern = parsePattern(pattern);
   if (given.count("routing"))
     options.routing = routing;
