@@ -32,12 +32,13 @@ constexpr int numWarmups = 2;
 constexpr double targetUs = 4e6; ///< of all iterations together
 constexpr int64_t leastIterations = 11, mostIterations = 2000;
 
-/// One thing to time: a program with the plan that it uses, or a pass over
-/// memory.
+/// One thing to time: a program with the plan that it uses, half of the MPI
+/// baseline, or a pass over memory.
 struct Step {
   int program = -1;
   size_t plan = 0;
-  MemoryPass pass = MemoryPass::Memcpy; ///< where there is no program
+  Span (MpiBaseline::*mpi)(Rank &) = nullptr; ///< where there is no program
+  MemoryPass pass = MemoryPass::Memcpy;       ///< where there is neither
 };
 
 /// The passes over memory that are timed.
@@ -47,9 +48,11 @@ std::vector<MemoryPass> passesOf(const Library &library) {
   return {std::begin(allMemoryPasses), std::end(allMemoryPasses)};
 }
 
-/// Dispatch and combine of each shuffle, then the backward if there is one,
-/// then all passes over memory, then the program "plan" if there is one.
-std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
+/// Dispatch and combine of each shuffle, then the backward and the MPI baseline
+/// if there are any, then all passes over memory, then the program "plan" if
+/// there is one.
+std::vector<Step> stepsOf(const Library &library, const Programs &programs,
+                          bool hasMpi) {
   std::vector<Step> steps;
   for (size_t i = 0; i != programs.shuffles.size(); ++i) {
     steps.push_back({programs.shuffles[i].dispatch, i});
@@ -59,8 +62,12 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs) {
     steps.push_back({programs.backward->dispatch, 0});
     steps.push_back({programs.backward->combine, 0});
   }
+  if (hasMpi) {
+    steps.push_back({-1, 0, &MpiBaseline::dispatch});
+    steps.push_back({-1, 0, &MpiBaseline::combine});
+  }
   for (MemoryPass pass : passesOf(library))
-    steps.push_back({-1, 0, pass});
+    steps.push_back({-1, 0, nullptr, pass});
   if (int plan = library.findProgram("plan"); plan >= 0)
     steps.push_back({plan, 0});
   return steps;
@@ -153,7 +160,7 @@ int64_t iterationsFor(double us) {
 
 } // namespace
 
-BenchResult bench(Ranks &ranks, const Programs &programs,
+BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                   const Routing &routing, const Options &options) {
   const Library &library = ranks.library;
   const reference::Shape &shape = library.shape();
@@ -161,7 +168,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
   if (library.isOnGpu() && ranks.ownRank() >= 0)
     throw Error("--bench times GPUs where ranks are threads: give --launch "
                 "threads");
-  const std::vector<Step> steps = stepsOf(library, programs);
+  const std::vector<Step> steps = stepsOf(library, programs, mpi != nullptr);
   const std::vector<int64_t> expertRows = expertRowsOf(shape, routing);
 
   BenchResult result;
@@ -169,6 +176,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
                          forwardBytes(shape, routing));
   if (programs.backward)
     result.backward = backwardBytes(shape, routing);
+  if (mpi)
+    result.mpi = forwardBytes(shape, routing);
   std::vector<double> stepUs(steps.size()); // medians
   const BenchResult::Directions &own = result.shuffles.front();
   std::optional<int64_t> passBytes[std::size(allMemoryPasses)];
@@ -197,6 +206,10 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
     fillInputs(rank, routing.ranks[index], routing.placementOf(0), options.seed,
                tensors);
     uploadAll(steps, tensors);
+    if (mpi) {
+      mpi->setTokens(rank, tensors);
+      mpi->setOutputs(rank, tensors);
+    }
     if (rank.index == 0)
       progress.advance();
 
@@ -210,6 +223,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
         limits->run(step.pass);
     };
     auto timeStep = [&](const Step &step) {
+      if (step.mpi)
+        return (mpi->*step.mpi)(rank);
       if (gpuClock)
         return gpuClock->time([&] { runStep(step); });
       rank.meetAwake();
@@ -238,6 +253,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
     tensors.download(programs.shuffles.front().dispatch);
     runExperts(shape, tensors);
     uploadAll(steps, tensors);
+    if (mpi)
+      mpi->setOutputs(rank, tensors);
     if (rank.index == 0)
       progress.advance();
     // All ranks must count alike: rank 0's word.
@@ -267,6 +284,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
     takeTimes(shuffle);
   if (result.backward)
     takeTimes(*result.backward);
+  if (result.mpi)
+    takeTimes(*result.mpi);
   auto passGbps = [&](MemoryPass pass) {
     const int64_t bytes =
         passBytes[size_t(pass)].value_or(2 * gpuMeeting.copyBytes);

@@ -14,6 +14,7 @@
 #define FUSCO_TOOLS_RUN_BENCH_H
 
 #include "tools/run/Launch.h"
+#include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
 
@@ -36,7 +37,7 @@ struct BenchResult {
     Direction dispatch, combine;
   };
   std::vector<Directions> shuffles; ///< as they were given
-  std::optional<Directions> backward;
+  std::optional<Directions> backward, mpi;
   std::optional<double> planUs; ///< of the program "plan", if there is one
   int64_t iterations = 0;
   /// Medians of plain passes over memory, made in turn with what is timed. A
@@ -49,9 +50,10 @@ struct BenchResult {
   std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
 };
 
-/// Times \p programs in turn, iteration by iteration, so that a drifting
-/// machine treats them alike. Experts are the identity, but for a cast.
-BenchResult bench(Ranks &ranks, const Programs &programs,
+/// Times \p programs, and \p mpi if there is one, in turn, iteration by
+/// iteration, so that a drifting machine treats them alike. Experts are the
+/// identity, but for a cast.
+BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                   const Routing &routing, const Options &options);
 
 } // namespace fusco::run

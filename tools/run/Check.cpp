@@ -31,8 +31,9 @@ constexpr int numRepetitions = 2;
 /// The rounds of one rank.
 class RankRounds {
 public:
-  RankRounds(Rank &rank, const Programs &programs, Round &round, uint64_t seed)
-      : rank(rank), programs(programs),
+  RankRounds(Rank &rank, const Programs &programs, MpiBaseline *mpi,
+             Round &round, uint64_t seed)
+      : rank(rank), programs(programs), mpi(mpi),
         contents(rank, programs.backward.has_value(), round, seed) {
     for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
@@ -53,9 +54,11 @@ private:
   std::string runProgram(int program, const Plan &plan);
   void runShuffle(const Shuffle &shuffle, const Plan &plan);
   void runBackward(const Shuffle &backward, const Plan &plan);
+  void runMpi();
 
   Rank &rank;
   const Programs &programs;
+  MpiBaseline *const mpi; ///< null if there is none
   RankCheck contents;
   std::vector<Plan> plans;
   std::optional<Tensors> tensors;
@@ -109,6 +112,27 @@ void RankRounds::runBackward(const Shuffle &backward, const Plan &plan) {
                                    *tensors);
 }
 
+/// Its outputs come to be in the tensors of the library's own dispatch and
+/// combine.
+void RankRounds::runMpi() {
+  const Shuffle &own = programs.shuffles.front();
+  auto where = [&](const char *name) {
+    return fmt::format("round {}, {}.mpi on rank {}", number, name, rank.index);
+  };
+  for (int program : {own.dispatch, own.combine})
+    tensors->fill(program, true, poison);
+  contents.setDispatchInputs(*tensors);
+  mpi->setTokens(rank, *tensors);
+  mpi->dispatch(rank);
+  mpi->getRows(rank, *tensors);
+  contents.compareDispatch(where("dispatch"), *tensors);
+  contents.setCombineInputs(*tensors);
+  mpi->setOutputs(rank, *tensors);
+  mpi->combine(rank);
+  mpi->getResult(rank, *tensors);
+  contents.compareCombine(where("combine"), *tensors);
+}
+
 void RankRounds::run(int number, const Routing &routing) {
   this->number = number;
   auto routingOf = [&](int of) -> const RankRouting & {
@@ -123,12 +147,14 @@ void RankRounds::run(int number, const Routing &routing) {
       if (i == 0 && programs.backward)
         runBackward(*programs.backward, plans[i]);
     }
+  if (mpi)
+    runMpi();
   rank.meet();
 }
 
 } // namespace
 
-CheckResult check(Ranks &ranks, const Programs &programs,
+CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                   const Routing &routing, const Options &options) {
   Round round(routing.ranks.size());
   CheckResult result;
@@ -137,7 +163,7 @@ CheckResult check(Ranks &ranks, const Programs &programs,
                                 options.seed),
                     numCheckRounds, ranks.isLead());
   ranks.launch([&](Rank &rank) {
-    RankRounds rounds(rank, programs, round, options.seed);
+    RankRounds rounds(rank, programs, mpi, round, options.seed);
     bool hasMismatch = false;
     for (int number = 0; number != numCheckRounds && !hasMismatch; ++number) {
       rounds.run(number, routing);

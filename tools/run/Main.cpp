@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Error.h"
 #include "tools/run/GraphCheck.h"
+#include "tools/run/MpiBaseline.h"
 #include "tools/run/Output.h"
 #include "tools/run/Processes.h"
 #include "tools/run/Report.h"
@@ -65,6 +66,8 @@ Programs programsOf(const Library &library, const Options &options) {
                       library.path(), name, name));
     programs.shuffles.push_back(library.findShuffle("." + name));
   }
+  if (options.mpiBaseline)
+    requireMpiSupports(library, options);
   return programs;
 }
 
@@ -91,7 +94,8 @@ void checkLayers(Ranks &ranks, const Programs &programs,
   for (int64_t layer = 0; layer != numLayers; ++layer) {
     options.layer = numLayers == 1 ? std::optional<int64_t>() : layer;
     const Routing routing = makeRouting(ranks.library.shape(), options, tokens);
-    CheckResult result = check(ranks, programs, routing, options);
+    CheckResult result =
+        check(ranks, programs, /*mpi=*/nullptr, routing, options);
     if (ranks.isLead() && result.passed())
       report.layers.push_back(
           sumTraffic(ranks.library, routing, result.plans).imbalance);
@@ -128,9 +132,14 @@ int runRanks(const Library &library, Options options) {
   Programs programs = programsOf(library, options);
   Routing routing = makeRouting(library.shape(), options, tokens);
 
+  std::optional<MpiBaseline> mpi;
+  if (options.mpiBaseline)
+    mpi.emplace(library, routing, options);
+  MpiBaseline *const mpiOrNull = mpi ? &*mpi : nullptr;
+
   Report report = {library, options, routing, {}, {}, {}, {}, {}, {}};
   if (options.check && !options.allLayers)
-    report.check = check(ranks, programs, routing, options);
+    report.check = check(ranks, programs, mpiOrNull, routing, options);
   if (options.allLayers)
     checkLayers(ranks, programs, tokens, options, report);
   if (options.graph)
@@ -138,7 +147,7 @@ int runRanks(const Library &library, Options options) {
         checkGraph(ranks, programs.shuffles.front(), routing, options);
   const std::string mismatch = mismatchOf(report);
   if (options.bench && mismatch.empty()) // wrong results have no times
-    report.bench = bench(ranks, programs, routing, options);
+    report.bench = bench(ranks, programs, mpiOrNull, routing, options);
   if (!ranks.isLead())
     return mismatch.empty() ? 0 : 1;
   if (library.isOnGpu())

@@ -18,6 +18,8 @@
 #include <boost/algorithm/string.hpp>
 #include <boost/lexical_cast.hpp>
 #include <boost/program_options.hpp>
+#include <boost/range/algorithm/count.hpp>
+#include <boost/range/algorithm_ext/erase.hpp>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -46,13 +48,6 @@ std::vector<int64_t> parseTokensPerRank(const std::string &text) {
     tokens.push_back(value);
   }
   return tokens;
-}
-
-void requireOneOf(const char *flag, const std::string &value,
-                  const char *only) {
-  if (value != only)
-    throw UsageError(fmt::format("{} '{}' does not exist here, only '{}'", flag,
-                                 value, only));
 }
 
 LaunchKind parseLaunch(const std::string &name) {
@@ -180,7 +175,10 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "libraries for GPUs: capture dispatch and combine in a CUDA Graph and "
       "replay it N times with other contents, compared like --check");
   add("baseline", po::value(&raw.baselines)->value_name("NAME,..."),
-      "check this alternative too, and time it with --bench: unfused");
+      "check this alternative too, and time it with --bench: unfused, the "
+      "library's program without fusion; mpi, what a framework does: permute, "
+      "MPI_Alltoallv, permute, on as many processes (for CPUs, needs Open "
+      "MPI)");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
       "write the results to this file");
   return described;
@@ -213,8 +211,11 @@ Options convert(const po::variables_map &given, Options options,
     options.graph = raw.graph;
   if (given.count("tokens-per-rank"))
     options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
-  if (given.count("baseline"))
+  if (given.count("baseline")) {
     options.baselines = splitAtCommas(raw.baselines);
+    options.mpiBaseline = boost::count(options.baselines, "mpi") != 0;
+    boost::remove_erase(options.baselines, "mpi");
+  }
   options.seed = freshSeed();
   // Not through Boost: it would take -1 for the largest uint64_t.
   if (given.count("seed") &&
@@ -228,7 +229,9 @@ Options convert(const po::variables_map &given, Options options,
 void refuseWhatMakesNoSense(const po::variables_map &given,
                             const Options &options, const RawOptions &raw) {
   for (const std::string &name : options.baselines)
-    requireOneOf("--baseline", name, "unfused");
+    if (name != "unfused")
+      throw UsageError(
+          fmt::format("--baseline expects unfused or mpi, got '{}'", name));
   if (options.layer && *options.layer < 0)
     throw UsageError(
         fmt::format("--layer counts from 0, got {}", *options.layer));
@@ -291,7 +294,7 @@ std::optional<Options> parseOptions(int argc, char **argv) {
   if (!options.check && !options.bench && !options.graph)
     options.check = true;
   // A ratio to something that computes something else would mean nothing.
-  if (!options.baselines.empty())
+  if (!options.baselines.empty() || options.mpiBaseline)
     options.check = true;
   return options;
 }

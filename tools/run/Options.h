@@ -57,7 +57,8 @@ struct Options {
   int64_t timeoutMs = 30000;
   bool check = false;
   bool bench = false;
-  std::vector<std::string> baselines;
+  std::vector<std::string> baselines; ///< programs of the library
+  bool mpiBaseline = false;
   std::optional<std::string> json;
 };
 

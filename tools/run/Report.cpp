@@ -32,10 +32,26 @@ std::string cpuModel() {
 
 double gbps(int64_t bytes, double us) { return double(bytes) / (us * 1e3); }
 
+/// What the library's own shuffle is compared with.
+struct Baseline {
+  std::string name;
+  const BenchResult::Directions &times;
+};
+
+std::vector<Baseline> baselinesOf(const Report &report) {
+  const BenchResult &bench = *report.bench;
+  std::vector<Baseline> baselines;
+  for (size_t i = 0; i != report.options.baselines.size(); ++i)
+    baselines.push_back({report.options.baselines[i], bench.shuffles[1 + i]});
+  if (bench.mpi)
+    baselines.push_back({"mpi", *bench.mpi});
+  return baselines;
+}
+
 /// Baseline time over our time, both directions together.
-double ratioOf(const BenchResult &bench, size_t baseline) {
+double ratioOf(const BenchResult &bench, const Baseline &baseline) {
   const BenchResult::Directions &own = bench.shuffles.front();
-  const BenchResult::Directions &other = bench.shuffles[1 + baseline];
+  const BenchResult::Directions &other = baseline.times;
   return (other.dispatch.us + other.combine.us) /
          (own.dispatch.us + own.combine.us);
 }
@@ -141,12 +157,11 @@ void addBench(Json &json, const Report &report) {
   if (bench.readGbps)
     json["limit"]["read_gbps"] = *bench.readGbps;
   json["iterations"] = bench.iterations;
-  for (size_t i = 0; i != report.options.baselines.size(); ++i) {
-    const std::string &name = report.options.baselines[i];
-    const BenchResult::Directions &baseline = bench.shuffles[1 + i];
-    json["baseline"][name] = {{"dispatch_us", baseline.dispatch.us},
-                              {"combine_us", baseline.combine.us}};
-    json["ratio"][name] = ratioOf(bench, i);
+  for (const Baseline &baseline : baselinesOf(report)) {
+    json["baseline"][baseline.name] = {
+        {"dispatch_us", baseline.times.dispatch.us},
+        {"combine_us", baseline.times.combine.us}};
+    json["ratio"][baseline.name] = ratioOf(bench, baseline);
   }
 }
 
@@ -214,10 +229,9 @@ std::string benchTable(const Report &report) {
   }
   if (bench.planUs)
     text += fmt::format("{:<20} {:>12.1f}\n", "plan alone", *bench.planUs);
-  for (size_t i = 0; i != report.options.baselines.size(); ++i) {
-    const std::string &name = report.options.baselines[i];
-    direction("dispatch." + name, bench.shuffles[1 + i].dispatch);
-    direction("combine." + name, bench.shuffles[1 + i].combine);
+  for (const Baseline &baseline : baselinesOf(report)) {
+    direction("dispatch." + baseline.name, baseline.times.dispatch);
+    direction("combine." + baseline.name, baseline.times.combine);
   }
   auto limit = [&](const std::string &name, double gbps) {
     text += fmt::format("{:<20} {:>12} {:>12} {:>9.2f}\n", name, "", "", gbps);
@@ -227,10 +241,9 @@ std::string benchTable(const Report &report) {
     limit("write alone", *bench.writeGbps);
   if (bench.readGbps)
     limit("read alone", *bench.readGbps);
-  for (size_t i = 0; i != report.options.baselines.size(); ++i)
-    text += fmt::format("{:<20} {:>11.2f}x\n",
-                        "ratio to " + report.options.baselines[i],
-                        ratioOf(bench, i));
+  for (const Baseline &baseline : baselinesOf(report))
+    text += fmt::format("{:<20} {:>11.2f}x\n", "ratio to " + baseline.name,
+                        ratioOf(bench, baseline));
   text += fmt::format("({} iterations, slowest rank, planning included)\n",
                       bench.iterations);
   return text;

@@ -1,0 +1,67 @@
+//===- MpiBaseline.h - What a framework does, over MPI ----------*- C++ -*-===//
+//
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+/// \file
+/// `--baseline mpi`: permute, MPI_Alltoallv, permute, as processes beside this
+/// one, on the tensors of a library and in turn with its programs.
+//
+//===----------------------------------------------------------------------===//
+#ifndef FUSCO_TOOLS_RUN_MPIBASELINE_H
+#define FUSCO_TOOLS_RUN_MPIBASELINE_H
+
+#include "tools/run/Launch.h"
+#include "tools/run/MpiJob.h"
+#include "tools/run/Routing.h"
+#include "tools/run/Timing.h"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace fusco::run {
+
+/// Throws Error if the baseline cannot do what \p library does.
+void requireMpiSupports(const Library &library, const Options &options);
+
+/// One of its ranks for each of the library's. All ranks call each method
+/// together; while the processes work, they sleep.
+class MpiBaseline {
+public:
+  /// For \p routing, whichever rank has whose tokens. Throws Error.
+  MpiBaseline(const Library &library, const Routing &routing,
+              const Options &options);
+
+  /// Takes over the inputs of dispatch that \p tensors hold.
+  void setTokens(Rank &rank, const Tensors &tensors);
+  /// Takes over `y`.
+  void setOutputs(Rank &rank, const Tensors &tensors);
+
+  /// Run; give when this rank's process started and ended.
+  Span dispatch(Rank &rank) { return time(rank, baseline::Command::Dispatch); }
+  Span combine(Rank &rank) { return time(rank, baseline::Command::Combine); }
+
+  /// Writes what dispatch has left to `rows`, `counts` and `offsets`.
+  void getRows(Rank &rank, Tensors &tensors);
+  /// Writes what combine has left to `out`.
+  void getResult(Rank &rank, Tensors &tensors);
+
+private:
+  void run(Rank &rank, baseline::Command command);
+  Span time(Rank &rank, baseline::Command command);
+  void endRound();
+  void awaitRound(uint64_t round);
+
+  MpiJob job;
+  baseline::Mailbox &mailbox;
+
+  // How other ranks wait for rank 0 without spinning.
+  std::mutex mutex;
+  std::condition_variable ended;
+  uint64_t rounds = 0; ///< that have ended
+};
+
+} // namespace fusco::run
+
+#endif // FUSCO_TOOLS_RUN_MPIBASELINE_H
