@@ -14,21 +14,22 @@
 #include "tools/run/MpiJob.h"
 
 #include "tools/run/Error.h"
+#include "tools/run/Guardian.h"
 
 #include <fmt/format.h>
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace fusco::run {
@@ -39,10 +40,9 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t startTimeoutMs = 60000;
 /// How often the job is looked at while it is waited for.
 constexpr int64_t lookNs = 50000000;
-constexpr int cannotExecute = 127;
 constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-std::atomic<pid_t> mpirun{0}; ///< the job's, 0 if there is none
+std::atomic<pid_t> guardian{0}; ///< of mpirun, 0 if there is no job
 
 /// How mpirun and the ranks run. What the caller's environment says stands.
 struct Setting {
@@ -54,35 +54,18 @@ constexpr Setting settings[] = {
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
     {"OMPI_MCA_hwloc_base_binding_policy", "none"},
     {"OMPI_MCA_mpi_yield_when_idle", "1"},
+    {"OMPI_MCA_pml", "ob1"},
+    {"OMPI_MCA_btl", "self,vader"},
 };
 
-/// Waits for the end of \p process, but not long. Calls only what a signal's
-/// handler may, as does stopMpirun().
-bool hasEnded(pid_t process) {
-  constexpr int numLooks = 500; // 5 s
-  for (int look = 0; look != numLooks; ++look) {
-    if (waitpid(process, nullptr, WNOHANG) != 0)
-      return true;
-    const timespec nap = {0, 10000000};
-    nanosleep(&nap, nullptr);
-  }
-  return false;
-}
-
-/// Ends the job, which may hang, and waits for that.
-void stopMpirun() {
-  const pid_t process = mpirun.exchange(0);
-  if (process <= 0)
-    return;
-  kill(process, SIGTERM);
-  if (hasEnded(process))
-    return;
-  kill(process, SIGKILL); // the ranks' parent: they end too
-  waitpid(process, nullptr, 0);
+/// Ends the job if there is one. A signal's handler may call it.
+void stopJob() {
+  if (const pid_t process = guardian.exchange(0); process > 0)
+    stopGuarded(process);
 }
 
 extern "C" void stopAndExit(int signal) {
-  stopMpirun();
+  stopJob();
   _exit(128 + signal);
 }
 
@@ -105,26 +88,6 @@ std::string findProgram() {
                             "and build again",
                             program.string()));
   return program;
-}
-
-/// Never returns: becomes mpirun, which prints to \p output.
-[[noreturn]] void becomeMpirun(const std::string &numRanks,
-                               const std::string &program,
-                               const std::string &memory, int output,
-                               pid_t parent) {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() != parent)
-    _exit(1);    // it has ended already
-  setpgid(0, 0); // the terminal's signals are for the parent
-  const int input = open("/dev/null", O_RDONLY);
-  dup2(input, STDIN_FILENO);
-  dup2(output, STDOUT_FILENO);
-  dup2(output, STDERR_FILENO);
-  for (const Setting &setting : settings)
-    setenv(setting.name, setting.value, /*overwrite=*/0);
-  execlp("mpirun", "mpirun", "-n", numRanks.c_str(), program.c_str(),
-         memory.c_str(), nullptr);
-  _exit(cannotExecute);
 }
 
 const char *nameOf(baseline::Command command) {
@@ -158,34 +121,40 @@ MpiJob::MpiJob(const baseline::Shape &shape, int64_t timeoutMs)
   start();
   try {
     awaitAnswers("starting", startTimeoutMs);
+    isIdle = true;
   } catch (...) {
-    stopMpirun();
+    stopJob();
     throw;
   }
 }
 
 MpiJob::~MpiJob() {
-  if (mpirun > 0 && !isBroken) {
-    give(baseline::Command::End);
-    if (hasEnded(mpirun))
-      mpirun = 0;
-  }
-  stopMpirun();
+  if (isIdle)
+    end();
+  stopJob();
   close(memory);
   close(output);
 }
 
+/// Lets the ranks end by themselves, if they are quick.
+void MpiJob::end() {
+  give(baseline::Command::End);
+  const auto deadline = Clock::now() + std::chrono::seconds(5);
+  while (guardian != 0 && Clock::now() < deadline) {
+    if (waitpid(guardian, nullptr, WNOHANG) != 0)
+      guardian = 0;
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 void MpiJob::start() {
-  const std::string program = findProgram();
-  const std::string numRanks = std::to_string(box->shape().numRanks());
-  const std::string path = fmt::format("/proc/{}/fd/{}", getpid(), memory);
-  const pid_t parent = getpid();
-  const pid_t process = fork();
-  if (process == 0)
-    becomeMpirun(numRanks, program, path, output, parent);
-  if (process < 0)
-    throw Error(fmt::format("cannot start mpirun: {}", std::strerror(errno)));
-  mpirun = process;
+  for (const Setting &setting : settings)
+    setenv(setting.name, setting.value, /*overwrite=*/0);
+  guardian = startGuarded(
+      {"mpirun", "-n", std::to_string(box->shape().numRanks()), findProgram(),
+       fmt::format("/proc/{}/fd/{}", getpid(), memory)},
+      output);
   struct sigaction action = {};
   action.sa_handler = stopAndExit;
   for (int signal : signals)
@@ -201,10 +170,10 @@ void MpiJob::give(baseline::Command command) {
 }
 
 void MpiJob::run(baseline::Command command) {
-  isBroken = true;
+  isIdle = false;
   give(command);
   awaitAnswers(nameOf(command), timeoutMs);
-  isBroken = false;
+  isIdle = true;
 }
 
 void MpiJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
@@ -221,7 +190,7 @@ void MpiJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
       continue;
     }
     int status;
-    if (waitpid(mpirun, &status, WNOHANG) != 0)
+    if (waitpid(guardian, &status, WNOHANG) != 0)
       failAsEnded(what, status);
     if (Clock::now() < deadline)
       continue;
@@ -236,15 +205,13 @@ void MpiJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
 }
 
 void MpiJob::failAsEnded(const std::string &what, int status) {
-  mpirun = 0;
-  if (WIFEXITED(status) && WEXITSTATUS(status) == cannotExecute)
+  guardian = 0;
+  if (WEXITSTATUS(status) == guardianCannotStart)
     throw Error("cannot start 'mpirun'; install openmpi-bin, or put Open "
                 "MPI's mpirun on PATH");
-  throw Error(fmt::format(
-      "the MPI baseline ended while {}: mpirun: {}: {}", what,
-      WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
-                          : fmt::format("exit code {}", WEXITSTATUS(status)),
-      firstOfOutput()));
+  throw Error(fmt::format("the MPI baseline ended while {}: mpirun: exit code "
+                          "{}: {}",
+                          what, WEXITSTATUS(status), firstOfOutput()));
 }
 
 /// The line that says most of what mpirun and the ranks have printed.

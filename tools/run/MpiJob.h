@@ -14,9 +14,7 @@
 
 #include "tools/baseline/Mailbox.h"
 
-#include <csignal>
 #include <string>
-#include <sys/types.h>
 
 namespace fusco::run {
 
@@ -40,6 +38,7 @@ public:
 private:
   void start();
   void give(baseline::Command command);
+  void end();
   void awaitAnswers(const std::string &what, int64_t timeoutMs);
   [[noreturn]] void failAsEnded(const std::string &what, int status);
   std::string firstOfOutput() const;
@@ -48,7 +47,7 @@ private:
   const int memory; ///< the file of the mailbox
   const int output; ///< a file of what mpirun prints
   baseline::Mailbox *box;
-  bool isBroken = false; ///< whether a command has not been answered
+  bool isIdle = false; ///< whether every command has been answered
 };
 
 } // namespace fusco::run
