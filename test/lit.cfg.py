@@ -15,6 +15,7 @@
 #   rdma         an RDMA device
 #   ucx          UCX, 1.13 or later
 #   mpirun       Open MPI's launcher
+#   mpi          that, and the build has found Open MPI's library
 #   netns        network namespaces, which root makes with iproute2
 #   netem        loss and delay in them
 #   ml_dtypes    the Python module, in the build folder or installed
@@ -52,6 +53,9 @@ config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
 config.substitutions.append(("%python", "/usr/bin/python3"))
 config.substitutions.append(
     ("%fake_library", os.path.join(config.fusco_lib_dir, "fusco-fake-library.so"))
+)
+config.substitutions.append(
+    ("%mpi_fault", os.path.join(config.fusco_lib_dir, "fusco-mpi-fault.so"))
 )
 
 
@@ -101,6 +105,8 @@ if ctypes.util.find_library("ucp"):
     config.available_features.add("ucx")
 if shutil.which("mpirun"):
     config.available_features.add("mpirun")
+    if os.path.exists(os.path.join(config.fusco_tools_dir, "fusco-mpi-baseline")):
+        config.available_features.add("mpi")
 
 
 def findNetworks():

@@ -93,21 +93,19 @@ std::string findProgram() {
 const char *nameOf(baseline::Command command) {
   switch (command) {
   case baseline::Command::LoadTokens:
-    return "loading tokens";
+  case baseline::Command::LoadOutputs:
+    return "loading";
   case baseline::Command::Dispatch:
     return "dispatch";
-  case baseline::Command::SaveRows:
-    return "saving rows";
-  case baseline::Command::LoadOutputs:
-    return "loading outputs";
   case baseline::Command::Combine:
     return "combine";
+  case baseline::Command::SaveRows:
   case baseline::Command::SaveResult:
-    return "saving the result";
+    return "saving";
   case baseline::Command::End:
-    return "ending";
+    break;
   }
-  return "";
+  return "its end";
 }
 
 } // namespace
@@ -120,7 +118,7 @@ MpiJob::MpiJob(const baseline::Shape &shape, int64_t timeoutMs)
         fmt::format("cannot make shared memory: {}", std::strerror(errno)));
   start();
   try {
-    awaitAnswers("starting", startTimeoutMs);
+    awaitAnswers("its start", startTimeoutMs);
     isIdle = true;
   } catch (...) {
     stopJob();
@@ -209,7 +207,7 @@ void MpiJob::failAsEnded(const std::string &what, int status) {
   if (WEXITSTATUS(status) == guardianCannotStart)
     throw Error("cannot start 'mpirun'; install openmpi-bin, or put Open "
                 "MPI's mpirun on PATH");
-  throw Error(fmt::format("the MPI baseline ended while {}: mpirun: exit code "
+  throw Error(fmt::format("the MPI baseline ended during {}: mpirun: exit code "
                           "{}: {}",
                           what, WEXITSTATUS(status), firstOfOutput()));
 }
