@@ -24,6 +24,7 @@ packages=(
   libfmt-dev                   # text and tables
   libgtest-dev                 # unit tests
   libmlir-19-dev               # the compiler's libraries
+  libopenmpi-dev               # MPI, for a baseline of fusco-run
   libpmix-dev                  # headers: ranks that mpirun or srun started
   libucx-dev                   # headers and UCX, for ranks on several hosts
   libxtensor-dev               # reads .npy files
@@ -32,7 +33,7 @@ packages=(
   mlir-19-tools                # mlir-tblgen
   ninja-build                  # builds
   nlohmann-json3-dev           # reports and config files
-  openmpi-bin                  # tests launch with mpirun
+  openmpi-bin                  # mpirun: tests and a baseline of fusco-run
   python3                      # runs lit
   python3-numpy                # tests write .npy files with it
   python3-pip                  # tools/check.sh installs ml_dtypes with it

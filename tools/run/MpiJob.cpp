@@ -15,6 +15,7 @@
 
 #include "tools/run/Error.h"
 #include "tools/run/Guardian.h"
+#include "tools/run/Output.h"
 
 #include <fmt/format.h>
 
@@ -124,6 +125,8 @@ MpiJob::MpiJob(const baseline::Shape &shape, int64_t timeoutMs)
     stopJob();
     throw;
   }
+  if (const std::string warning = firstOfOutput(); !warning.empty())
+    printToStderr("fusco-run: mpirun: " + warning);
 }
 
 MpiJob::~MpiJob() {
@@ -223,7 +226,7 @@ std::string MpiJob::firstOfOutput() const {
     if (first.empty() && line.find_first_not_of("- ") != std::string::npos)
       first = line;
   }
-  return first.empty() ? "no output" : first;
+  return first;
 }
 
 } // namespace fusco::run
