@@ -57,6 +57,10 @@ std::string unsupportedOf(const Library &library, const Options &options) {
     return "--launch processes or env";
   if (shape.quantization)
     return "float8 rows";
+  if (shape.isRankMajor)
+    return "rank-major rows";
+  if (shape.hasTable)
+    return "experts placed by a table";
   if (shape.capacityRows != 0)
     return "expert slots";
   if (shape.hasResidual)
