@@ -28,6 +28,7 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <thread>
@@ -45,7 +46,8 @@ constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 std::atomic<pid_t> guardian{0}; ///< of mpirun, 0 if there is no job
 
-/// How mpirun and the ranks run. What the caller's environment says stands.
+/// How mpirun and the ranks run; the fastest of what was tried, see
+/// tools/baseline/README.md. What the caller's environment says stands.
 struct Setting {
   const char *name, *value;
 };
@@ -53,11 +55,19 @@ constexpr Setting settings[] = {
     {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
     {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
     {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-    {"OMPI_MCA_hwloc_base_binding_policy", "none"},
     {"OMPI_MCA_mpi_yield_when_idle", "1"},
     {"OMPI_MCA_pml", "ob1"},
     {"OMPI_MCA_btl", "self,vader"},
+    {"OMPI_MCA_btl_vader_single_copy_mechanism", "cma"},
 };
+
+/// Where ranks outnumber processors, they stay on one, as fusco-run's do.
+const char *bindingOf(int numRanks) {
+  cpu_set_t allowed;
+  const bool areCrowded = sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
+                          numRanks > CPU_COUNT(&allowed);
+  return areCrowded ? "core:overload-allowed" : "none";
+}
 
 /// Ends the job if there is one. A signal's handler may call it.
 void stopJob() {
@@ -152,6 +162,8 @@ void MpiJob::end() {
 void MpiJob::start() {
   for (const Setting &setting : settings)
     setenv(setting.name, setting.value, /*overwrite=*/0);
+  setenv("OMPI_MCA_hwloc_base_binding_policy",
+         bindingOf(box->shape().numRanks()), /*overwrite=*/0);
   guardian = startGuarded(
       {"mpirun", "-n", std::to_string(box->shape().numRanks()), findProgram(),
        fmt::format("/proc/{}/fd/{}", getpid(), memory)},
