@@ -86,14 +86,14 @@ def Fusco_PlanOp : Fusco_Op<"plan", [Pure, AttrSizedOperandSegments,
     - The load of a rank is the sum of the quotas of its physical experts. An
       expert with one replica gives it c(e); all other quotas start at 0.
     - A sweep goes over the experts with several replicas, and assignments at
-      all, in ascending order and
-      fills each one's quotas anew: with these at 0, of its replicas, in ascending
-      order and of those on one rank the first only, some are active, at first
-      all. The level is ceil((c(e) + the sum of the active ones' ranks' loads) /
-      their number). Those whose rank's load is at the level or above it are no
-      longer active, and the level is taken anew, until there are none. Then in
-      ascending order each active one's quota is what its rank's load lacks to the
-      level, or what is left of c(e) if that is less.
+      all, in ascending order and fills each one's quotas anew: with these at 0,
+      of its replicas, in ascending order and of those on one rank the first
+      only, some are active, at first all. The level is ceil((c(e) + the sum of
+      the active ones' ranks' loads) / their number). Those whose rank's load is
+      at the level or above it are no longer active, and the level is taken anew,
+      until there are none. Then in ascending order each active one's quota is
+      what its rank's load lacks to the level, or what is left of c(e) if that is
+      less.
     - Sweeps end with the first that changes no quota, or the 16th.
 
     The assignments of e in the order (source rank, token, k) then go to its

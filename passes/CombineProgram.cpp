@@ -16,9 +16,8 @@
 /// and write their sum. Otherwise a pipeline over chunks of tokens, where the
 /// rank that asks is the token's own, or in other nodes its forwarder:
 ///   ask      send the descriptors of other nodes to this rank's partners
-///   there,
-///            and where ranks sum their own rows, those of this node to its
-///            ranks;
+///            there, and where ranks sum their own rows, those of this node to
+///            its ranks;
 ///   gather   where units are dealt, ask only lists them for the ranks of this
 ///            node, each of which asks for what it is dealt;
 ///   relay    likewise pass on to this node's ranks what other nodes ask;

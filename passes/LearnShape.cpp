@@ -121,11 +121,6 @@ static LogicalResult checkHops(const Shuffle &shuffle, int64_t numNodes) {
 // What programs need
 //===----------------------------------------------------------------------===//
 
-/// What this pass can lower of \p shuffle, or a diagnostic.
-static LogicalResult checkShuffle(const Shuffle &shuffle, int64_t numNodes) {
-  return shuffle.isFused ? checkHops(shuffle, numNodes) : success();
-}
-
 /// Whether \p op stands in a function of fusco-add-baseline.
 static bool isInBaseline(Operation *op) {
   auto function = op->getParentOfType<func::FuncOp>();
@@ -206,7 +201,7 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
     std::optional<Shuffle> shuffle = getShuffle(op);
     if (!shuffle)
       return WalkResult::advance();
-    if (failed(checkShuffle(*shuffle, shape.nodes)))
+    if (shuffle->isFused && failed(checkHops(*shuffle, shape.nodes)))
       return WalkResult::interrupt();
     if (first && !haveOneShape(first->expertRows, shuffle->expertRows)) {
       InFlightDiagnostic diagnostic =

@@ -43,13 +43,14 @@ private:
 };
 } // namespace
 
-static Forwarders getForced(PolicyOption policy) {
+static std::optional<Forwarders> getForced(PolicyOption policy) {
   switch (policy) {
+  case PolicyOption::Auto:
+    return std::nullopt;
   case PolicyOption::Groups:
     return Forwarders::Groups;
   case PolicyOption::Balanced:
     return Forwarders::Balanced;
-  case PolicyOption::Auto:
   case PolicyOption::Rail:
     return Forwarders::Rail;
   }
@@ -60,13 +61,12 @@ Choice PlanBalancePass::choose(ArrayAttr hops, TopologyAttr topology,
                                bool hasGradient) {
   if (topology.getRanksPerNode() == 1)
     return {Forwarders::Rail, "a node has one rank"};
-  bool isForced = policy != PolicyOption::Auto;
-  Forwarders forced = getForced(policy);
-  if (hasGradient && (!isForced || forced == Forwarders::Balanced))
+  std::optional<Forwarders> forced = getForced(policy);
+  if (hasGradient && (!forced || *forced == Forwarders::Balanced))
     return {Forwarders::Rail, "gradients of weights come back by rail"};
-  if (isForced)
-    return {forced,
-            "policy = " + stringifyForwarders(forced).str() + " was asked for"};
+  if (forced)
+    return {*forced, "policy = " + stringifyForwarders(*forced).str() +
+                         " was asked for"};
   if (topology.getScaleOutGbps() == 0)
     return {Forwarders::Rail, "links are as fast as memory, so that evening "
                               "them out would cost what it saves"};
