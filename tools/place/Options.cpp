@@ -10,9 +10,9 @@
 //===----------------------------------------------------------------------===//
 #include "tools/place/Options.h"
 
-#include "tools/run/CommandLine.h"
-#include "tools/run/Error.h"
-#include "tools/run/RowRange.h"
+#include "tools/common/CommandLine.h"
+#include "tools/common/Error.h"
+#include "tools/common/RowRange.h"
 
 #include <fmt/format.h>
 
@@ -21,8 +21,6 @@
 namespace po = boost::program_options;
 
 namespace fusco::place {
-
-using run::UsageError;
 
 std::optional<Options> parseOptions(int argc, char **argv) {
   Options options;
@@ -47,7 +45,7 @@ std::optional<Options> parseOptions(int argc, char **argv) {
       po::value(&options.output)->required()->value_name("TABLE.npy"),
       "write the table, [physical experts] or [layers, physical experts] of "
       "int32");
-  if (!run::parseCommandLine(
+  if (!parseCommandLine(
           argc, argv,
           {"fusco-place",
            "usage: fusco-place PROFILE.npy [options]\n\nMakes a table that "
@@ -72,7 +70,7 @@ std::optional<Options> parseOptions(int argc, char **argv) {
   require("--ranks-per-node", options.ranksPerNode, 1,
           mostRanks / options.nodes);
   if (!rows.empty())
-    options.rows = run::parseRowRange(rows);
+    options.rows = parseRowRange(rows);
   if (options.rows && options.isOfCounts)
     throw UsageError("--rows chooses among ids; it has no meaning with "
                      "--counts");

@@ -10,18 +10,16 @@
 //===----------------------------------------------------------------------===//
 #include "tools/place/Profile.h"
 
-#include "tools/run/Error.h"
-#include "tools/run/Npy.h"
-#include "tools/run/RowRange.h"
+#include "tools/common/Error.h"
+#include "tools/common/Npy.h"
+#include "tools/common/RowRange.h"
 
 #include <fmt/format.h>
 
 namespace fusco::place {
 
-using run::Error;
-
 /// Loads [layers, experts], or [experts].
-static Profile readCounts(const Options &options, const run::NpyArray &file) {
+static Profile readCounts(const Options &options, const NpyArray &file) {
   const std::vector<size_t> &extents = file.shape();
   const size_t experts = size_t(options.experts);
   if (extents.empty() || extents.size() > 2 || extents.back() != experts)
@@ -46,7 +44,7 @@ static Profile readCounts(const Options &options, const run::NpyArray &file) {
 }
 
 /// Ids [layers, rows, topk], or [rows, topk].
-static Profile countIds(const Options &options, const run::NpyArray &file) {
+static Profile countIds(const Options &options, const NpyArray &file) {
   const std::vector<size_t> &extents = file.shape();
   if (extents.size() != 2 && extents.size() != 3)
     throw Error(fmt::format("'{}' should hold ids of shape [rows, topk] or "
@@ -58,7 +56,7 @@ static Profile countIds(const Options &options, const run::NpyArray &file) {
   const size_t topk = extents.back(), numRows = extents[extents.size() - 2];
   const std::pair<int64_t, int64_t> rows =
       options.rows.value_or(std::pair<int64_t, int64_t>(0, numRows));
-  run::requireRows(rows, numRows, options.profile);
+  requireRows(rows, numRows, options.profile);
   const size_t layers = profile.hasLayers ? extents[0] : 1;
   for (size_t layer = 0; layer != layers; ++layer) {
     std::vector<int64_t> &loads = profile.loads.emplace_back();
@@ -80,7 +78,7 @@ static Profile countIds(const Options &options, const run::NpyArray &file) {
 }
 
 Profile readProfile(const Options &options) {
-  const run::NpyArray file(options.profile);
+  const NpyArray file(options.profile);
   if (!file.isInteger())
     throw Error(fmt::format("'{}' should hold integers, holds floats",
                             options.profile));

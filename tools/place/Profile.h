@@ -23,7 +23,7 @@ struct Profile {
   std::vector<std::vector<int64_t>> loads; ///< [layers][experts]
 };
 
-/// Reads the profile that \p options name. Throws run::Error for a file that
+/// Reads the profile that \p options name. Throws Error for a file that
 /// does not fit them.
 Profile readProfile(const Options &options);
 

@@ -8,11 +8,11 @@
 /// From a profile of experts' loads to a table of placement, layer by layer.
 //
 //===----------------------------------------------------------------------===//
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/place/Options.h"
 #include "tools/place/Placement.h"
 #include "tools/place/Profile.h"
-#include "tools/run/Error.h"
-#include "tools/run/Output.h"
 
 #include <fmt/format.h>
 #include <xtensor/xarray.hpp>
@@ -61,11 +61,11 @@ int makeTable(int argc, char **argv) {
   std::optional<Options> options = parseOptions(argc, argv);
   if (!options)
     return 0;
-  run::requireWritable(options->output);
+  requireWritable(options->output);
   const reference::Shape shape = shapeOf(*options);
   const Profile profile = readProfile(*options);
   if (profile.loads.empty())
-    throw run::Error(fmt::format("'{}' has no layers", options->profile));
+    throw Error(fmt::format("'{}' has no layers", options->profile));
   std::vector<std::vector<int64_t>> tables;
   std::string text = fmt::format("{:>5} {:>10} {:>10}  hottest rank over the "
                                  "mean, on the profile\n",
@@ -82,23 +82,23 @@ int makeTable(int argc, char **argv) {
   }
   text += fmt::format("mean {:.3f}, worst {:.3f}, placed\n",
                       sum / double(tables.size()), worst);
-  run::writeAtomically(options->output, npyOf(tables, profile.hasLayers));
-  run::printToStdout(text);
+  writeAtomically(options->output, npyOf(tables, profile.hasLayers));
+  printToStdout(text);
   return 0;
 }
 
 int fail(const std::string &text, int code) {
-  run::printToStderr("fusco-place: error: " + text);
+  printToStderr("fusco-place: error: " + text);
   return code;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-  run::prepareProcess();
+  prepareProcess();
   try {
     return makeTable(argc, argv);
-  } catch (const run::UsageError &error) {
+  } catch (const UsageError &error) {
     return fail(error.what(), 2);
   } catch (const std::exception &error) {
     return fail(error.what(), 1);

@@ -12,11 +12,11 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Bench.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/run/GpuClock.h"
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
-#include "tools/run/Output.h"
 #include "tools/run/Random.h"
 #include "tools/run/Timing.h"
 

@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Check.h"
 
-#include "tools/run/Output.h"
+#include "tools/common/Output.h"
 #include "tools/run/RankCheck.h"
 
 #include <fmt/format.h>

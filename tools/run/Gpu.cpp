@@ -10,7 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Gpu.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <fmt/format.h>
 

@@ -11,9 +11,9 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/GraphCheck.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/run/Gpu.h"
-#include "tools/run/Output.h"
 #include "tools/run/RankCheck.h"
 
 #include <fmt/format.h>

@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Guardian.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <fmt/format.h>
 

@@ -10,7 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Launch.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 #include "tools/run/Processes.h"
 
 #include <algorithm>

@@ -11,8 +11,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Library.h"
 
-#include "tools/run/Error.h"
-#include "tools/run/Input.h"
+#include "tools/common/Error.h"
+#include "tools/common/Input.h"
 
 #include <fmt/format.h>
 

@@ -9,10 +9,10 @@
 /// machine, compares every bit with the reference interpreter and times it.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/run/GraphCheck.h"
 #include "tools/run/MpiBaseline.h"
-#include "tools/run/Output.h"
 #include "tools/run/Processes.h"
 #include "tools/run/Report.h"
 
@@ -22,6 +22,7 @@
 #include <cstdlib>
 #include <new>
 
+using namespace fusco;
 using namespace fusco::run;
 
 namespace {
@@ -163,7 +164,7 @@ int runRanks(const Library &library, Options options) {
   return 0;
 }
 
-int run(int argc, char **argv) {
+int runLibrary(int argc, char **argv) {
   std::optional<Options> options = parseOptions(argc, argv);
   if (!options)
     return 0;
@@ -195,7 +196,7 @@ int fail(std::string text, int code) {
 int main(int argc, char **argv) {
   prepareProcess();
   try {
-    return run(argc, argv);
+    return runLibrary(argc, argv);
   } catch (const UsageError &error) {
     return fail(error.what(), 2);
   } catch (const std::bad_alloc &) {

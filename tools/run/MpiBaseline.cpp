@@ -11,7 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/MpiBaseline.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <fmt/format.h>
 

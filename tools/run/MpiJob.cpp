@@ -13,9 +13,9 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/MpiJob.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/run/Guardian.h"
-#include "tools/run/Output.h"
 
 #include <fmt/format.h>
 

@@ -11,9 +11,9 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Options.h"
 
-#include "tools/run/CommandLine.h"
-#include "tools/run/Error.h"
-#include "tools/run/RowRange.h"
+#include "tools/common/CommandLine.h"
+#include "tools/common/Error.h"
+#include "tools/common/RowRange.h"
 
 #include <boost/algorithm/string.hpp>
 #include <boost/lexical_cast.hpp>

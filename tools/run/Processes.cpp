@@ -11,8 +11,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Processes.h"
 
-#include "tools/run/Error.h"
-#include "tools/run/Output.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 
 #include <arpa/inet.h>
 #include <boost/lexical_cast.hpp>

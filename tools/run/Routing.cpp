@@ -10,11 +10,11 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Routing.h"
 
+#include "tools/common/Error.h"
+#include "tools/common/Npy.h"
+#include "tools/common/RowRange.h"
 #include "tools/reference/Replicas.h"
-#include "tools/run/Error.h"
-#include "tools/run/Npy.h"
 #include "tools/run/Random.h"
-#include "tools/run/RowRange.h"
 #include "tools/run/SyntheticRouting.h"
 
 #include <boost/crc.hpp>

@@ -11,8 +11,8 @@
 
 #include "tools/sim/Options.h"
 
-#include "tools/run/CommandLine.h"
-#include "tools/run/Error.h"
+#include "tools/common/CommandLine.h"
+#include "tools/common/Error.h"
 
 #include <fmt/format.h>
 
@@ -21,7 +21,6 @@
 namespace po = boost::program_options;
 using namespace fusco;
 using namespace fusco::sim;
-using run::UsageError;
 
 static Pattern parsePattern(const std::string &name) {
   if (name == "even")
@@ -79,7 +78,7 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
       "write the results to this file");
   add("report", po::value(&report)->value_name("OUT.svg"),
       "draw the results to this file");
-  const std::optional<po::variables_map> parsed = run::parseCommandLine(
+  const std::optional<po::variables_map> parsed = parseCommandLine(
       argc, argv,
       {"fusco-sim",
        "usage: fusco-sim [MODEL.mlir] [options]\n\nModels the time of a "

@@ -36,7 +36,7 @@ struct Options {
 };
 
 /// Parses the command line. Returns nothing if --help or --version was asked
-/// for and printed. Throws run::UsageError.
+/// for and printed. Throws UsageError.
 std::optional<Options> parseOptions(int argc, char **argv);
 
 } // namespace fusco::sim

@@ -11,8 +11,8 @@
 
 #include "tools/sim/Routing.h"
 
-#include "tools/run/Error.h"
-#include "tools/run/Npy.h"
+#include "tools/common/Error.h"
+#include "tools/common/Npy.h"
 
 #include <fmt/format.h>
 
@@ -71,11 +71,11 @@ Routing sim::drawRouting(const Shape &shape, Pattern pattern, double skew,
 
 Routing sim::readRouting(const Shape &shape, const std::string &path,
                          std::optional<int64_t> layer) {
-  const run::NpyArray file(path);
+  const NpyArray file(path);
   const std::vector<size_t> &extents = file.shape();
   if (!file.isInteger() || extents.size() < 2 || extents.size() > 3 ||
       extents.back() != size_t(shape.topk))
-    throw run::Error(fmt::format(
+    throw Error(fmt::format(
         "'{}' should hold expert ids of shape [rows, {}] or [layers, rows, "
         "{}], has {}{}",
         path, shape.topk, shape.topk, file.isInteger() ? "" : "floats of ",
@@ -83,9 +83,9 @@ Routing sim::readRouting(const Shape &shape, const std::string &path,
   const size_t number = size_t(layer.value_or(0));
   const size_t layers = extents.size() == 3 ? extents[0] : 1;
   if (number >= layers)
-    throw run::Error(fmt::format("--layer {} is out of range: '{}' has {} "
-                                 "layers, counted from 0",
-                                 number, path, layers));
+    throw Error(fmt::format("--layer {} is out of range: '{}' has {} "
+                            "layers, counted from 0",
+                            number, path, layers));
   const size_t count = extents[extents.size() - 2] * extents.back();
   Routing routing;
   routing.topk = shape.topk;
@@ -94,12 +94,12 @@ Routing sim::readRouting(const Shape &shape, const std::string &path,
   for (size_t i = number * count; i != (number + 1) * count; ++i) {
     const int64_t id = file.integerAt(i);
     if (id < -1 || id >= shape.experts)
-      throw run::Error(fmt::format("'{}' has expert id {}, the model has "
-                                   "experts 0 to {} (-1: not routed)",
-                                   path, id, shape.experts - 1));
+      throw Error(fmt::format("'{}' has expert id {}, the model has "
+                              "experts 0 to {} (-1: not routed)",
+                              path, id, shape.experts - 1));
     routing.ids.push_back(int32_t(id));
   }
   if (routing.ids.empty())
-    throw run::Error(fmt::format("'{}' has no rows", path));
+    throw Error(fmt::format("'{}' has no rows", path));
   return routing;
 }

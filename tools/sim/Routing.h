@@ -52,7 +52,7 @@ struct Routing {
 Routing drawRouting(const Shape &shape, Pattern pattern, double skew,
                     uint64_t seed);
 
-/// Reads \p path, [rows, topk] or [layers, rows, topk]. Throws run::Error.
+/// Reads \p path, [rows, topk] or [layers, rows, topk]. Throws Error.
 Routing readRouting(const Shape &shape, const std::string &path,
                     std::optional<int64_t> layer);
 

@@ -9,8 +9,8 @@
 ///
 //===----------------------------------------------------------------------===//
 
-#include "tools/run/Error.h"
-#include "tools/run/Output.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 #include "tools/sim/Options.h"
 #include "tools/sim/Published.h"
 #include "tools/sim/Report.h"
@@ -50,7 +50,7 @@ static void listParameters(const Options &options) {
     text += fmt::format("{:<18} {:>9} {:<5} {}\n", parameter.name,
                         options.parameters.*parameter.field, parameter.unit,
                         parameter.source);
-  run::printToStdout(text);
+  printToStdout(text);
 }
 
 /// The shape is that of the tables, whatever model there is.
@@ -92,13 +92,13 @@ static void validate(const Options &options) {
                       "with one set of parameters\n",
                       errors.size(), 100 * median, 100 * errors.back());
   if (options.json)
-    run::writeAtomically(*options.json, Json{{"modelled", true},
-                                             {"cells", cells},
-                                             {"median_error", median},
-                                             {"largest_error", errors.back()}}
-                                                .dump(2) +
-                                            "\n");
-  run::printToStdout(text);
+    writeAtomically(*options.json, Json{{"modelled", true},
+                                        {"cells", cells},
+                                        {"median_error", median},
+                                        {"largest_error", errors.back()}}
+                                           .dump(2) +
+                                       "\n");
+  printToStdout(text);
 }
 
 /// A kernel's time there is that of its links between nodes, which here are a
@@ -122,16 +122,16 @@ static void validateDeepEP(const Options &options) {
     text += "\n";
   }
   if (options.json)
-    run::writeAtomically(
-        *options.json, Json{{"modelled", true}, {"rows", rows}}.dump(2) + "\n");
-  run::printToStdout(text);
+    writeAtomically(*options.json,
+                    Json{{"modelled", true}, {"rows", rows}}.dump(2) + "\n");
+  printToStdout(text);
 }
 
 static Shape shapeOf(const Options &options) {
   Shape shape;
   if (!options.model.empty())
     if (std::string wrong = readModel(options.model, shape); !wrong.empty())
-      throw run::Error(wrong);
+      throw Error(wrong);
   shape.nodes = options.nodes.value_or(shape.nodes);
   shape.ranksPerNode = options.ranksPerNode.value_or(shape.ranksPerNode);
   shape.tokens = options.tokens;
@@ -175,9 +175,9 @@ static void ablate(const Options &options) {
   addRow("ours", "fusco", std::nullopt);
   addRow("ours by rail", "fusco-rail", std::nullopt);
   if (options.json)
-    run::writeAtomically(
-        *options.json, Json{{"modelled", true}, {"rows", rows}}.dump(2) + "\n");
-  run::printToStdout(text);
+    writeAtomically(*options.json,
+                    Json{{"modelled", true}, {"rows", rows}}.dump(2) + "\n");
+  printToStdout(text);
 }
 
 static void modelAll(const Options &options) {
@@ -190,7 +190,7 @@ static void modelAll(const Options &options) {
   const size_t numPlans = size_t(
       std::count_if(allPlans().begin(), allPlans().end(),
                     [](const Plan &plan) { return !plan.isForAblation; }));
-  run::Progress progress("modelling", numPlans, true);
+  Progress progress("modelling", numPlans, true);
   for (const Plan &plan : allPlans()) {
     if (plan.isForAblation)
       continue;
@@ -198,10 +198,10 @@ static void modelAll(const Options &options) {
     progress.advance();
   }
   if (options.json)
-    run::writeAtomically(*options.json, toJson(results));
+    writeAtomically(*options.json, toJson(results));
   if (options.report)
-    run::writeAtomically(*options.report, toSvg(results));
-  run::printToStdout(toTable(results));
+    writeAtomically(*options.report, toSvg(results));
+  printToStdout(toTable(results));
 }
 
 static int perform(int argc, char **argv) {
@@ -210,7 +210,7 @@ static int perform(int argc, char **argv) {
     return 0;
   for (const auto &path : {options->json, options->report})
     if (path)
-      run::requireWritable(*path);
+      requireWritable(*path);
   switch (options->task) {
   case Task::ListParameters:
     listParameters(*options);
@@ -232,15 +232,15 @@ static int perform(int argc, char **argv) {
 }
 
 static int fail(const std::string &text, int code) {
-  run::printToStderr("fusco-sim: error: " + text);
+  printToStderr("fusco-sim: error: " + text);
   return code;
 }
 
 int main(int argc, char **argv) {
-  run::prepareProcess();
+  prepareProcess();
   try {
     return perform(argc, argv);
-  } catch (const run::UsageError &error) {
+  } catch (const UsageError &error) {
     return fail(error.what(), 2);
   } catch (const std::exception &error) {
     return fail(error.what(), 1);

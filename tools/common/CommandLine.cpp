@@ -8,10 +8,10 @@
 /// See CommandLine.h.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/CommandLine.h"
+#include "tools/common/CommandLine.h"
 
-#include "tools/run/Error.h"
-#include "tools/run/Output.h"
+#include "tools/common/Error.h"
+#include "tools/common/Output.h"
 
 #include <fmt/format.h>
 
@@ -19,7 +19,7 @@
 
 namespace po = boost::program_options;
 
-namespace fusco::run {
+namespace fusco {
 
 std::optional<po::variables_map> parseCommandLine(int argc, char **argv,
                                                   const CommandLine &line) {
@@ -56,4 +56,4 @@ std::optional<po::variables_map> parseCommandLine(int argc, char **argv,
   return given;
 }
 
-} // namespace fusco::run
+} // namespace fusco

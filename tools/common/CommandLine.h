@@ -8,15 +8,15 @@
 /// What the command lines of tools have in common.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_COMMANDLINE_H
-#define FUSCO_TOOLS_RUN_COMMANDLINE_H
+#ifndef FUSCO_TOOLS_COMMON_COMMANDLINE_H
+#define FUSCO_TOOLS_COMMON_COMMANDLINE_H
 
 #include <boost/program_options.hpp>
 
 #include <optional>
 #include <string>
 
-namespace fusco::run {
+namespace fusco {
 
 struct CommandLine {
   std::string tool;  ///< its name
@@ -33,6 +33,6 @@ struct CommandLine {
 std::optional<boost::program_options::variables_map>
 parseCommandLine(int argc, char **argv, const CommandLine &line);
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_COMMANDLINE_H
+#endif // FUSCO_TOOLS_COMMON_COMMANDLINE_H

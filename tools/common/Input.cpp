@@ -1,4 +1,4 @@
-//===- Input.cpp - Files that fusco-run reads -----------------------------===//
+//===- Input.cpp - Files that tools read ----------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -8,16 +8,16 @@
 /// Opening of input files.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/Input.h"
+#include "tools/common/Input.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
 
-namespace fusco::run {
+namespace fusco {
 
 Input::Input(const std::string &path) {
   std::error_code reason;
@@ -33,4 +33,4 @@ Input::Input(const std::string &path) {
   stream.seekg(0);
 }
 
-} // namespace fusco::run
+} // namespace fusco

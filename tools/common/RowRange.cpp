@@ -8,14 +8,14 @@
 /// See RowRange.h.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/RowRange.h"
+#include "tools/common/RowRange.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <boost/lexical_cast.hpp>
 #include <fmt/format.h>
 
-namespace fusco::run {
+namespace fusco {
 
 std::pair<int64_t, int64_t> parseRowRange(const std::string &text) {
   const size_t colon = text.find(':');
@@ -37,4 +37,4 @@ void requireRows(std::pair<int64_t, int64_t> rows, size_t numRows,
                             rows.first, rows.second, path, numRows));
 }
 
-} // namespace fusco::run
+} // namespace fusco

@@ -8,14 +8,14 @@
 /// Arrays in NumPy's file format, whatever their number type.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_NPY_H
-#define FUSCO_TOOLS_RUN_NPY_H
+#ifndef FUSCO_TOOLS_COMMON_NPY_H
+#define FUSCO_TOOLS_COMMON_NPY_H
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-namespace fusco::run {
+namespace fusco {
 
 /// An array of numbers in C order, as it was in its file.
 class NpyArray {
@@ -42,6 +42,6 @@ private:
   std::vector<char> bytes;
 };
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_NPY_H
+#endif // FUSCO_TOOLS_COMMON_NPY_H

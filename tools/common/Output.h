@@ -1,4 +1,4 @@
-//===- Output.h - Where fusco-run writes ------------------------*- C++ -*-===//
+//===- Output.h - Where tools write -----------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -9,14 +9,14 @@
 /// process, whole or not at all.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_OUTPUT_H
-#define FUSCO_TOOLS_RUN_OUTPUT_H
+#ifndef FUSCO_TOOLS_COMMON_OUTPUT_H
+#define FUSCO_TOOLS_COMMON_OUTPUT_H
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
-namespace fusco::run {
+namespace fusco {
 
 /// Makes a closed pipe an error instead of a signal, keeps files that are
 /// opened later from becoming standard output or error where the caller closed
@@ -50,6 +50,6 @@ private:
   std::unique_ptr<Bar> bar; ///< null if standard error is no terminal
 };
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_OUTPUT_H
+#endif // FUSCO_TOOLS_COMMON_OUTPUT_H

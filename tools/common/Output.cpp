@@ -1,4 +1,4 @@
-//===- Output.cpp - Where fusco-run writes --------------------------------===//
+//===- Output.cpp - Where tools write -------------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -8,9 +8,9 @@
 /// Standard output, atomic files, progress and the signals that belong to them.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/Output.h"
+#include "tools/common/Output.h"
 
-#include "tools/run/Error.h"
+#include "tools/common/Error.h"
 
 #include <boost/timer/progress_display.hpp>
 #include <fmt/format.h>
@@ -25,7 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace fusco::run {
+namespace fusco {
 namespace {
 
 extern "C" void exitInterrupted(int) { _exit(130); }
@@ -168,4 +168,4 @@ void Progress::advance() {
     ++bar->display;
 }
 
-} // namespace fusco::run
+} // namespace fusco

@@ -1,4 +1,4 @@
-//===- Error.h - What ends fusco-run --------------------------*- C++ -*-===//
+//===- Error.h - What ends a tool ------------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -8,12 +8,12 @@
 /// The two exceptions whose text main() prints on one line.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_ERROR_H
-#define FUSCO_TOOLS_RUN_ERROR_H
+#ifndef FUSCO_TOOLS_COMMON_ERROR_H
+#define FUSCO_TOOLS_COMMON_ERROR_H
 
 #include <stdexcept>
 
-namespace fusco::run {
+namespace fusco {
 
 /// Something that was found wrong; exit code 1. The text says what was
 /// expected, what was got and, if it is not plain, what to do.
@@ -26,6 +26,6 @@ struct UsageError : Error {
   using Error::Error;
 };
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_ERROR_H
+#endif // FUSCO_TOOLS_COMMON_ERROR_H

@@ -8,14 +8,14 @@
 /// The flag --rows BEGIN:END.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_ROWRANGE_H
-#define FUSCO_TOOLS_RUN_ROWRANGE_H
+#ifndef FUSCO_TOOLS_COMMON_ROWRANGE_H
+#define FUSCO_TOOLS_COMMON_ROWRANGE_H
 
 #include <cstdint>
 #include <string>
 #include <utility>
 
-namespace fusco::run {
+namespace fusco {
 
 /// The rows [begin, end) that \p text, "BEGIN:END", names. Throws UsageError if
 /// it does not, or there are none.
@@ -25,6 +25,6 @@ std::pair<int64_t, int64_t> parseRowRange(const std::string &text);
 void requireRows(std::pair<int64_t, int64_t> rows, size_t numRows,
                  const std::string &path);
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_ROWRANGE_H
+#endif // FUSCO_TOOLS_COMMON_ROWRANGE_H

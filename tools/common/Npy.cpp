@@ -9,11 +9,11 @@
 /// lengths in the header on trust and reads them through signed chars.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/Npy.h"
+#include "tools/common/Npy.h"
 
+#include "tools/common/Error.h"
+#include "tools/common/Input.h"
 #include "tools/reference/Float.h"
-#include "tools/run/Error.h"
-#include "tools/run/Input.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -23,7 +23,7 @@
 #include <limits>
 #include <regex>
 
-namespace fusco::run {
+namespace fusco {
 namespace {
 
 constexpr uint64_t maxHeaderBytes = 10000; // numpy's own default
@@ -146,4 +146,4 @@ float NpyArray::floatAt(size_t index) const {
   }
 }
 
-} // namespace fusco::run
+} // namespace fusco

@@ -1,4 +1,4 @@
-//===- Input.h - Files that fusco-run reads ---------------------*- C++ -*-===//
+//===- Input.h - Files that tools read --------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -8,14 +8,14 @@
 /// Opening of input files.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_INPUT_H
-#define FUSCO_TOOLS_RUN_INPUT_H
+#ifndef FUSCO_TOOLS_COMMON_INPUT_H
+#define FUSCO_TOOLS_COMMON_INPUT_H
 
 #include <cstdint>
 #include <fstream>
 #include <string>
 
-namespace fusco::run {
+namespace fusco {
 
 /// An input file and its size.
 struct Input {
@@ -27,6 +27,6 @@ struct Input {
   uint64_t bytes;
 };
 
-} // namespace fusco::run
+} // namespace fusco
 
-#endif // FUSCO_TOOLS_RUN_INPUT_H
+#endif // FUSCO_TOOLS_COMMON_INPUT_H
