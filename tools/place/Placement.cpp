@@ -10,10 +10,10 @@
 //===----------------------------------------------------------------------===//
 #include "tools/place/Placement.h"
 
+#include "tools/common/Loads.h"
 #include "tools/reference/Replicas.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace fusco::place {
 namespace {
@@ -116,11 +116,7 @@ double imbalanceOf(const reference::Shape &shape,
   std::vector<int64_t> rows(size_t(shape.numRanks()), 0);
   for (size_t physical = 0; physical != quotas.size(); ++physical)
     rows[size_t(shape.rankOfExpert(int64_t(physical)))] += quotas[physical];
-  const int64_t sum = std::accumulate(rows.begin(), rows.end(), int64_t(0));
-  if (sum == 0)
-    return 1;
-  return double(*std::max_element(rows.begin(), rows.end())) *
-         double(rows.size()) / double(sum);
+  return worstOverMean(rows, shape.numRanks());
 }
 
 } // namespace fusco::place

@@ -10,46 +10,26 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Traffic.h"
 
+#include "tools/common/Loads.h"
+
 #include <algorithm>
-#include <numeric>
 #include <set>
 
 namespace fusco::run {
 
 namespace {
 
-/// The largest of groups of \p size loads over that group's mean.
-double worstOverMean(const std::vector<int64_t> &loads, int size) {
-  double worst = 1;
-  for (size_t begin = 0; begin < loads.size(); begin += size_t(size)) {
-    const auto first = loads.begin() + int64_t(begin), last = first + size;
-    const int64_t sum = std::accumulate(first, last, int64_t(0));
-    if (sum != 0)
-      worst = std::max(worst, double(*std::max_element(first, last)) * size /
-                                  double(sum));
-  }
-  return worst;
-}
-
-std::vector<int64_t> sumNodes(const std::vector<int64_t> &ofRanks,
-                              int ranksPerNode) {
-  std::vector<int64_t> sums(ofRanks.size() / size_t(ranksPerNode), 0);
-  for (size_t rank = 0; rank != ofRanks.size(); ++rank)
-    sums[rank / size_t(ranksPerNode)] += ofRanks[rank];
-  return sums;
-}
-
 /// The units that each rank would send and forward by rail.
 struct Units {
   std::vector<int64_t> sent, forwarded;
 };
-Units countByRail(const reference::Shape &shape, const Routing &routing,
+Units countByRail(const reference::Shape &shape,
+                  const std::vector<std::vector<int64_t>> &physicalIds,
                   const std::vector<int> &nodeOfExpert) {
-  Units units{std::vector<int64_t>(routing.ranks.size(), 0), {}};
+  Units units{std::vector<int64_t>(physicalIds.size(), 0), {}};
   units.forwarded = units.sent;
-  const std::vector<std::vector<int64_t>> all = physicalIdsOf(shape, routing);
-  for (size_t rank = 0; rank != routing.ranks.size(); ++rank) {
-    const std::vector<int64_t> &ids = all[rank];
+  for (size_t rank = 0; rank != physicalIds.size(); ++rank) {
+    const std::vector<int64_t> &ids = physicalIds[rank];
     const int own = int(rank) / shape.ranksPerNode;
     for (size_t token = 0; token != ids.size(); token += size_t(shape.topk)) {
       std::set<int> nodes;
@@ -67,7 +47,7 @@ Units countByRail(const reference::Shape &shape, const Routing &routing,
 }
 
 Imbalance measureImbalance(const reference::Shape &shape,
-                           const Routing &routing,
+                           const std::vector<std::vector<int64_t>> &physicalIds,
                            const std::vector<int> &nodeOfExpert,
                            const std::vector<fusco_plan_info> &plans) {
   std::vector<int64_t> received;
@@ -83,9 +63,9 @@ Imbalance measureImbalance(const reference::Shape &shape,
                                  worstOverMean(of.forwarded, perNode)};
   };
   Imbalance imbalance;
-  imbalance.rankRows = worstOverMean(received, int(received.size()));
-  imbalance.nodeRows = worstOverMean(sumNodes(received, perNode), shape.nodes);
-  const Units byRail = countByRail(shape, routing, nodeOfExpert);
+  imbalance.rankRows = worstOverMean(received, int64_t(received.size()));
+  imbalance.nodeRows = worstOverMean(sumGroups(received, perNode), shape.nodes);
+  const Units byRail = countByRail(shape, physicalIds, nodeOfExpert);
   imbalance.rail = overMeans(byRail);
   // Plans by rail count none.
   const bool isByRail = std::all_of(units.sent.begin(), units.sent.end(),
@@ -119,7 +99,7 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
     for (int64_t id : ids[rank])
       if (id >= 0 && nodeOfExpert[size_t(id)] != int(rank) / shape.ranksPerNode)
         ++sum.assignmentsOffNode;
-  sum.imbalance = measureImbalance(shape, routing, nodeOfExpert, plans);
+  sum.imbalance = measureImbalance(shape, ids, nodeOfExpert, plans);
   return sum;
 }
 

@@ -117,17 +117,9 @@ void Counter::countToken(Counts &counts, int64_t rank,
     size_t end = begin;
     while (end != destinations.size() && destinations[end] / perNode == node)
       ++end;
+    const bool isOffNode = node != rank / perNode;
     int64_t from = rank;
-    if (node != rank / perNode) {
-      if (!way.forwarders) {
-        counts.sent[size_t(rank)] += int64_t(end - begin);
-        for (size_t i = begin; i != end; ++i)
-          ++counts.forwarded[size_t(destinations[i])];
-        for (size_t i = begin; i != end; ++i)
-          ++counts.received[size_t(destinations[i])];
-        begin = end;
-        continue;
-      }
+    if (isOffNode && way.forwarders) {
       const auto [carrier, forwarder] = choose(rank, node);
       const int64_t rows =
           way.scaleOut == RowPer::Node ? 1 : int64_t(end - begin);
@@ -141,8 +133,12 @@ void Counter::countToken(Counts &counts, int64_t rank,
     for (size_t i = begin; i != end; ++i) {
       const int64_t to = destinations[i];
       ++counts.received[size_t(to)];
-      if (way.scaleUp == RowPer::Assignment || to != last)
+      if (isOffNode && !way.forwarders) {
+        ++counts.sent[size_t(rank)];
+        ++counts.forwarded[size_t(to)];
+      } else if (way.scaleUp == RowPer::Assignment || to != last) {
         moveUp(from, to);
+      }
       last = to;
     }
     begin = end;
@@ -167,15 +163,4 @@ Counts sim::countRows(const Shape &shape, const Routing &routing,
 
 int64_t sim::largest(const std::vector<int64_t> &counts) {
   return *std::max_element(counts.begin(), counts.end());
-}
-
-double sim::unevenness(const std::vector<int64_t> &counts, int64_t size) {
-  double worst = 1;
-  for (auto first = counts.begin(); first != counts.end(); first += size) {
-    const int64_t sum = std::accumulate(first, first + size, int64_t(0));
-    if (sum != 0)
-      worst = std::max(worst, double(*std::max_element(first, first + size)) *
-                                  double(size) / double(sum));
-  }
-  return worst;
 }

@@ -40,8 +40,6 @@ struct Counts {
 Counts countRows(const Shape &shape, const Routing &routing, const Way &way);
 
 int64_t largest(const std::vector<int64_t> &counts);
-/// The largest of groups of \p size over that group's mean; 1 for none.
-double unevenness(const std::vector<int64_t> &counts, int64_t size);
 
 } // namespace fusco::sim
 

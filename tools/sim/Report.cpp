@@ -11,20 +11,14 @@
 
 #include "tools/sim/Report.h"
 
+#include "tools/common/Loads.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 using namespace fusco;
 using namespace fusco::sim;
 using Json = nlohmann::ordered_json;
-
-/// Rows of each node's experts.
-static std::vector<int64_t> sumNodes(const Shape &shape, const Counts &counts) {
-  std::vector<int64_t> sums(size_t(shape.nodes), 0);
-  for (size_t rank = 0; rank != counts.received.size(); ++rank)
-    sums[rank / size_t(shape.ranksPerNode)] += counts.received[rank];
-  return sums;
-}
 
 std::string sim::toTable(const Results &results) {
   const Shape &shape = results.shape;
@@ -38,20 +32,21 @@ std::string sim::toTable(const Results &results) {
       "dispatch us", "combine us", "both us", "out GB", "up GB", "fwd tx",
       "fwd rx");
   for (const Modelled &plan : results.plans)
-    text += fmt::format("{:<23}{:>12.1f}{:>12.1f}{:>12.1f}{:>11.3f}{:>11.3f}{:>"
-                        "10.3f}{:>10.3f}\n",
-                        plan.plan->name, plan.dispatchUs(), plan.combineUs(),
-                        plan.us(), plan.bytesScaleOut * 1e-9,
-                        plan.bytesScaleUp * 1e-9,
-                        unevenness(plan.counts.sent, shape.ranksPerNode),
-                        unevenness(plan.counts.forwarded, shape.ranksPerNode));
+    text += fmt::format(
+        "{:<23}{:>12.1f}{:>12.1f}{:>12.1f}{:>11.3f}{:>11.3f}{:>"
+        "10.3f}{:>10.3f}\n",
+        plan.plan->name, plan.dispatchUs(), plan.combineUs(), plan.us(),
+        plan.bytesScaleOut * 1e-9, plan.bytesScaleUp * 1e-9,
+        worstOverMean(plan.counts.sent, shape.ranksPerNode),
+        worstOverMean(plan.counts.forwarded, shape.ranksPerNode));
   const Counts &counts = results.plans.front().counts;
   text += fmt::format(
       "(out, up: bytes of a dispatch between nodes, and ranks of a node; fwd: "
       "busiest forwarder of a node over its mean)\nhottest rank {:.2f} x mean, "
       "hottest node {:.2f}\n",
-      unevenness(counts.received, shape.numRanks()),
-      unevenness(sumNodes(shape, counts), shape.nodes));
+      worstOverMean(counts.received, shape.numRanks()),
+      worstOverMean(sumGroups(counts.received, shape.ranksPerNode),
+                    shape.nodes));
   return text;
 }
 
@@ -83,10 +78,12 @@ std::string sim::toJson(const Results &results) {
         {"bytes_scale_out", plan.bytesScaleOut},
         {"bytes_scale_up", plan.bytesScaleUp},
         {"imbalance",
-         {{"forwarder_tx", unevenness(counts.sent, shape.ranksPerNode)},
-          {"forwarder_rx", unevenness(counts.forwarded, shape.ranksPerNode)},
-          {"rank_rows", unevenness(counts.received, shape.numRanks())},
-          {"node_rows", unevenness(sumNodes(shape, counts), shape.nodes)}}}};
+         {{"forwarder_tx", worstOverMean(counts.sent, shape.ranksPerNode)},
+          {"forwarder_rx", worstOverMean(counts.forwarded, shape.ranksPerNode)},
+          {"rank_rows", worstOverMean(counts.received, shape.numRanks())},
+          {"node_rows",
+           worstOverMean(sumGroups(counts.received, shape.ranksPerNode),
+                         shape.nodes)}}}};
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
