@@ -15,32 +15,22 @@
 #
 # ===----------------------------------------------------------------------=== #
 
-import json
 import sys
 
 import numpy as np
+from routed import Run, bytesPerElement
 
 reportPath, idsPath, layer, policy, unique, *limits = sys.argv[1:]
-with open(reportPath) as file:
-    report = json.load(file)
-shape, plan = report["shape"], report["plan"]
-nodes, perNode, experts = shape["nodes"], shape["ranks_per_node"], shape["experts"]
-ranks = nodes * perNode
-
-small, larger = divmod(experts, ranks)
-rankOfExpert = np.repeat(np.arange(ranks), [small + (r < larger) for r in range(ranks)])
-ids = np.load(idsPath)
-if ids.ndim == 3:
-    ids = ids[int(layer)]
+run = Run(reportPath, idsPath, layer)
+shape, plan = run.shape, run.plan
+nodes, perNode, ranks = run.nodes, run.perNode, run.ranks
 
 # (rank, node, ranks wanted there), token after token, rank by rank.
-units, row = [], 0
-for rank, tokens in enumerate(shape["tokens_per_rank"]):
-    for _ in range(tokens):
-        to = [int(rankOfExpert[e]) for e in ids[row % len(ids)] if e >= 0]
-        row += 1
-        for node in sorted({r // perNode for r in to}):
-            units.append((rank, node, [r for r in to if r // perNode == node]))
+units = [
+    (rank, node, [r for r in to if r // perNode == node])
+    for rank, to in run.tokens
+    for node in sorted({r // perNode for r in to})
+]
 
 load = np.zeros(ranks, int)
 for rank, node, _ in units:
@@ -59,9 +49,8 @@ def groupOf():
 group = groupOf() if policy == "groups" else np.arange(ranks) % perNode
 memberOf = {(r // perNode, int(group[r])): r for r in range(ranks)}
 dealt = np.zeros(nodes, int)
-sent, taken = {p: np.zeros(ranks, int) for p in ("rail", policy)}, {
-    p: np.zeros(ranks, int) for p in ("rail", policy)
-}
+sent = {p: np.zeros(ranks, int) for p in ("rail", policy)}
+taken = {p: np.zeros(ranks, int) for p in ("rail", policy)}
 rowsScaleUp = 0
 for rank, node, wanted in units:
     own, carrier, forwarder = rank // perNode, rank, rank
@@ -88,7 +77,7 @@ def uneven(loads):
     return max([1.0] + [m.max() / mean for m, mean in zip(byNode, means) if mean])
 
 
-bytesPerRow = shape["hidden"] * {"bf16": 2, "f16": 2, "f32": 4}[shape["dtype"]]
+bytesPerRow = shape["hidden"] * bytesPerElement[shape["dtype"]]
 got = plan["imbalance"]
 checks = [
     ("forwarder_tx", uneven(sent[policy]), got["forwarder_tx"]),

@@ -23,6 +23,7 @@ import subprocess
 import sys
 
 import numpy as np
+from routed import blocks
 
 library, idsPath, rowsText, tablePath, ranks, mean, worst = sys.argv[1:]
 ranks = int(ranks)
@@ -30,11 +31,6 @@ ids, tables = np.load(idsPath), np.load(tablePath)
 begin, end = (int(part) for part in rowsText.split(":"))
 layers, _, topk = ids.shape
 tokens = (end - begin) // ranks
-
-
-def blocks(experts):
-    small, larger = divmod(experts, ranks)
-    return np.repeat(np.arange(ranks), [small + (r < larger) for r in range(ranks)])
 
 
 def flow(loads, ranksOf, room):
@@ -74,7 +70,7 @@ def flow(loads, ranksOf, room):
 
 
 def optimum(loads, table):
-    rankOf = blocks(len(table))
+    rankOf = blocks(len(table), ranks)
     ranksOf = [sorted({int(rankOf[p]) for p in np.flatnonzero(table == e)}) for e in range(len(loads))]
     total = sum(loads)
     low, high = -(-total // ranks), total
@@ -101,7 +97,7 @@ for layer in range(layers):
     loads = [int(n) for n in np.bincount(taken.reshape(-1), minlength=experts)]
     average = sum(loads) / ranks
     best = optimum(loads, table) / average
-    inBlocks = np.bincount(blocks(experts), weights=loads).max() / average
+    inBlocks = np.bincount(blocks(experts, ranks), weights=loads).max() / average
     figures.append((got, best, inBlocks))
     if got > 1.03 * best:
         failures.append(f"layer {layer}: rank_rows {got:.4f}, the optimum is {best:.4f}")
