@@ -41,10 +41,28 @@ static void requireWithin(const char *flag, int64_t value, int64_t least,
                                  most, value));
 }
 
+/// Refuses flags that would change nothing: only a model of routing reads a
+/// file or draws, and published times have their own shape and routing.
+static void refuseUnused(Task task, const po::variables_map &given) {
+  if (task == Task::Model)
+    return;
+  std::vector<const char *> unused = {"routing", "layer", "pattern", "report"};
+  if (task != Task::Ablate)
+    unused.insert(unused.end(), {"tokens", "nodes", "ranks-per-node"});
+  if (task == Task::ListParameters)
+    unused.push_back("json");
+  const char *mode = task == Task::Ablate           ? "--ablation"
+                     : task == Task::ListParameters ? "--list-parameters"
+                                                    : "--validate";
+  for (const char *flag : unused)
+    if (given.count(flag) && !given[flag].defaulted())
+      throw UsageError(fmt::format("--{} is not used with {}", flag, mode));
+}
+
 std::optional<Options> sim::parseOptions(int argc, char **argv) {
   Options options;
   std::string pattern, validate, routing, json, report;
-  int64_t layer = 0, nodes = 0, ranksPerNode = 0;
+  int64_t layer = 0, nodes = 0, ranksPerNode = 0, tokens = 0;
   std::vector<std::string> set;
   po::options_description flags("options");
   auto add = flags.add_options();
@@ -61,8 +79,8 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
       "others less and less (default 2)");
   add("seed", po::value(&options.seed)->value_name("N"),
       "of drawn routing (default 1)");
-  add("tokens", po::value(&options.tokens)->value_name("T"),
-      "tokens of each rank (default 4096)");
+  add("tokens", po::value(&tokens)->value_name("T"),
+      "tokens of each rank (default 4096; with --ablation 16384)");
   add("nodes", po::value(&nodes)->value_name("N"),
       "nodes, in place of the model's");
   add("ranks-per-node", po::value(&ranksPerNode)->value_name("G"),
@@ -108,14 +126,17 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
     requireWithin("--ranks-per-node", ranksPerNode, 1, mostRanks);
     options.ranksPerNode = ranksPerNode;
   }
-  requireWithin("--tokens", options.tokens, 1, 1 << 20);
+  if (given.count("tokens")) {
+    requireWithin("--tokens", tokens, 1, 1 << 20);
+    options.tokens = tokens;
+  }
   if (options.routing && !given["pattern"].defaulted())
     throw UsageError("--pattern and --routing exclude each other");
   if (!options.routing && options.layer)
     throw UsageError("--layer chooses from a file: give --routing");
   if (!(options.skew > 0) || !std::isfinite(options.skew) ||
       (given.count("skew") && options.pattern != Pattern::Imbalanced &&
-       validate.empty()))
+       validate.empty() && !given.count("ablation")))
     throw UsageError("--skew is above 0 and shapes --pattern imbalanced");
   for (const std::string &text : set)
     if (std::string wrong = setParameter(options.parameters, text);
@@ -126,6 +147,11 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
     throw UsageError(fmt::format("--validate expects fusco-readme or "
                                  "deepep-v1, got '{}'",
                                  validate));
+  if (given.count("list-parameters") + given.count("validate") +
+          given.count("ablation") >
+      1)
+    throw UsageError("--list-parameters, --validate and --ablation exclude "
+                     "each other");
   if (given.count("list-parameters"))
     options.task = Task::ListParameters;
   else if (!validate.empty())
@@ -133,5 +159,6 @@ std::optional<Options> sim::parseOptions(int argc, char **argv) {
         validate == "deepep-v1" ? Task::ValidateDeepEP : Task::Validate;
   else if (given.count("ablation"))
     options.task = Task::Ablate;
+  refuseUnused(options.task, given);
   return options;
 }

@@ -30,7 +30,7 @@ struct Options {
   double skew = defaultSkew;
   uint64_t seed = 1;
   std::optional<int64_t> nodes, ranksPerNode;
-  int64_t tokens = 4096;
+  std::optional<int64_t> tokens; ///< of each rank; none: the task's own
   Parameters parameters;
   std::optional<std::string> json, report;
 };

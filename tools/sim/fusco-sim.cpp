@@ -127,20 +127,19 @@ static void validateDeepEP(const Options &options) {
   printToStdout(text);
 }
 
-static Shape shapeOf(const Options &options) {
+static Shape shapeOf(const Options &options, int64_t tokens) {
   Shape shape;
   if (!options.model.empty())
     if (std::string wrong = readModel(options.model, shape); !wrong.empty())
       throw Error(wrong);
   shape.nodes = options.nodes.value_or(shape.nodes);
   shape.ranksPerNode = options.ranksPerNode.value_or(shape.ranksPerNode);
-  shape.tokens = options.tokens;
+  shape.tokens = options.tokens.value_or(tokens);
   return shape;
 }
 
 static void ablate(const Options &options) {
-  Shape shape = shapeOf(options);
-  shape.tokens = paperTokens;
+  const Shape shape = shapeOf(options, paperTokens);
   std::string text = fmt::format(
       "FUSCO's ablation in ms, MODELLED on {} nodes x {} ranks, {} tokens per "
       "rank, beside what its paper measured on real traffic\n\n{:<38}{:>9}",
@@ -181,7 +180,7 @@ static void ablate(const Options &options) {
 }
 
 static void modelAll(const Options &options) {
-  const Shape shape = shapeOf(options);
+  const Shape shape = shapeOf(options, /*tokens=*/4096);
   const Routing routing =
       options.routing
           ? readRouting(shape, *options.routing, options.layer)
