@@ -167,6 +167,7 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   info.maxTokens = group.getMaxTokens();
   info.alignRows = memory(alignRowsAttrName).getInt();
   info.isRankMajor = module->hasAttr(rankMajorAttrName);
+  info.dropsOverflow = module->hasAttr(dropsOverflowAttrName);
   if (IntegerAttr bytes = memory(scaleOutBytesAttrName))
     info.scaleOutBytesPerRow = bytes.getInt();
   info.symmetricBytes = memory(symmetricBytesAttrName).getInt();

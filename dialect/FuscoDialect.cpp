@@ -117,7 +117,7 @@ ExpertMajorLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult
 ExpertSlotsLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                              int64_t capacity) {
+                              int64_t capacity, Overflow) {
   if (capacity < 1) // expert_slots_c1
     return emitError() << "expected 'capacity' of at least 1, got " << capacity;
   return success();

@@ -175,18 +175,32 @@ def Fusco_ExpertMajorLayout : Fusco_Layout<"ExpertMajor", "expert_major"> {
   let genVerifyDecl = 1;
 }
 
+def Fusco_Overflow : I32EnumAttr<"Overflow", "what is done with rows that an expert has no slot for", [
+    I32EnumAttrCase<"Error", 0, "error">,
+    I32EnumAttrCase<"Drop", 1, "drop">]> {
+  let cppNamespace = "::fusco";
+  let genSpecializedAttr = 0;
+}
+
+def Fusco_OverflowParameter : EnumParameter<Fusco_Overflow> {
+  let defaultValue = "::fusco::Overflow::Error";
+}
+
 def Fusco_ExpertSlotsLayout : Fusco_Layout<"ExpertSlots", "expert_slots"> {
   let summary = "a fixed number of rows per expert";
   let description = [{
     The shape [local experts, `capacity`, hidden], with as many experts as any
     rank has; inside an expert the order is that of expert_major, and what is
-    behind an expert's rows is not written. An expert that gets more rows is an
-    error of the dispatch, on all ranks, before anything moves.
+    behind an expert's rows is not written. Where an expert would get more rows,
+    `overflow` says what becomes of them:
+    - `error`: an error of the dispatch, on all ranks, before anything moves;
+    - `drop`: the first `capacity` assignments in the order (source rank, token,
+      k) have rows, and the others are as if their ids were -1.
     - (expert_slots_c1) `capacity` is at least 1.
     - (expert_slots_c2) a tensor with this layout has the shape
       [experts, capacity, hidden].
   }];
-  let parameters = (ins "int64_t":$capacity);
+  let parameters = (ins "int64_t":$capacity, Fusco_OverflowParameter:$overflow);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }

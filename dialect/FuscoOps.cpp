@@ -50,6 +50,17 @@ RankedTensorType fusco::withoutLayout(Type type) {
   return RankedTensorType::get(shape, tensor.getElementType());
 }
 
+int64_t fusco::getMaxTiles(GroupOp group, Attribute layout) {
+  BlockPlacement placement = getPlacement(group);
+  auto expertMajor = dyn_cast<ExpertMajorLayoutAttr>(layout);
+  if (!expertMajor)
+    return placement.maxLocalExperts();
+  int64_t align = expertMajor.getAlign();
+  return maxExpertMajorRows(placement, group.getMaxTokens(), group.getTopk(),
+                            align) /
+         align;
+}
+
 BlockPlacement fusco::getPlacement(GroupOp group) {
   return {group.getPhysicalExperts(), group.getTopology().getNumRanks()};
 }
@@ -208,15 +219,13 @@ LogicalResult PlanOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 // dispatch, combine
 //===----------------------------------------------------------------------===//
 
-void DispatchOp::build(OpBuilder &, OperationState &state, Type rows,
+void DispatchOp::build(OpBuilder &b, OperationState &state, Type rows,
                        Type counts, Type offsets, Value x, Value plan,
                        bool weighted) {
-  state.addOperands({x, plan});
-  state.addTypes({rows, counts, offsets});
-  if (weighted)
-    state.getOrAddProperties<Properties>().weighted =
-        UnitAttr::get(state.getContext());
-  state.addRegion();
+  build(b, state, TypeRange(rows), counts, offsets, /*kept_ids=*/Type(),
+        /*row_weights=*/Type(), /*ready=*/Type(), ValueRange(x), plan, weighted,
+        /*local_ids=*/IntegerAttr(),
+        /*hops=*/ArrayAttr());
 }
 
 Value DispatchOp::getSource(unsigned i) {
@@ -363,6 +372,53 @@ static LogicalResult verifyLocalIds(DispatchOp op, int64_t topk) {
   return success();
 }
 
+static LogicalResult verifyKeptIds(DispatchOp op, int64_t topk) {
+  if (!op.getKeptIds())
+    return success();
+  auto slots =
+      dyn_cast<ExpertSlotsLayoutAttr>(getLayout(op.getRows().getType()));
+  if (!slots || slots.getOverflow() != Overflow::Drop) // dispatch_c13
+    return op.emitOpError("expected 'kept' ids beside rows in expert_slots "
+                          "with 'overflow = drop', got ")
+           << op.getRows().getType();
+  RankedTensorType type = op.getKeptIds().getType();
+  if (!type.isDynamicDim(0) || type.getDimSize(1) != topk) // dispatch_c13
+    return op.emitOpError("expected 'kept' ids of shape [?, ")
+           << topk << "], got " << type;
+  return success();
+}
+
+static LogicalResult verifyRowWeights(DispatchOp op) {
+  if (!op.getRowWeights())
+    return success();
+  RankedTensorType type = op.getRowWeights().getType();
+  Attribute layout = getLayout(op.getRows().getType());
+  if (!type.getElementType().isF32() || type.getShape().back() != 1 ||
+      isa<RankMajorLayoutAttr>(layout) ||
+      getLayout(type) != layout) // dispatch_c14
+    return op.emitOpError("expected 'row_weights' of f32 with one column, in "
+                          "the layout of the rows, expert_major or "
+                          "expert_slots, got ")
+           << type;
+  return success();
+}
+
+static LogicalResult verifyReady(DispatchOp op, GroupOp group) {
+  if (!op.getReady())
+    return success();
+  Attribute layout = getLayout(op.getRows().getType());
+  if (isa<RankMajorLayoutAttr>(layout)) // dispatch_c15
+    return op.emitOpError("expected 'ready' beside rows in expert_major or "
+                          "expert_slots, got ")
+           << op.getRows().getType();
+  int64_t entries = 1 + getMaxTiles(group, layout);
+  if (op.getReady().getType().getDimSize(0) != entries) // dispatch_c15
+    return op.emitOpError("expected 'ready' of ")
+           << entries << " entries, one more than a rank has tiles, got "
+           << op.getReady().getType();
+  return success();
+}
+
 LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   GroupOp group =
       lookupGroupOfPlan(*this, getPlan(), symbolTable); // dispatch_c4
@@ -378,10 +434,16 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
     return emitOpError("expected 'counts' of ")
            << localExperts << " entries and 'offsets' of " << localExperts + 1
            << ", got " << counts << " and " << offsets;
-  for (Type rows : getPayloads().getTypes())
+  SmallVector<Type> expertTables(getPayloads().getTypes());
+  if (getRowWeights())
+    expertTables.push_back(getRowWeights().getType());
+  for (Type rows : expertTables)
     if (failed(verifySlots(*this, rows, localExperts))) // dispatch_c11
       return failure();
-  return verifyLocalIds(*this, group.getTopk());
+  return failure(failed(verifyLocalIds(*this, group.getTopk())) ||
+                 failed(verifyKeptIds(*this, group.getTopk())) ||
+                 failed(verifyRowWeights(*this)) ||
+                 failed(verifyReady(*this, group)));
 }
 
 void CombineOp::build(OpBuilder &b, OperationState &state, Type out, Value y,

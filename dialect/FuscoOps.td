@@ -119,12 +119,12 @@ def Fusco_PlanOp : Fusco_Op<"plan", [Pure, AttrSizedOperandSegments,
 }
 
 /// An operation that moves rows as a plan says.
-class Fusco_ShuffleOp<string mnemonic>
-    : Fusco_Op<mnemonic, [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+class Fusco_ShuffleOp<string mnemonic, list<Trait> traits = []>
+    : Fusco_Op<mnemonic, traits # [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let hasVerifier = 1;
 }
 
-def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
+def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
   let summary = "move each token's row to the experts that it is routed to";
   let description = [{
     Row t of each of `xs` goes to the slot of each of token t's assignments in
@@ -144,6 +144,21 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     nearest even; denormals and the sign of a zero are kept, and a NaN result has
     the bits 0x7FFF (bf16, f16) or 0x7FFFFFFF (f32). Where the plan was made
     without weights, they are 1.
+
+    `kept_ids`, which may be left out, are the ids of the plan with -1 for those
+    assignments that have no row, since their expert's slots overflow.
+
+    `row_weights`, which may be left out, is the router's weight of each row's
+    assignment, in the rows' layout: what experts need that apply it themselves.
+
+    `ready`, which may be left out, says which rows are there while others are
+    still under way, to a consumer that runs beside the dispatch. A *tile* is
+    `align` rows of expert_major, from a multiple of that on, or the slots of an
+    expert. Entry 0 becomes 1 when counts, offsets and pads are there; entry 1 +
+    i counts the rows of tile i, with their scales and weights, and is whole when
+    that is what counts and offsets say of the tile. Whoever reads an entry with
+    acquire sees those rows. The caller zeroes the tensor before the dispatch
+    begins.
 
     `local_ids` is the number of a tensor of ids, as fusco.plan takes them: each
     that is one of the destination's own experts becomes its number there, from
@@ -189,6 +204,12 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
     - (dispatch_c11) rows in expert slots have ceil(experts / ranks) experts.
     - (dispatch_c12) `local_ids` is the number of a rank-major result of
       integers with topk columns, which are moved as they are.
+    - (dispatch_c13) `kept_ids` is there only where slots that overflow drop
+      rows, and has the shape [?, topk].
+    - (dispatch_c14) `row_weights` is of f32, with one column, in the layout of
+      the rows, which is expert_major or expert_slots.
+    - (dispatch_c15) `ready` has one entry more than a rank has tiles at most,
+      of rows in expert_major or expert_slots.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
@@ -199,13 +220,16 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch"> {
                        UnitAttr:$weighted, OptionalAttr<I64Attr>:$local_ids,
                        OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Variadic<Fusco_Payload>:$payloads, Fusco_Int32s:$counts,
-                      Fusco_Int32s:$offsets);
+                      Fusco_Int32s:$offsets, Optional<Fusco_Ids>:$kept_ids,
+                      Optional<Fusco_Rows>:$row_weights,
+                      Optional<Fusco_Int32s>:$ready);
   let regions = (region MaxSizedRegion<1>:$transform);
   let assemblyFormat = [{
     $xs `by` $plan (`weighted` $weighted^)? (`local_ids` $local_ids^)?
     (`hops` $hops^)? (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
     qualified(type($plan)) `->` custom<PayloadTypes>(type($payloads)) `,`
-    type($counts) `,` type($offsets)
+    type($counts) `,` type($offsets) (`kept` type($kept_ids)^)?
+    (`row_weights` type($row_weights)^)? (`ready` type($ready)^)?
   }];
   let builders = [
     /// One x, as it is or cast.

@@ -278,7 +278,7 @@ bool ForEachOp::hasRows() {
   return getBody()
       .walk([](Operation *op) {
         return isa<CopyRowOp, StoreRowOp, CopyRowsOp, ZeroRowsOp, ReduceRowOp,
-                   MergeRowOp, DotRowOp, QuantizeRowOp>(op)
+                   MergeRowOp, DotRowOp, QuantizeRowOp, ArriveOp>(op)
                    ? WalkResult::interrupt()
                    : WalkResult::advance();
       })

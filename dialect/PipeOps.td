@@ -283,7 +283,7 @@ def Pipe_WindowOp : Pipe_Op<"window", [Pure]> {
     The distance in bytes of the tensor's first element from the base of this
     rank's heap.
   }];
-  let arguments = (ins Pipe_AnyRows:$tensor);
+  let arguments = (ins AnyTypeOf<[Pipe_AnyRows, Pipe_Int32s]>:$tensor);
   let results = (outs I64:$window);
   let assemblyFormat = "$tensor attr-dict `:` type($tensor)";
 }
@@ -380,7 +380,22 @@ class Pipe_ChannelUserOp<string mnemonic, list<Trait> traits = []>
 
 def Pipe_FenceOp : Pipe_Op<"fence"> {
   let summary = "rows written so far are seen before later signals";
+  let description = [{
+    In an iteration of a pipe.for_each, those of this iteration, before what it
+    counts with pipe.arrive.
+  }];
   let assemblyFormat = "attr-dict";
+}
+
+def Pipe_ArriveOp : Pipe_Op<"arrive"> {
+  let summary = "count one more arrival, for whoever reads the count";
+  let description = [{
+    Adds 1 to entry `at` of the table of i32 at `address`, atomically, as other
+    ranks may do at the same time. Whoever reads the sum with acquire sees what
+    was written here before the last pipe.fence.
+  }];
+  let arguments = (ins I64:$address, Index:$at);
+  let assemblyFormat = "$address `[` $at `]` attr-dict";
 }
 
 def Pipe_ClaimOp : Pipe_ChannelUserOp<"claim"> {

@@ -43,8 +43,8 @@ static bool isExpertMajor(RankedTensorType type) {
   return isa<ExpertMajorLayoutAttr>(getLayout(type));
 }
 
-/// Replaces \p dispatch by its steps. Its counts and offsets go away: their
-/// results of the function are dropped by the caller.
+/// Replaces \p dispatch by its steps. All that it gives beside rows goes away:
+/// those results of the function are dropped by the caller.
 static Value unfuse(DispatchOp dispatch) {
   ImplicitLocOpBuilder b(dispatch.getLoc(), dispatch);
   Value x = castTo(b, dispatch.getX(), dispatch.getRows().getType());
@@ -110,8 +110,9 @@ private:
       auto combine = dyn_cast<CombineOp>(op);
       if (dispatch) {
         dispatch.getRows().replaceAllUsesWith(unfuse(dispatch));
-        dropped.insert(dispatch.getCounts());
-        dropped.insert(dispatch.getOffsets());
+        for (Value result : dispatch.getResults())
+          if (result != dispatch.getRows())
+            dropped.insert(result);
       } else if (combine) {
         combine.getOut().replaceAllUsesWith(unfuse(combine));
       } else {

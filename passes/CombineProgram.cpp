@@ -130,9 +130,9 @@ void CombineBuilder::build() {
   // 1.
   p.setForwarders(route.forwarders);
   numTokens = p.rowsOf(tensors.out);
-  Value turn = buildReadyExchange(p, {{tensors.y}, {}, {}}, numTokens,
-                                  p.rowsOf(tensors.y));
-  p.resolveAddresses(shared::combineHeaders, turn);
+  Exposure exposed{{tensors.y}};
+  Value turn = buildReadyExchange(p, exposed, numTokens, p.rowsOf(tensors.y));
+  p.resolveAddresses(shared::combineHeaders, turn, exposed);
   // 2.
   if (!hasOtherNodes() && !isByRank())
     buildSums(p, tensors, weighted, streaming);

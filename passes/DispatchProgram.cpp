@@ -13,7 +13,9 @@
 ///   4. from all ranks' counts, the exact offsets; check that rows fit;
 ///   5. give each assignment its row (the descriptors);
 ///   6. move the rows: each of its tensors' row, or what it is quantised to;
-///   7. counts, offsets and pads of the own output;
+///   7. counts, offsets and pads of the own output, before 6. where arrivals
+///   are
+///      counted;
 ///   8. wait until all rows are here; where that is asked for, make ids of
 ///      experts local.
 /// With a plan that is made already, 1 to 5 are an exchange of places only.
@@ -87,6 +89,17 @@ private:
   /// node of the rank whose token it is.
   void spread(const SourceRows &sources, const Descriptors &by, const Run &run,
               Value origin);
+  /// Writes the weights of \p run beside the rows.
+  void placeWeights(const Descriptors &by, const Run &run);
+  /// Counts the rows of \p run as arrived, where that is asked for.
+  void arrive(const Descriptors &by, const Run &run);
+  void arriveAt(Value rank, Value slot) {
+    Value tile = p.b.create<arith::DivUIOp>(slot, p.index(p.shape.tileRows()));
+    p.b.create<ArriveOp>(readyOf(rank), p.add(tile, 1));
+  }
+  Value readyOf(Value rank) {
+    return p.load(p.local(shared::readyAddresses), {rank});
+  }
   /// What this rank does with its token's \p run, of \p sources, in its own
   /// node.
   void place(const SourceRows &sources, const Descriptors &by, const Run &run);
@@ -142,7 +155,10 @@ void DispatchBuilder::build() {
   Value room = p.rowsOf(rows.front());
   for (Value other : ArrayRef<Value>(rows).drop_front())
     room = p.minimum(room, p.rowsOf(other));
-  Exposure exposed{rows, {}, tensors.outputs};
+  if (tensors.rowWeights)
+    room = p.minimum(room, p.rowsOf(tensors.rowWeights));
+  Exposure exposed{
+      rows, {}, tensors.outputs, tensors.rowWeights, tensors.ready};
   if (isDealt())
     exposed.tokens = tensors.allTokens();
   if (tensors.ids) {
@@ -154,6 +170,7 @@ void DispatchBuilder::build() {
     turn = exchanged.turn;
     buildAssignment(p, exchanged.ids, tensors.weights, p.local(shared::bases),
                     route);
+    buildDropReport(p, tensors.ids, exchanged.ids, tensors.keptIds);
     buildForwarders(p, exchanged.units, numTokens, route);
   } else {
     headers = shared::combineHeaders;
@@ -161,11 +178,22 @@ void DispatchBuilder::build() {
       room = p.minimum(room, p.rowsOf(tensors.outputs));
     turn = buildReadyExchange(p, exposed, numTokens, room);
   }
-  p.resolveAddresses(headers, turn, rows.size(),
-                     /*hasOutputs=*/!!tensors.outputs, exposed.tokens.size());
-  moveRows();                                              // 6.
-  buildSegments(p, rows, tensors.counts, tensors.offsets); // 7.
-  p.meet(shared::rowsDone);                                // 8.
+  p.resolveAddresses(headers, turn, exposed);
+  auto buildOwnSegments = [&] {
+    SmallVector<Value, 2> padded(rows);
+    if (tensors.rowWeights)
+      padded.push_back(tensors.rowWeights);
+    buildSegments(p, padded, tensors.counts, tensors.offsets);
+  };
+  if (tensors.ready) {
+    buildOwnSegments();
+    p.b.create<FenceOp>();
+    p.b.create<ArriveOp>(readyOf(p.rank()), p.index(0));
+  }
+  moveRows(); // 6.
+  if (!tensors.ready)
+    buildOwnSegments();     // 7.
+  p.meet(shared::rowsDone); // 8.
   if (tensors.localIds)
     buildLocalIds(p, tensors.localIds);
 }
@@ -253,13 +281,17 @@ void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
           destinations.begin, destinations.end,
           cast<MemRefType>(tensors.payloads[i].rows.getType()), streaming);
   };
-  if (!isByRank())
-    return copy(run);
+  placeWeights(by, run);
+  if (!isByRank()) {
+    copy(run);
+    return arrive(by, run);
+  }
   Value theirLane = p.partnerIn(origin);
   p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
     Value token = unit.run.token, first = unit.run.begin;
     Value second = p.add(first, 1), i = p.localOf(unit.rank);
     copy({token, first, second});
+    arrive(by, {token, first, second});
     p.forRange(second, unit.run.end, [&](Value other) {
       Value number = p.takeEntry(shared::rankCounts, i);
       Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
@@ -269,6 +301,31 @@ void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
       p.store(p.load(by.slots, {token, other}), list,
               {theirLane, slot, p.add(at, 1)});
     });
+  });
+}
+
+void DispatchBuilder::placeWeights(const Descriptors &by, const Run &run) {
+  if (!tensors.rowWeights)
+    return;
+  // As many rows as any rank may have: what is written fits, as was checked.
+  auto type = MemRefType::get({std::numeric_limits<int32_t>::max(), 1},
+                              p.b.getF32Type());
+  p.forRange(run.begin, run.end, [&](Value i) {
+    Value rank = p.toIndex(p.load(by.ranks, {run.token, i}));
+    Value slot = p.toIndex(p.load(by.slots, {run.token, i}));
+    Value rows = p.b.create<RowsAtOp>(
+        type, p.load(p.local(shared::rowWeightAddresses), {rank}));
+    p.store(p.load(by.weights, {run.token, i}), rows, {slot, p.index(0)});
+  });
+}
+
+void DispatchBuilder::arrive(const Descriptors &by, const Run &run) {
+  if (!tensors.ready)
+    return;
+  p.b.create<FenceOp>();
+  p.forRange(run.begin, run.end, [&](Value i) {
+    arriveAt(p.toIndex(p.load(by.ranks, {run.token, i})),
+             p.toIndex(p.load(by.slots, {run.token, i})));
   });
 }
 
@@ -297,6 +354,10 @@ void DispatchBuilder::buildDuplicate(Value chunk) {
         Value to = p.toIndex(p.load(list, {source, slot, p.add(at, 1)}));
         for (Value rows : tensors.rows())
           p.b.create<StoreRowOp>(rows, from, rows, to, streaming);
+        if (tensors.ready) {
+          p.b.create<FenceOp>();
+          arriveAt(p.rank(), to);
+        }
       });
       p.release(shared::copies, source, sender,
                 p.rankOf(p.nodeOf(source), own));

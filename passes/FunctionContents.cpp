@@ -109,6 +109,9 @@ static LogicalResult checkPlan(func::FuncOp function,
     return function.emitOpError("expected ")
            << (isMade ? "no plan" : "one plan") << " as argument, got "
            << numPlans;
+  DispatchOp dispatch = contents.dispatch;
+  if (!plan && dispatch && dispatch.getKeptIds())
+    return dispatch.emitOpError("expected 'kept' ids where the plan is made");
   if (plan &&
       !llvm::is_contained(func::ReturnOp(contents.terminator).getOperands(),
                           plan.getPlan()))
@@ -265,7 +268,7 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
   auto bindOutput = [&](Operation *op, Value value, StringRef role) {
     return bindOne(op, value, role, /*isOutput=*/true);
   };
-  // Counts and offsets that nobody wants are not told.
+  // What nobody wants is not told.
   auto bindIfUsed = [&](Operation *op, Value value, StringRef role) {
     return value.use_empty() ? success() : bindOutput(op, value, role);
   };
@@ -288,9 +291,15 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
     for (auto [i, rows] : llvm::enumerate(dispatch.getPayloads()))
       if (failed(bindOutput(dispatch, rows, roleOfRows(dispatch, i))))
         return failure();
-    return failure(
-        failed(bindIfUsed(dispatch, dispatch.getCounts(), "counts")) ||
-        failed(bindIfUsed(dispatch, dispatch.getOffsets(), "offsets")));
+    for (auto [value, role] :
+         {std::pair<Value, StringRef>(dispatch.getCounts(), "counts"),
+          {dispatch.getOffsets(), "offsets"},
+          {dispatch.getKeptIds(), "kept_ids"},
+          {dispatch.getRowWeights(), "row_weights"},
+          {dispatch.getReady(), "ready"}})
+      if (value && failed(bindIfUsed(dispatch, value, role)))
+        return failure();
+    return success();
   }
   if (combine)
     return failure(

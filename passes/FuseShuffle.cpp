@@ -274,11 +274,16 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
     llvm::copy_if(dispatch.getXs(), std::back_inserter(xs),
                   std::not_fn(isMade));
 
+    auto typeOf = [](Value result) {
+      return result ? result.getType() : Type();
+    };
     rewriter.setInsertionPoint(dispatch);
     auto fused = rewriter.create<DispatchOp>(
         rewriter.getFusedLoc({quantize.getLoc(), dispatch.getLoc()}),
-        dispatch.getResultTypes(), xs, dispatch.getPlan(),
-        dispatch.getWeighted(), dispatch.getLocalIdsAttr(),
+        dispatch.getPayloads().getTypes(), dispatch.getCounts().getType(),
+        dispatch.getOffsets().getType(), typeOf(dispatch.getKeptIds()),
+        typeOf(dispatch.getRowWeights()), typeOf(dispatch.getReady()), xs,
+        dispatch.getPlan(), dispatch.getWeighted(), dispatch.getLocalIdsAttr(),
         dispatch.getHopsAttr());
     Block *body = rewriter.createBlock(&fused.getTransform());
     for (Value x : xs)

@@ -150,6 +150,8 @@ static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
   shape.numPayloads =
       std::max<int64_t>(shape.numPayloads, dispatch.getPayloads().size());
   PackedRow packed(getWireRows(dispatch));
+  needs.hasRowWeights |= !!dispatch.getRowWeights();
+  needs.hasReady |= !!dispatch.getReady();
   if (dispatch.hasTransform())
     shape.scratchBytes = std::max(shape.scratchBytes, packed.bytes);
   if (!route.scaleOutWire)
@@ -252,6 +254,7 @@ FailureOr<ShuffleShape> fusco::learnShape(ModuleOp module) {
   } else if (auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout)) {
     shape.align = 1;
     shape.capacity = slots.getCapacity();
+    shape.dropsOverflow = slots.getOverflow() == Overflow::Drop;
     constexpr int64_t most = int64_t(1) << 40; // far above what is refused
     rows = std::min(shape.capacity, most / shape.experts) *
            shape.placement().maxLocalExperts();

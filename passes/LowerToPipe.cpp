@@ -152,6 +152,9 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
   dispatched.placement = find("placement");
   dispatched.counts = find("counts");
   dispatched.offsets = find("offsets");
+  dispatched.keptIds = find("kept_ids");
+  dispatched.rowWeights = find("row_weights");
+  dispatched.ready = find("ready");
   CombineTensors combined{find("y"), find("out"), find("residual")};
   Workspace workspace{find("send"), find("recv")};
   if (auto dispatch = contents.dispatch) {
@@ -273,6 +276,8 @@ void LowerToPipePass::runOnOperation() {
   module->setAttr(alignRowsAttrName, builder.getI64IntegerAttr(shape->align));
   if (shape->isRankMajor)
     module->setAttr(rankMajorAttrName, builder.getUnitAttr());
+  if (shape->dropsOverflow)
+    module->setAttr(dropsOverflowAttrName, builder.getUnitAttr());
   declareSharedMemory(builder, *shape); // 2.
 
   for (auto function :

@@ -80,6 +80,10 @@ constexpr llvm::StringLiteral alignRowsAttrName{"pipe.align_rows"};
 /// Module attribute (unit) of fusco-lower-to-pipe: rows are rank-major.
 constexpr llvm::StringLiteral rankMajorAttrName{"pipe.rank_major"};
 
+/// Module attribute (unit) of fusco-lower-to-pipe: slots that overflow drop
+/// rows.
+constexpr llvm::StringLiteral dropsOverflowAttrName{"pipe.drops_overflow"};
+
 /// Module attribute of fusco-lower-to-pipe (i64): bytes of a dispatched row
 /// between nodes; absent where none travels there.
 constexpr llvm::StringLiteral scaleOutBytesAttrName{

@@ -68,6 +68,10 @@ static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
   header.tokenWindows = llvm::map_to_vector<2>(exposed.tokens, windowOf);
   if (exposed.outputs)
     header.outputWindow = windowOf(exposed.outputs);
+  if (exposed.rowWeights)
+    header.rowWeightsWindow = windowOf(exposed.rowWeights);
+  if (exposed.ready)
+    header.readyWindow = windowOf(exposed.ready);
 }
 
 /// Leaves, all ranks together, if another rank's table of placement is not this
@@ -80,8 +84,8 @@ static void failIfTablesDiffer(ProgramBuilder &p, Value turn, Value hash) {
   });
 }
 
-/// Where experts are placed by a table, units are known only now that replicas
-/// are chosen, and are told in an exchange of their own.
+/// Where ids were planned anew, units are known only now, and are told in an
+/// exchange of their own.
 static Value exchangeUnits(ProgramBuilder &p, Value ids) {
   buildUnitCounts(p, ids);
   Header header;
@@ -128,7 +132,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   header.tokens = p.rowsOf(ids);
   header.placementHash = check.hash;
   SmallVector<HeaderTable, 2> tables{{histogram, shape.toldExperts()}};
-  if (tellsUnits && !placement) {
+  if (tellsUnits && !shape.plansOtherIds()) {
     buildUnitCounts(p, planned);
     tables.push_back({p.local(shared::nodeUnits), shape.nodes});
   }
@@ -148,16 +152,20 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   Value counts = p.viewTold(shared::dispatchHeaders, turn, headerWords,
                             shape.toldExperts());
   Value placed = counts, units;
-  if (tellsUnits && !placement)
-    units = p.viewTold(shared::dispatchHeaders, turn,
-                       headerWords + shape.toldExperts(), shape.nodes);
   if (placement) {
     buildQuotas(p, counts);
     planned = buildPhysicalIds(p, ids, counts);
     placed = p.local(shared::placedCounts);
-    if (tellsUnits)
-      units = exchangeUnits(p, planned);
   }
+  if (shape.dropsOverflow) {
+    planned = buildKeptIds(p, planned, placed);
+    placed = buildKeptCounts(p, placed);
+  }
+  if (tellsUnits)
+    units = shape.plansOtherIds()
+                ? exchangeUnits(p, planned)
+                : p.viewTold(shared::dispatchHeaders, turn,
+                             headerWords + shape.toldExperts(), shape.nodes);
   Value rankRows = p.local(shared::rankRows);
   b.create<PlaceOp>(
       placed, self, p.local(shared::totals), p.local(shared::starts),
@@ -203,6 +211,50 @@ Value fusco::buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
   p.failIfRefused(shortage);
   p.failWithPeers(shared::combineHeaders, turn);
   return turn;
+}
+
+Value fusco::buildOtherIds(ProgramBuilder &p, Value ids, Value counts,
+                           function_ref<Value(Value, Value)> newId) {
+  ImplicitLocOpBuilder &b = p.b;
+  Value zero = p.index(0);
+  // The number of an assignment is its row, were all experts on one rank and
+  // each one's rows to start where lower ranks' end.
+  Value numbers = p.local(shared::numbers);
+  int64_t experts = cast<MemRefType>(counts.getType()).getDimSize(1);
+  p.forEach(zero, p.index(experts), [&](Value expert) {
+    p.store(p.sum(zero, p.rank(),
+                  [&](Value rank) {
+                    return p.load(counts, {rank, expert});
+                  }),
+            numbers, {expert});
+  });
+  Descriptors by = p.planDescriptors();
+  b.create<AssignOp>(ids, Value(), p.rank(), numbers, by.fanout, by.ranks,
+                     by.slots, by.weights, Value(), p.local(shared::stats),
+                     /*num_ranks=*/1, /*ranks_per_node=*/1,
+                     pipe::Unit::Assignment, pipe::Unit::Assignment);
+
+  Value table = p.local(shared::plannedIds);
+  p.forEach(zero, p.rowsOf(ids), [&](Value token) {
+    b.create<scf::ForOp>(
+        zero, p.index(p.shape.topk), p.index(1), ValueRange(zero),
+        [&](OpBuilder &, Location, Value k, ValueRange at) {
+          Value expert = p.toIndex(p.load(ids, {token, k}));
+          auto next = b.create<scf::IfOp>(
+              p.compare(Cmp::sge, expert, zero),
+              [&](OpBuilder &, Location) {
+                Value number = p.toIndex(p.load(by.slots, {token, at[0]}));
+                p.store(p.toI32(newId(expert, number)), table, {token, k});
+                b.create<scf::YieldOp>(ValueRange(p.add(at[0], 1)));
+              },
+              [&](OpBuilder &, Location) {
+                p.store(p.i32(-1), table, {token, k});
+                b.create<scf::YieldOp>(at);
+              });
+          b.create<scf::YieldOp>(next.getResults());
+        });
+  });
+  return p.firstRows(table, p.rowsOf(ids));
 }
 
 void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,

@@ -362,6 +362,8 @@ enum HeaderField {
   moreWindowsField, ///< of payloads but the first
   tokenWindowsField = moreWindowsField + maxPayloads - 1,
   placementHashField = tokenWindowsField + maxPayloads,
+  rowWeightsWindowField,
+  readyWindowField,
   numHeaderFields
 };
 static_assert(2 * numHeaderFields <= headerWords, "a header holds all fields");
@@ -407,6 +409,10 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
     storeField(window, tokenWindowsField + i);
   if (header.placementHash)
     storeField(header.placementHash, placementHashField);
+  if (header.rowWeightsWindow)
+    storeField(header.rowWeightsWindow, rowWeightsWindowField);
+  if (header.readyWindow)
+    storeField(header.readyWindow, readyWindowField);
   int64_t first = headerWords;
   for (auto [entries, count] : tables) {
     forEach(index(0), index(count), [&, entries = entries](Value i) {
@@ -480,8 +486,7 @@ Value ProgramBuilder::windowOf(StringRef headers, Value turn, Value of) {
 }
 
 void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
-                                      int64_t numPayloads, bool hasOutputs,
-                                      int64_t numTokenTensors) {
+                                      const Exposure &exposed) {
   Value table = local(headers), node = nodeOf(rank());
   auto resolve = [&](StringRef addresses, int64_t field) {
     Value resolved = local(addresses);
@@ -491,12 +496,16 @@ void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
       store(b.create<RemoteOp>(peer, window), resolved, {peer});
     });
   };
-  for (int64_t payload = 0; payload < numPayloads; ++payload)
+  for (size_t payload = 0; payload < exposed.rows.size(); ++payload)
     resolve(addressesOf(payload), getWindowField(payload));
-  if (hasOutputs)
+  if (exposed.outputs)
     resolve(shared::outputAddresses, outputWindowField);
-  for (int64_t x = 0; x < numTokenTensors; ++x)
+  for (size_t x = 0; x < exposed.tokens.size(); ++x)
     resolve(tokenAddressesOf(x), tokenWindowsField + x);
+  if (exposed.rowWeights)
+    resolve(shared::rowWeightAddresses, rowWeightsWindowField);
+  if (exposed.ready)
+    resolve(shared::readyAddresses, readyWindowField);
 }
 
 void ProgramBuilder::addressOwn(Value tensor) {

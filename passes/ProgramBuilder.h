@@ -33,6 +33,16 @@ struct Header {
   /// empty
   llvm::SmallVector<mlir::Value, 2> tokenWindows;
   mlir::Value placementHash; ///< i64: of its table of placement, or null
+  /// i64: where the rows' weights and the counts of arrivals are, or null
+  mlir::Value rowWeightsWindow, readyWindow;
+};
+
+/// The tensors of a rank that others use, so that all are told where they are.
+struct Exposure {
+  llvm::SmallVector<mlir::Value, 2> rows;   ///< tensors that peers write
+  llvm::SmallVector<mlir::Value, 2> tokens; ///< that ranks of the node read
+  mlir::Value outputs; ///< of experts, that ranks of the node read; or null
+  mlir::Value rowWeights, ready; ///< that peers write, or null
 };
 
 /// Entries that a header tells: the first \p count of a table of i32.
@@ -215,12 +225,10 @@ public:
   /// Where the tensor of rank \p rank is, as that rank sees it (i64).
   mlir::Value windowOf(llvm::StringRef headers, mlir::Value turn,
                        mlir::Value rank);
-  /// Fills `addresses` for the ranks of this node, of as many tensors as
-  /// \p numPayloads, `output_addresses` where the headers have output windows,
-  /// and `token_addresses` of \p numTokenTensors tensors.
+  /// Fills the tables of addresses of the ranks of this node, of what is
+  /// \p exposed.
   void resolveAddresses(llvm::StringRef headers, mlir::Value turn,
-                        int64_t numPayloads = 1, bool hasOutputs = false,
-                        int64_t numTokenTensors = 0);
+                        const Exposure &exposed);
   /// Lets every entry of `addresses` be this rank's \p tensor.
   void addressOwn(mlir::Value tensor);
   /// Makes the rows written so far visible, and meets the ranks of this node.
@@ -315,12 +323,6 @@ struct ExchangedCounts {
   mlir::Value counts; ///< memref [ranks, experts]
   mlir::Value ids;    ///< memref [tokens, topk], what is counted
 };
-/// What ranks tell each other at the start of a dispatch beside counts.
-struct Exposure {
-  llvm::SmallVector<mlir::Value, 2> rows;   ///< tensors that peers write
-  llvm::SmallVector<mlir::Value, 2> tokens; ///< that ranks of the node read
-  mlir::Value outputs; ///< of experts, that ranks of the node read; or null
-};
 /// Counts this rank's assignments, and if \p tellsUnits its units; tells all
 /// ranks the counts, where \p exposed are, what \p room (index) it has and
 /// whether anything is wrong; leaves, all ranks together, if anything is; fills
@@ -339,6 +341,14 @@ ExchangedCounts buildCountExchange(ProgramBuilder &p, mlir::Value ids,
 /// exchange.
 mlir::Value buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
                                mlir::Value tokens, mlir::Value room);
+
+/// The ids (i32, of as many tokens) that come of \p ids by giving each
+/// assignment another one: newId(expert, number), both index, where `number` is
+/// its place among all ranks' assignments to the expert, in the order (source
+/// rank, token, k). \p counts [ranks, experts] are all ranks'.
+mlir::Value
+buildOtherIds(ProgramBuilder &p, mlir::Value ids, mlir::Value counts,
+              llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> newId);
 
 /// Fills the descriptors, an expert's rows starting at \p bases, which are
 /// advanced. \p weights may be null.
@@ -400,6 +410,23 @@ mlir::Value buildPhysicalIds(ProgramBuilder &p, mlir::Value ids,
                              mlir::Value counts);
 
 //===----------------------------------------------------------------------===//
+// DropOverflow.cpp
+//===----------------------------------------------------------------------===//
+
+/// All ranks' counts without the assignments that \p counts [ranks, experts]
+/// have beyond an expert's slots.
+mlir::Value buildKeptCounts(ProgramBuilder &p, mlir::Value counts);
+
+/// The ids of this rank's assignments, \p ids, with -1 for what is dropped.
+mlir::Value buildKeptIds(ProgramBuilder &p, mlir::Value ids,
+                         mlir::Value counts);
+
+/// Says in \p keptIds, which may be null, what of \p ids is left in \p planned,
+/// and in the plan's stats how much is not.
+void buildDropReport(ProgramBuilder &p, mlir::Value ids, mlir::Value planned,
+                     mlir::Value keptIds);
+
+//===----------------------------------------------------------------------===//
 // Programs
 //===----------------------------------------------------------------------===//
 
@@ -418,15 +445,17 @@ struct Quantization {
 };
 
 /// The tensors of a program that dispatches. Without `ids` the plan is made
-/// already. `weights`, `counts`, `offsets` and `localIds` may be null;
-/// `outputs` and `weightGradient` are given together, where the program also
-/// computes that.
+/// already. `weights`, `counts`, `offsets`, `localIds` and `keptIds` may be
+/// null; `outputs` and `weightGradient` are given together, where the program
+/// also computes that.
 struct DispatchTensors {
   llvm::SmallVector<Payload, 2> payloads;
   llvm::SmallVector<Quantization, 1> quantizations;
   mlir::Value ids, weights, counts, offsets, outputs, weightGradient;
   mlir::Value placement; ///< which expert each physical one is, or null
   mlir::Value localIds;  ///< of `rows`: becomes numbers of local experts
+  mlir::Value keptIds;   ///< of what has a row, or null
+  mlir::Value rowWeights, ready; ///< or null
 
   /// A tensor of tokens: all have as many.
   mlir::Value tokens() const {

@@ -96,29 +96,91 @@ bool fusco::isSharedName(StringRef name) {
   using namespace shared;
   if (name.starts_with("addresses_") || name.starts_with("token_addresses"))
     return true;
-  return llvm::is_contained(
-      {countsExchanged, outputsReady,    rowsDone,      outputsTaken,
-       dispatchHeaders, combineHeaders,  rowsOut,       rowsSent,
-       rowsForwarded,   copies,          copyLists,     asks,
-       asksSent,        asksTaken,       sums,          sumsSent,
-       sumsTaken,       requests,        requestsTaken, partials,
-       partialsTaken,   gradientRowsOut, gradients,     gradientsSent,
-       gradientsTaken,  histogram,       idHistogram,   rankIds,
-       replicaStarts,   replicas,        placedCounts,  quotas,
-       quotasChanged,   loads,           numbers,       physicalIds,
-       unitsExchanged,  unitHeaders,     chunks,        nodeSlots,
-       nodeCounts,      rankSlots,       rankCounts,    summands,
-       rankSummands,    ownSum,          stats,         totals,
-       starts,          bases,           rankRows,      addresses,
-       outputAddresses, fanout,          ranks,         slots,
-       weights,         order,           unfusedRows,   unfusedOutputs,
-       unfusedCounts,   sendBases,       scratch,       rowLists,
-       rowListsTaken,   askLists,        askListsTaken, places,
-       placesTaken,     listSlots,       listCounts,    nextForwarders,
-       dealtCounts,     chunkUnits,      unitMarks,     nodeUnits,
-       dealtFrom,       forwarderUnits,  chunkRows,     groups,
-       partners,        forwarders},
-      name);
+  return llvm::is_contained({countsExchanged,
+                             outputsReady,
+                             rowsDone,
+                             outputsTaken,
+                             dispatchHeaders,
+                             combineHeaders,
+                             rowsOut,
+                             rowsSent,
+                             rowsForwarded,
+                             copies,
+                             copyLists,
+                             asks,
+                             asksSent,
+                             asksTaken,
+                             sums,
+                             sumsSent,
+                             sumsTaken,
+                             requests,
+                             requestsTaken,
+                             partials,
+                             partialsTaken,
+                             gradientRowsOut,
+                             gradients,
+                             gradientsSent,
+                             gradientsTaken,
+                             histogram,
+                             idHistogram,
+                             rankIds,
+                             replicaStarts,
+                             replicas,
+                             placedCounts,
+                             quotas,
+                             quotasChanged,
+                             loads,
+                             numbers,
+                             plannedIds,
+                             unitsExchanged,
+                             unitHeaders,
+                             chunks,
+                             nodeSlots,
+                             nodeCounts,
+                             rankSlots,
+                             rankCounts,
+                             summands,
+                             rankSummands,
+                             ownSum,
+                             stats,
+                             totals,
+                             starts,
+                             bases,
+                             rankRows,
+                             addresses,
+                             outputAddresses,
+                             fanout,
+                             ranks,
+                             slots,
+                             weights,
+                             order,
+                             unfusedRows,
+                             unfusedOutputs,
+                             unfusedCounts,
+                             sendBases,
+                             scratch,
+                             rowLists,
+                             rowListsTaken,
+                             askLists,
+                             askListsTaken,
+                             places,
+                             placesTaken,
+                             listSlots,
+                             listCounts,
+                             nextForwarders,
+                             dealtCounts,
+                             chunkUnits,
+                             unitMarks,
+                             nodeUnits,
+                             dealtFrom,
+                             forwarderUnits,
+                             chunkRows,
+                             groups,
+                             partners,
+                             forwarders,
+                             rowWeightAddresses,
+                             readyAddresses},
+                            name);
 }
 
 //===----------------------------------------------------------------------===//
@@ -138,7 +200,7 @@ public:
   void declareTables();
   void declarePlan();
   void declareForwarders();
-  void declareReplicas();
+  void declareOtherIds();
   void declareUnfused();
 
 private:
@@ -199,10 +261,10 @@ void Declarer::declareMeetings() {
   exchange(shared::outputsReady, Phase::Ready);
   meeting(shared::outputsTaken, Phase::Combine);
   int64_t told = headerWords + shape.toldExperts();
-  if (shape.tellsUnits() && !shape.hasTable)
+  if (shape.tellsUnits() && !shape.plansOtherIds())
     told += shape.nodes;
   buffer(shared::dispatchHeaders, {twice, ranks, told}, i32);
-  if (shape.tellsUnits() && shape.hasTable) {
+  if (shape.tellsUnits() && shape.plansOtherIds()) {
     exchange(shared::unitsExchanged, Phase::Plan);
     buffer(shared::unitHeaders, {twice, ranks, headerWords + shape.nodes}, i32);
   }
@@ -273,12 +335,16 @@ void Declarer::declareTables() {
 
 void Declarer::declarePlan() {
   // fusco_plan_stats
-  buffer(shared::stats, {10}, i64, Scope::Plan);
+  buffer(shared::stats, {11}, i64, Scope::Plan);
   for (StringRef table : {shared::totals, shared::starts, shared::bases})
     buffer(table, {shape.experts}, i32, Scope::Plan);
   buffer(shared::rankRows, {ranks}, i32, Scope::Plan);
   for (int64_t payload = 0; payload < shape.numPayloads; ++payload)
     buffer(addressesOf(payload), {ranks}, i64, Scope::Plan);
+  if (needs.hasRowWeights)
+    buffer(shared::rowWeightAddresses, {ranks}, i64, Scope::Plan);
+  if (needs.hasReady)
+    buffer(shared::readyAddresses, {ranks}, i64, Scope::Plan);
   // A quantised row, until it is where it goes.
   if (shape.scratchBytes > 0)
     buffer(shared::scratch, {shape.rowWorkers, shape.scratchBytes},
@@ -330,17 +396,19 @@ void Declarer::declareForwarders() {
   }
 }
 
-void Declarer::declareReplicas() {
+void Declarer::declareOtherIds() {
+  if (!shape.plansOtherIds())
+    return;
+  buffer(shared::numbers, {shape.experts}, i32, Scope::Plan);
+  buffer(shared::placedCounts, {ranks, shape.experts}, i32, Scope::Plan);
+  buffer(shared::plannedIds, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
   if (!shape.hasTable)
     return;
   buffer(shared::replicaStarts, {shape.routedExperts + 1}, i32);
   buffer(shared::replicas, {shape.experts}, i32);
-  buffer(shared::placedCounts, {ranks, shape.experts}, i32, Scope::Plan);
   buffer(shared::quotas, {shape.experts}, i32, Scope::Plan);
   buffer(shared::quotasChanged, {1}, i32, Scope::Plan);
   buffer(shared::loads, {ranks}, i32, Scope::Plan);
-  buffer(shared::numbers, {shape.routedExperts}, i32, Scope::Plan);
-  buffer(shared::physicalIds, {shape.maxTokens, shape.topk}, i32, Scope::Plan);
 }
 
 void Declarer::declareUnfused() {
@@ -362,7 +430,7 @@ void fusco::declareSharedMemory(ImplicitLocOpBuilder &builder,
   declarer.declareTables();
   declarer.declarePlan();
   declarer.declareForwarders();
-  declarer.declareReplicas();
+  declarer.declareOtherIds();
   if (shape.needs.hasUnfused)
     declarer.declareUnfused();
 }

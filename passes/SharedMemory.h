@@ -65,6 +65,7 @@ struct ProgramNeeds {
   bool dispatchesDealt = false, combinesDealt = false;
   bool hasGroups = false; ///< some shuffle goes by groups of forwarders
   bool hasWeightGradient = false;
+  bool hasRowWeights = false, hasReady = false; ///< of some dispatch
 };
 
 /// How tokens are cut for a pipeline, and how far it runs ahead.
@@ -78,7 +79,8 @@ struct Chunking {
 struct ShuffleShape {
   int64_t nodes = 0, ranksPerNode = 0, experts = 0, topk = 0, maxTokens = 0;
   int64_t hidden = 0, align = 0;
-  int64_t capacity = 0; ///< slots of an expert; 0: expert_major
+  int64_t capacity = 0;       ///< slots of an expert; 0: expert_major
+  bool dropsOverflow = false; ///< what is more than `capacity` has no row
   /// What ids name. Where these are not `experts`, that is what rows are of:
   /// ranks, if rows are rank-major, or physical experts, if there is a table.
   int64_t routedExperts = 0;
@@ -98,11 +100,16 @@ struct ShuffleShape {
     return std::max<int64_t>(1, alignUp(maxTokens, chunking.chunkTokens) /
                                     chunking.chunkTokens);
   }
+  /// Rows of a tile, as fusco.dispatch's `ready` counts them.
+  int64_t tileRows() const { return capacity ? capacity : align; }
   BlockPlacement placement() const { return {experts, numRanks()}; }
   /// That of what ids name, where there is no table.
   BlockPlacement routedPlacement() const { return {routedExperts, numRanks()}; }
   /// Experts that ranks tell each other the counts of.
   int64_t toldExperts() const { return hasTable ? routedExperts : experts; }
+  /// Whether rows are planned by other ids than the router's, which are known
+  /// only when all ranks' counts are.
+  bool plansOtherIds() const { return hasTable || dropsOverflow; }
   /// Whether ranks tell each other how many units they have for each node.
   bool tellsUnits() const {
     return needs.hasGroups || needs.dispatchesDealt || needs.combinesDealt;
@@ -185,7 +192,7 @@ constexpr llvm::StringLiteral histogram{"histogram"},
     replicaStarts{"replica_starts"}, replicas{"replicas"},
     placedCounts{"placed_counts"}, quotas{"quotas"},
     quotasChanged{"quotas_changed"}, loads{"loads"}, numbers{"numbers"},
-    physicalIds{"physical_ids"}, unitsExchanged{"units_exchanged"},
+    plannedIds{"planned_ids"}, unitsExchanged{"units_exchanged"},
     unitHeaders{"unit_headers"}, nodeSlots{"node_slots"},
     nodeCounts{"node_counts"}, rankSlots{"rank_slots"},
     rankCounts{"rank_counts"}, summands{"summands"},
@@ -197,10 +204,12 @@ constexpr llvm::StringLiteral histogram{"histogram"},
 constexpr llvm::StringLiteral stats{"stats"}, totals{"totals"},
     starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
     addresses{"addresses"}, outputAddresses{"output_addresses"},
-    fanout{"fanout"}, ranks{"ranks"}, slots{"slots"}, weights{"weights"},
-    order{"order"}, scratch{"scratch"}, dealtFrom{"dealt_from"},
-    forwarderUnits{"forwarder_units"}, chunkRows{"chunk_rows"},
-    groups{"groups"}, partners{"partners"}, forwarders{"forwarders"};
+    rowWeightAddresses{"row_weight_addresses"},
+    readyAddresses{"ready_addresses"}, fanout{"fanout"}, ranks{"ranks"},
+    slots{"slots"}, weights{"weights"}, order{"order"}, scratch{"scratch"},
+    dealtFrom{"dealt_from"}, forwarderUnits{"forwarder_units"},
+    chunkRows{"chunk_rows"}, groups{"groups"}, partners{"partners"},
+    forwarders{"forwarders"};
 // The unfused form.
 constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
     unfusedOutputs{"unfused_outputs"}, unfusedCounts{"unfused_counts"},

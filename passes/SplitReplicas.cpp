@@ -313,63 +313,26 @@ void fusco::buildQuotas(ProgramBuilder &p, Value counts) {
 
 Value fusco::buildPhysicalIds(ProgramBuilder &p, Value ids, Value counts) {
   ImplicitLocOpBuilder &b = p.b;
-  Value zero = p.index(0);
-  // The number of each assignment among its expert's: its row, were all experts
-  // on one rank and each one's rows to start where lower ranks' end.
-  Value numbers = p.local(shared::numbers);
-  p.forEach(zero, p.index(p.shape.routedExperts), [&](Value expert) {
-    p.store(p.sum(zero, p.rank(),
-                  [&](Value rank) {
-                    return p.load(counts, {rank, expert});
-                  }),
-            numbers, {expert});
-  });
-  Descriptors by = p.planDescriptors();
-  b.create<AssignOp>(ids, Value(), p.rank(), numbers, by.fanout, by.ranks,
-                     by.slots, by.weights, Value(), p.local(shared::stats),
-                     /*num_ranks=*/1, /*ranks_per_node=*/1,
-                     pipe::Unit::Assignment, pipe::Unit::Assignment);
-
-  Value quotas = p.local(shared::quotas), table = p.local(shared::physicalIds);
+  Value quotas = p.local(shared::quotas);
   Value starts = p.local(shared::replicaStarts);
   Value replicas = p.local(shared::replicas);
-  p.forEach(zero, p.rowsOf(ids), [&](Value token) {
-    b.create<scf::ForOp>(
-        zero, p.index(p.shape.topk), p.index(1), ValueRange(zero),
-        [&](OpBuilder &, Location, Value k, ValueRange number) {
-          Value expert = p.toIndex(p.load(ids, {token, k}));
-          auto next = b.create<scf::IfOp>(
-              p.compare(Cmp::sge, expert, zero),
-              [&](OpBuilder &, Location) {
-                Value at = p.toIndex(p.load(starts, {expert}));
-                Value own = p.load(by.slots, {token, number[0]});
-                auto quotaAt = [&](Value i) {
-                  return p.load(quotas, {p.toIndex(p.load(replicas, {i}))});
-                };
-                // Its number is below the sum of all quotas.
-                auto found = b.create<scf::WhileOp>(
-                    TypeRange{b.getIndexType(), b.getI32Type()},
-                    ValueRange{at, own},
-                    [&](OpBuilder &, Location, ValueRange rest) {
-                      b.create<scf::ConditionOp>(
-                          p.compare(Cmp::sge, rest[1], quotaAt(rest[0])), rest);
-                    },
-                    [&](OpBuilder &, Location, ValueRange rest) {
-                      Value left =
-                          b.create<arith::SubIOp>(rest[1], quotaAt(rest[0]));
-                      b.create<scf::YieldOp>(
-                          ValueRange{p.add(rest[0], 1), left});
-                    });
-                p.store(p.load(replicas, {found.getResult(0)}), table,
-                        {token, k});
-                b.create<scf::YieldOp>(ValueRange(p.add(number[0], 1)));
-              },
-              [&](OpBuilder &, Location) {
-                p.store(p.i32(-1), table, {token, k});
-                b.create<scf::YieldOp>(number);
-              });
-          b.create<scf::YieldOp>(next.getResults());
+  auto replicaAt = [&](Value at) { return p.toIndex(p.load(replicas, {at})); };
+  auto quotaAt = [&](Value at) {
+    return p.toIndex(p.load(quotas, {replicaAt(at)}));
+  };
+  return buildOtherIds(p, ids, counts, [&](Value expert, Value number) {
+    // The number is below the sum of all quotas.
+    auto found = b.create<scf::WhileOp>(
+        TypeRange{b.getIndexType(), b.getIndexType()},
+        ValueRange{p.toIndex(p.load(starts, {expert})), number},
+        [&](OpBuilder &, Location, ValueRange rest) {
+          b.create<scf::ConditionOp>(
+              p.compare(Cmp::sge, rest[1], quotaAt(rest[0])), rest);
+        },
+        [&](OpBuilder &, Location, ValueRange rest) {
+          Value left = b.create<arith::SubIOp>(rest[1], quotaAt(rest[0]));
+          b.create<scf::YieldOp>(ValueRange{p.add(rest[0], 1), left});
         });
+    return replicaAt(found.getResult(0));
   });
-  return p.firstRows(table, p.rowsOf(ids));
 }

@@ -113,9 +113,9 @@ namespace {
 class RowExchange {
 public:
   RowExchange(ProgramBuilder &p, StringRef channel, StringRef headers,
-              Value turn)
+              Value turn, const Exposure &exposed)
       : p(p), channel(channel), headers(headers), turn(turn) {
-    p.resolveAddresses(headers, turn);
+    p.resolveAddresses(headers, turn, exposed);
   }
 
   /// Copies \p count rows of \p source, from \p from on, to the tensor of rank
@@ -167,9 +167,10 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
       p.toI64(b.create<arith::MulIOp>(numTokens, p.index(p.shape.topk)));
   shortage.has = p.toI64(p.rowsOf(workspace.send));
   shortage.isShort = p.compare(Cmp::sgt, shortage.needed, shortage.has);
-  ExchangedCounts exchanged = buildCountExchange(
-      p, tensors.ids, /*placement=*/{}, {{workspace.recv}, {}, {}}, room,
-      shortage, /*tellsUnits=*/false);
+  const Exposure exposed{{workspace.recv}};
+  ExchangedCounts exchanged =
+      buildCountExchange(p, tensors.ids, /*placement=*/{}, exposed, room,
+                         shortage, /*tellsUnits=*/false);
 
   // Combine needs the counts too, and by then the exchanged ones may be others.
   Value counts = p.local(shared::unfusedCounts);
@@ -202,7 +203,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
 
   // All-to-all: behind the rows of lower ranks, which bases has counted.
   RowExchange rowExchange(p, shared::unfusedRows, shared::dispatchHeaders,
-                          exchanged.turn);
+                          exchanged.turn, exposed);
   Value bases = p.local(shared::bases), starts = p.local(shared::starts);
   forEachBlock(p, [&](Value rank, Value first, Value experts, Value sendRow) {
     Value count = sumCounts(p, counts, self, first, experts);
@@ -235,8 +236,8 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
 
   // Tell the ranks where send is; peers write into it.
   Value room = p.minimum(p.rowsOf(tensors.y), p.rowsOf(workspace.recv));
-  Value turn = buildReadyExchange(p, {{workspace.send}, {}, {}},
-                                  p.rowsOf(tensors.out), room);
+  const Exposure exposed{{workspace.send}};
+  Value turn = buildReadyExchange(p, exposed, p.rowsOf(tensors.out), room);
   Value counts = p.local(shared::unfusedCounts);
   p.forEachRank([&](Value rank) {
     Value needed = p.toI64(
@@ -255,7 +256,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
 
   // All-to-all: each rank's block to where it was sent from.
   RowExchange rowExchange(p, shared::unfusedOutputs, shared::combineHeaders,
-                          turn);
+                          turn, exposed);
   LocalExperts held = buildLocalExperts(p, p.shape.placement());
   forEachBlock(p, [&](Value rank, Value, Value, Value recvRow) {
     Value count = sumCounts(p, counts, rank, held.first, held.count);

@@ -227,6 +227,6 @@ fusco_status fusco_plan_get_info(const fusco_plan *plan,
   *info = {info->size,        info->version,        stats.tokens,
            stats.assignments, stats.rowsUniqueRank, stats.rowsUniqueNode,
            stats.rowsScaleUp, stats.rowsScaleOut,   stats.rowsReceived,
-           stats.rowsPadded,  stats.unitsSent,      stats.unitsForwarded};
+           stats.rowsPadded,  stats.unitsSent,      stats.unitsForwarded, stats.assignmentsDropped};
   return FUSCO_OK;
 }

@@ -46,7 +46,7 @@ struct PipeOpsToCpuPass : fusco::impl::PipeOpsToCpuPassBase<PipeOpsToCpuPass> {
                         pipe::CopyRowOp, pipe::StoreRowOp, pipe::CopyRowsOp,
                         pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
                         pipe::MergeRowOp, pipe::DotRowOp, pipe::QuantizeRowOp,
-                        pipe::WorkerOp>();
+                        pipe::WorkerOp, pipe::ArriveOp>();
     if (failed(applyPartialConversion(getOperation(), target,
                                       std::move(patterns))))
       signalPassFailure();

@@ -175,6 +175,21 @@ struct LowerZeroRows : OpRewritePattern<ZeroRowsOp> {
   }
 };
 
+struct LowerArrive : OpRewritePattern<ArriveOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ArriveOp op,
+                                PatternRewriter &rewriter) const override {
+    RowBuilder b(op.getLoc(), rewriter);
+    Value entry =
+        b.element(b.toPointer(op.getAddress()), b.getI32Type(), op.getAt());
+    b.create<LLVM::AtomicRMWOp>(LLVM::AtomicBinOp::add, entry, b.i32(1),
+                                LLVM::AtomicOrdering::release);
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct LowerRowAddress : OpRewritePattern<RowAddressOp> {
   using OpRewritePattern::OpRewritePattern;
 
@@ -207,5 +222,5 @@ void fusco::copyColumns(RowBuilder &b, CopyRowOp op, Value column,
 
 void fusco::populateRowsToCpuPatterns(RewritePatternSet &patterns) {
   patterns.add<LowerCopyRow, LowerStoreRow, LowerCopyRows, LowerZeroRows,
-               LowerRowAddress>(patterns.getContext());
+               LowerArrive, LowerRowAddress>(patterns.getContext());
 }

@@ -106,7 +106,10 @@ struct PipeOpsToCudaPass
                         pipe::CopyRowOp, pipe::StoreRowOp, pipe::CopyRowsOp,
                         pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
                         pipe::MergeRowOp, pipe::DotRowOp, pipe::QuantizeRowOp,
-                        pipe::WorkerOp>();
+                        pipe::WorkerOp, pipe::ArriveOp>();
+    target.addDynamicallyLegalOp<pipe::FenceOp>([](pipe::FenceOp op) {
+      return getSimtScope(op) != SimtScope::Warp;
+    });
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();
     lowerLoopsAndPipelines(module, loops, limits);

@@ -397,6 +397,41 @@ struct LowerZeroRows : CudaPattern<ZeroRowsOp> {
   }
 };
 
+/// Of an iteration that is a warp's: its bulk copies end too. A fence of a
+/// whole program is PipeProgramsToCuda's.
+struct LowerFence : CudaPattern<FenceOp> {
+  using CudaPattern::CudaPattern;
+
+  LogicalResult matchAndRewrite(FenceOp op,
+                                PatternRewriter &rewriter) const override {
+    if (getSimtScope(op) != SimtScope::Warp)
+      return rewriter.notifyMatchFailure(op, "not for a warp");
+    SimtBuilder b(op.getLoc(), rewriter, limits.threadsPerBlock);
+    waitForBulkCopies(b, /*isRead=*/false);
+    fenceBulkCopies(b);
+    b.sync(SimtScope::Warp);
+    b.ptx("fence.acq_rel.sys;", "~{memory}");
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
+struct LowerArrive : CudaPattern<ArriveOp> {
+  using CudaPattern::CudaPattern;
+
+  LogicalResult matchAndRewrite(ArriveOp op,
+                                PatternRewriter &rewriter) const override {
+    SimtBuilder b(op.getLoc(), rewriter, limits.threadsPerBlock);
+    b.once(getSimtScope(op), [&] {
+      Value entry =
+          b.element(b.toPointer(op.getAddress()), b.getI32Type(), op.getAt());
+      b.ptx("red.relaxed.sys.global.add.u32 [$0], 1;", "l,~{memory}", entry);
+    });
+    rewriter.eraseOp(op);
+    return success();
+  }
+};
+
 struct LowerRowAddress : CudaPattern<RowAddressOp> {
   using CudaPattern::CudaPattern;
 
@@ -413,5 +448,6 @@ struct LowerRowAddress : CudaPattern<RowAddressOp> {
 void fusco::populateRowsToCudaPatterns(RewritePatternSet &patterns,
                                        const CudaLimits &limits) {
   patterns.add<LowerRowCopy<CopyRowOp>, LowerRowCopy<StoreRowOp>, LowerCopyRows,
-               LowerZeroRows, LowerRowAddress>(patterns.getContext(), limits);
+               LowerZeroRows, LowerFence, LowerArrive, LowerRowAddress>(
+      patterns.getContext(), limits);
 }

@@ -723,3 +723,17 @@ pipe.program @assign_order(%ids: memref<?x2xi32> {pipe.name = "ids"}, %bases: me
     into (memref<4xi32>, memref<4x2xi32>, memref<4x2xi32>, memref<4x2xf32>, memref<8xi64>) order memref<4x2xi32>
   pipe.return
 }
+
+// -----
+
+// Arrivals of several ranks are counted at once.
+// CHECK-LABEL: pipe.program @arrive
+pipe.program @arrive(%table: memref<4xi64> {pipe.name = "a"}) {
+  %i = pipe.rank
+  %address = memref.load %table[%i] : memref<4xi64>
+  // CHECK: pipe.fence
+  pipe.fence
+  // CHECK: llvm.atomicrmw add %{{.*}}, %c1_i32 release : !llvm.ptr, i32
+  pipe.arrive %address[%i]
+  pipe.return
+}

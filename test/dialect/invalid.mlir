@@ -586,7 +586,7 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @dispatch_c10_none(%plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected from 1 to 4 results of rows, got 0}}
-  %0:2 = "fusco.dispatch"(%plan) ({}) : (!fusco.plan<@ep>) -> (tensor<2xi32>, tensor<3xi32>)
+  %0:2 = "fusco.dispatch"(%plan) <{resultSegmentSizes = array<i32: 0, 1, 1, 0, 0, 0>}> ({}) : (!fusco.plan<@ep>) -> (tensor<2xi32>, tensor<3xi32>)
   return
 }
 
@@ -596,7 +596,7 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @dispatch_c7_empty(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   // expected-error@+1 {{expected a transform that yields ('tensor<?x16xbf16>'), the rows without their layout}}
-  %0:3 = "fusco.dispatch"(%x, %plan) ({
+  %0:3 = "fusco.dispatch"(%x, %plan) <{resultSegmentSizes = array<i32: 1, 1, 1, 0, 0, 0>}> ({
   ^bb0(%row: tensor<?x16xbf16>):
   }) : (tensor<?x16xbf16>, !fusco.plan<@ep>) -> (tensor<?x16xbf16, #fusco.rank_major>, tensor<2xi32>, tensor<3xi32>)
   return
@@ -1029,5 +1029,71 @@ func.func @weight_gradient_c4_group(%dout: tensor<?x16xbf16>, %y: tensor<?x16xbf
   // expected-error@+1 {{expected @nothing to name a 'fusco.group'}}
   %0 = fusco.weight_gradient %dout, %y by %plan : tensor<?x16xbf16>,
     tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@nothing> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c13(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'kept' ids beside rows in expert_slots with 'overflow = drop', got}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<2x4x16xbf16, #fusco.expert_slots<capacity = 4>>, tensor<2xi32>, tensor<3xi32> kept tensor<?x2xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c13_shape(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'kept' ids of shape [?, 2], got 'tensor<?x3xi32>'}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<2x4x16xbf16, #fusco.expert_slots<capacity = 4, overflow = drop>>, tensor<2xi32>, tensor<3xi32> kept tensor<?x3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c14(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'row_weights' of f32 with one column, in the layout of the rows, expert_major or expert_slots, got 'tensor<?x2xf32, #fusco.expert_major<align = 4>>'}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<2xi32>, tensor<3xi32> row_weights tensor<?x2xf32, #fusco.expert_major<align = 4>>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c14_layout(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'row_weights' of f32 with one column, in the layout of the rows, expert_major or expert_slots, got 'tensor<?x1xf32>'}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<2xi32>, tensor<3xi32> row_weights tensor<?x1xf32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c15(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'ready' of 11 entries, one more than a rank has tiles, got 'tensor<3xi32>'}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<2xi32>, tensor<3xi32> ready tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c15_layout(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'ready' beside rows in expert_major or expert_slots, got}}
+  %0:4 = fusco.dispatch %x by %plan : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<?x16xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32> ready tensor<3xi32>
   return
 }

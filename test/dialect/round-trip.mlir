@@ -67,6 +67,15 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
   %2:3 = fusco.dispatch %x by %plan
       : tensor<?x16xbf16>, !fusco.plan<@ep>
       -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5>>, tensor<8xi32>, tensor<9xi32>
+  // What may be left out: the ids of what has a slot, weights beside rows, counts of
+  // arrivals.
+  // CHECK: fusco.dispatch
+  // CHECK-SAME: -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5, overflow = drop>>, tensor<8xi32>, tensor<9xi32>
+  // CHECK-SAME: kept tensor<?x6xi64> row_weights tensor<8x5x1xf32, #fusco.expert_slots<capacity = 5, overflow = drop>> ready tensor<9xi32>
+  %5:6 = fusco.dispatch %x by %plan
+      : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5, overflow = drop>>, tensor<8xi32>, tensor<9xi32>
+      kept tensor<?x6xi64> row_weights tensor<8x5x1xf32, #fusco.expert_slots<capacity = 5, overflow = drop>> ready tensor<9xi32>
   // Rows cast on the way.
   // CHECK: fusco.dispatch {{.*}} : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xf32, #fusco.expert_major<align = 8>>
   %3:3 = fusco.dispatch %x by %plan

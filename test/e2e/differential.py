@@ -83,9 +83,11 @@ def draw_shape(rng, options):
     if shape["form"] == "fused" and elements < 1 << 24 and rng.random() < 0.4:
         del shape["align"]
         shape.update({"layout": "expert_slots", "capacity": capacity})
+        if rng.random() < 0.5:  # too little room
+            shape.update({"capacity": rng.randint(1, 1 + capacity // 4), "overflow": "drop"})
     elif shape["form"] == "fused" and rng.random() < 0.3:
         del shape["align"]
-        shape["layout"] = "rank_major"
+        shape.update({"layout": "rank_major", "ids-out": rng.choice(["local", "global"])})
     if shape["form"] == "fused" and shape.get("layout") != "rank_major" and rng.random() < 0.3:
         shape.update({"placement": "table", "redundant": rng.choice([0, 1, 5, experts])})
     return shape
@@ -148,6 +150,8 @@ class Case:
         has_residual = shape["form"] == "fused" and self.rng.random() < 0.3
         if has_residual:
             flags.append("--residual")
+        if shape["form"] == "fused" and shape.get("layout") != "rank_major":
+            flags += [flag for flag in ["--ready", "--row-weights"] if self.rng.random() < 0.3]
         self.call("fusco-import", "--name=m", *flags, "-o", model)
         compilation = draw_compilation(self.rng, shape, self.options)
         self.call("fusco-compile", model, *compilation, "-o", library)

@@ -18,9 +18,9 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
 // CHECK:      pipe.buffer @dispatch_headers : memref<2x4x42xi32> symmetric
 // CHECK:      pipe.buffer @histogram : memref<11xi32> symmetric
 // CHECK:      pipe.buffer @totals : memref<13xi32> plan
+// CHECK:      pipe.buffer @placed_counts : memref<4x13xi32> plan
 // CHECK:      pipe.buffer @replica_starts : memref<11xi32> symmetric
 // CHECK-NEXT: pipe.buffer @replicas : memref<13xi32> symmetric
-// CHECK-NEXT: pipe.buffer @placed_counts : memref<4x13xi32> plan
 // CHECK-LABEL: pipe.program @dispatch
 // CHECK-SAME: %[[IDS:[^:]*]]: memref<?x2xi32> {pipe.name = "ids"}, %[[TABLE:[^:]*]]: memref<13xi32> {pipe.name = "placement"}
 func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %table: tensor<13xi32>)
@@ -38,7 +38,7 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %table: tensor
   // CHECK:      pipe.for_each %c0 to %c1 {
   // CHECK:        scf.while
   // CHECK:      pipe.assign %[[IDS]] {{.*}} ranks 1 per_node 1
-  // CHECK:      %[[ALL:.*]] = pipe.local @physical_ids
+  // CHECK:      %[[ALL:.*]] = pipe.local @planned_ids
   // CHECK:      %[[PHYSICAL:.*]] = memref.subview %[[ALL]]
   // CHECK:      pipe.place %{{.*}} : memref<4x13xi32>
   // CHECK:      pipe.assign %[[PHYSICAL]] {{.*}} ranks 4 per_node 4

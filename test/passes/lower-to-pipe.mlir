@@ -30,7 +30,7 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
 // CHECK-NEXT: pipe.buffer @combine_headers : memref<2x4x32xi32> symmetric
 // CHECK-NEXT: pipe.buffer @histogram : memref<11xi32> symmetric
 // CHECK-NEXT: pipe.buffer @chunks : memref<4xi32> symmetric
-// CHECK-NEXT: pipe.buffer @stats : memref<10xi64> plan
+// CHECK-NEXT: pipe.buffer @stats : memref<11xi64> plan
 // CHECK:      pipe.buffer @bases : memref<10xi32> plan
 // CHECK-NEXT: pipe.buffer @rank_rows : memref<4xi32> plan
 // CHECK-NEXT: pipe.buffer @addresses : memref<4xi64> plan

@@ -91,13 +91,13 @@ TEST(RankMajor, OncePerTokenAndRankWithLocalIdsAndWeights) {
   auto dispatched = dispatch(shape, inputs);
   EXPECT_EQ(encodingsOf(shape.rowType, dispatched[0].rows),
             (Encodings{f32(10), f32(11)}));
-  EXPECT_EQ(dispatched[0].localIds, (Counts{-1, 0, -1, -1, 1, 1}));
+  EXPECT_EQ(dispatched[0].rowIds, (Counts{-1, 0, -1, -1, 1, 1}));
   EXPECT_EQ(dispatched[0].rowWeights, (std::vector<float>{1, 2, 3, 4, 5, 6}));
   EXPECT_EQ(dispatched[0].counts, Counts{2});
   EXPECT_EQ(dispatched[0].offsets, (Counts{0, 2}));
   EXPECT_EQ(encodingsOf(shape.rowType, dispatched[1].rows),
             (Encodings{f32(10), f32(12)}));
-  EXPECT_EQ(dispatched[1].localIds, (Counts{1, -1, 0, 0, -1, -1}));
+  EXPECT_EQ(dispatched[1].rowIds, (Counts{1, -1, 0, 0, -1, -1}));
   EXPECT_EQ(dispatched[1].rowWeights, (std::vector<float>{1, 2, 3, 7, 8, 9}));
   EXPECT_EQ(dispatched[0].rowsUniqueRank, 3);
 

@@ -128,9 +128,11 @@ TEST_F(ContextTest, RefusesConfigOfAnotherVersion) {
   config.version = FUSCO_ABI_VERSION + 1;
   EXPECT_EQ(tryContext(0, &config).error,
             "fusco_context_create: expected a fusco_context_config of " +
-                std::to_string(sizeof(config)) + " bytes and version 5, got " +
-                std::to_string(sizeof(config)) +
-                " bytes and version 6; initialise it with its _INIT macro");
+                std::to_string(sizeof(config)) + " bytes and version " +
+                std::to_string(FUSCO_ABI_VERSION) + ", got " +
+                std::to_string(sizeof(config)) + " bytes and version " +
+                std::to_string(FUSCO_ABI_VERSION + 1) +
+                "; initialise it with its _INIT macro");
 }
 
 TEST_F(ContextTest, RefusesRanksThatDoNotExist) {

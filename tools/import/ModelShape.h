@@ -26,21 +26,25 @@ struct ModelShape {
   int64_t topk = 0;      ///< experts that a token is sent to
   int64_t nodes = 0;
   int64_t ranksPerNode = 0;
-  int64_t memoryGbps = 0;    ///< of a rank, 1e9 bytes/s; 0: not given
-  int64_t scaleUpGbps = 0;   ///< likewise
-  int64_t scaleOutGbps = 0;  ///< likewise
-  int64_t maxTokens = 0;     ///< of one rank
-  int64_t alignRows = 1;     ///< expert segments start at multiples of this
-  int64_t capacity = 0;      ///< slots of an expert; 0: none
-  bool isRankMajor = false;  ///< a row per token and destination rank
-  std::string dtype;         ///< of a row's elements, as MLIR spells it
-  std::string dispatchDtype; ///< of a dispatched row's elements, likewise
-  int64_t scaleBlock = 0;    ///< elements that share a scale, where dispatched
-                             ///< rows are of float8
-  std::string scaleType;     ///< f32, or ue8m0: powers of two, four in an i32
-  std::string idType;        ///< of expert ids, likewise
-  bool isFused = true;       ///< dispatch and combine, not their parts
-  bool hasResidual = false;  ///< combine adds a tensor of tokens
+  int64_t memoryGbps = 0;     ///< of a rank, 1e9 bytes/s; 0: not given
+  int64_t scaleUpGbps = 0;    ///< likewise
+  int64_t scaleOutGbps = 0;   ///< likewise
+  int64_t maxTokens = 0;      ///< of one rank
+  int64_t alignRows = 1;      ///< expert segments start at multiples of this
+  int64_t capacity = 0;       ///< slots of an expert; 0: none
+  bool dropsOverflow = false; ///< what an expert has no slot for is dropped
+  bool isRankMajor = false;   ///< a row per token and destination rank
+  bool hasGlobalIds = false;  ///< its ids stay those of the whole model
+  bool hasRowWeights = false; ///< dispatch leaves each row's weight beside it
+  bool hasReady = false;      ///< dispatch counts rows as they arrive
+  std::string dtype;          ///< of a row's elements, as MLIR spells it
+  std::string dispatchDtype;  ///< of a dispatched row's elements, likewise
+  int64_t scaleBlock = 0;     ///< elements that share a scale, where dispatched
+                              ///< rows are of float8
+  std::string scaleType;      ///< f32, or ue8m0: powers of two, four in an i32
+  std::string idType;         ///< of expert ids, likewise
+  bool isFused = true;        ///< dispatch and combine, not their parts
+  bool hasResidual = false;   ///< combine adds a tensor of tokens
 
   bool isQuantized() const { return dispatchDtype.compare(0, 2, "f8") == 0; }
 };

@@ -15,83 +15,28 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include <vector>
+
 using namespace fusco;
 using namespace fusco::importer;
 
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
-// {3} of weights, {4} of token-major rows, {5} of rows at experts, {6} of
-// counts, {7} of offsets, {8} of rows by destination rank, {9} of rows by
-// source rank; {10}, {11}, {12} and {13} are {4}, {5}, {8} and {9} as
-// dispatched, {14} the cast to that where it differs, and {15} what it makes of
-// %x. Where dispatched rows are quantised, {16} are the scales of token-major
-// rows, {17} of rows at experts, and {18} the elements that share one. {19},
-// {20} and {21} are combine's residual as argument, operand and type. {22} and
-// {23} are ids and weights beside rank-major rows, {24} is how combine weights.
-// {25}, {26} and {27} are the table that places experts as argument, operand
-// and type. `{{` stands for a brace.
+// {3} of weights, {4} of token-major rows, {5} of rows at experts, {6} of rows
+// by destination rank, {7} of rows by source rank; {8}, {9}, {10} and {11} are
+// {4}, {5}, {6} and {7} as dispatched, {12} the cast to that where it differs,
+// and {13} what it makes of %x. {14}, {15} and {16} are combine's residual as
+// argument, operand and type, {17} is how combine weights. `{{` stands for a
+// brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
   fusco.group @ep {{{1}}
 )";
 
-static constexpr const char *fusedTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3}{25})
-      -> ({11}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids, %weights{26} in @ep
-        : {2}, {3}{27} -> !fusco.plan<@ep>
-    %rows, %counts, %offsets = fusco.dispatch %x by %plan
-        : {4}, !fusco.plan<@ep> -> {11}, {6}, {7}
-    return %rows, %counts, %offsets, %plan : {11}, {6}, {7}, !fusco.plan<@ep>
-  })";
-
-static constexpr const char *quantizedTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3}{25})
-      -> ({11}, {17}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids, %weights{26} in @ep
-        : {2}, {3}{27} -> !fusco.plan<@ep>
-    %rows, %scales, %counts, %offsets = fusco.dispatch %x by %plan transform {{
-    ^bb0(%row: {4}):
-      %data, %scale = fusco.quantize %row block {18} : {4} -> {10}, {16}
-      fusco.yield %data, %scale : {10}, {16}
-    } : {4}, !fusco.plan<@ep> -> ({11}, {17}), {6}, {7}
-    return %rows, %scales, %counts, %offsets, %plan
-        : {11}, {17}, {6}, {7}, !fusco.plan<@ep>
-  })";
-
-static constexpr const char *rankMajorTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2},
-                      %weights: {3} {{fusco.name = "weights"})
-      -> ({11}, {22} {{fusco.name = "local_ids"},
-          {23} {{fusco.name = "row_weights"}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids in @ep : {2} -> !fusco.plan<@ep>
-    %rows, %local, %theirs, %counts, %offsets
-        = fusco.dispatch %x, %ids, %weights by %plan local_ids 1
-        : ({4}, {2}, {3}), !fusco.plan<@ep> -> ({11}, {22}, {23}), {6}, {7}
-    return %rows, %local, %theirs, %counts, %offsets, %plan
-        : {11}, {22}, {23}, {6}, {7}, !fusco.plan<@ep>
-  })";
-
-static constexpr const char *quantizedRankMajorTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2},
-                      %weights: {3} {{fusco.name = "weights"})
-      -> ({11}, {17}, {22} {{fusco.name = "local_ids"},
-          {23} {{fusco.name = "row_weights"}, {6}, {7}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids in @ep : {2} -> !fusco.plan<@ep>
-    %rows, %scales, %local, %theirs, %counts, %offsets
-        = fusco.dispatch %x, %ids, %weights by %plan local_ids 2 transform {{
-    ^bb0(%row: {4}, %row_ids: {2}, %row_weights: {3}):
-      %data, %scale = fusco.quantize %row block {18} : {4} -> {10}, {16}
-      fusco.yield %data, %scale, %row_ids, %row_weights : {10}, {16}, {2}, {3}
-    } : ({4}, {2}, {3}), !fusco.plan<@ep> -> ({11}, {17}, {22}, {23}), {6}, {7}
-    return %rows, %scales, %local, %theirs, %counts, %offsets, %plan
-        : {11}, {17}, {22}, {23}, {6}, {7}, !fusco.plan<@ep>
-  })";
-
 static constexpr const char *combineTemplate = R"(
-  func.func @combine(%y: {5}{19}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %z = fusco.combine %y by %plan{24}{20}
-        : {5}, !fusco.plan<@ep>{21} -> {4}
+  func.func @combine(%y: {5}{14}, %plan: !fusco.plan<@ep>) -> {4} {{
+    %z = fusco.combine %y by %plan{17}{15}
+        : {5}, !fusco.plan<@ep>{16} -> {4}
     return %z : {4}
   }
 }
@@ -99,55 +44,210 @@ static constexpr const char *combineTemplate = R"(
 
 static constexpr const char *unfusedTemplate = R"(
   func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
-      -> ({11}, !fusco.plan<@ep>) {{
+      -> ({9}, !fusco.plan<@ep>) {{
     %plan = fusco.plan %ids, %weights in @ep
-        : {2}, {3} -> !fusco.plan<@ep>{14}
-    %send = fusco.permute {15} by %plan : {10}, !fusco.plan<@ep> -> {12}
-    %recv = fusco.all_to_all %send by %plan : {12}, !fusco.plan<@ep> -> {13}
-    %rows = fusco.permute %recv by %plan : {13}, !fusco.plan<@ep> -> {11}
-    return %rows, %plan : {11}, !fusco.plan<@ep>
+        : {2}, {3} -> !fusco.plan<@ep>{12}
+    %send = fusco.permute {13} by %plan : {8}, !fusco.plan<@ep> -> {10}
+    %recv = fusco.all_to_all %send by %plan : {10}, !fusco.plan<@ep> -> {11}
+    %rows = fusco.permute %recv by %plan : {11}, !fusco.plan<@ep> -> {9}
+    return %rows, %plan : {9}, !fusco.plan<@ep>
   }
   func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %send = fusco.unpermute %y by %plan : {5}, !fusco.plan<@ep> -> {9}
-    %recv = fusco.all_to_all %send by %plan : {9}, !fusco.plan<@ep> -> {8}
+    %send = fusco.unpermute %y by %plan : {5}, !fusco.plan<@ep> -> {7}
+    %recv = fusco.all_to_all %send by %plan : {7}, !fusco.plan<@ep> -> {6}
     %z = fusco.unpermute %recv by %plan weighted
-        : {8}, !fusco.plan<@ep> -> {4}
+        : {6}, !fusco.plan<@ep> -> {4}
     return %z : {4}
   }
 }
 )";
 
-std::string fusco::importer::moduleText(const ModelShape &shape) {
-  // Ranks that hold the most experts hold this many, and all ranks' tensors
-  // have room for them.
-  int64_t numRanks = shape.nodes * shape.ranksPerNode;
-  int64_t physical = shape.experts + shape.redundant;
-  int64_t expertsPerRank = (physical + numRanks - 1) / numRanks;
+namespace {
 
-  auto table = [&](int64_t columns, llvm::StringRef dtype,
-                   llvm::StringRef layout) {
-    return llvm::formatv("tensor<?x{0}x{1}{2}>", columns, dtype, layout).str();
-  };
-  auto rows = [&](llvm::StringRef dtype, llvm::StringRef layout) {
+/// A tensor of a function: its name in the module, its type, and its name in C
+/// where that does not follow from its place.
+struct Tensor {
+  std::string value, type, name;
+};
+using Tensors = std::vector<Tensor>;
+
+/// `each` of \p tensors, separated by commas.
+std::string list(const Tensors &tensors,
+                 llvm::function_ref<std::string(const Tensor &)> each) {
+  std::string text;
+  for (const Tensor &tensor : tensors)
+    text += (text.empty() ? "" : ", ") + each(tensor);
+  return text;
+}
+std::string valuesOf(const Tensors &tensors) {
+  return list(tensors, [](const Tensor &tensor) { return tensor.value; });
+}
+std::string typesOf(const Tensors &tensors) {
+  return list(tensors, [](const Tensor &tensor) { return tensor.type; });
+}
+/// As arguments or results of a function.
+std::string declare(const Tensors &tensors, bool areArguments) {
+  return list(tensors, [&](const Tensor &tensor) {
+    return (areArguments ? tensor.value + ": " : "") + tensor.type +
+           (tensor.name.empty() ? ""
+                                : " {fusco.name = \"" + tensor.name + "\"}");
+  });
+}
+
+/// The types of a model's tensors.
+class Types {
+public:
+  explicit Types(const ModelShape &shape) : shape(shape) {}
+
+  int64_t physicalExperts() const { return shape.experts + shape.redundant; }
+  /// Ranks that hold the most experts hold this many, and all ranks' tensors
+  /// have room for them.
+  int64_t expertsPerRank() const { return placement().maxLocalExperts(); }
+  BlockPlacement placement() const {
+    return {physicalExperts(), shape.nodes * shape.ranksPerNode};
+  }
+
+  std::string table(int64_t columns, llvm::StringRef dtype,
+                    llvm::StringRef layout = "") const {
+    return llvm::formatv("tensor<?x{0}x{1}{2}>", columns, dtype, layout);
+  }
+  std::string rows(llvm::StringRef dtype, llvm::StringRef layout = "") const {
     return table(shape.hidden, dtype, layout);
-  };
-  // Rows where experts are, in the layout that was chosen.
-  auto expertTable = [&](int64_t columns,
-                         llvm::StringRef dtype) -> std::string {
-    if (shape.isRankMajor)
-      return table(columns, dtype, ", #fusco.rank_major");
-    if (shape.capacity == 0)
-      return table(
-          columns, dtype,
-          llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows)
-              .str());
-    return llvm::formatv(
-        "tensor<{0}x{1}x{2}x{3}, #fusco.expert_slots<capacity = {1}>>",
-        expertsPerRank, shape.capacity, columns, dtype);
-  };
-  auto expertRows = [&](llvm::StringRef dtype) {
+  }
+  /// A row of \p columns for each where experts are, in the layout that was
+  /// chosen.
+  std::string expertTable(int64_t columns, llvm::StringRef dtype) const;
+  std::string expertRows(llvm::StringRef dtype) const {
     return expertTable(shape.hidden, dtype);
+  }
+  std::string ids() const { return table(shape.topk, shape.idType); }
+  std::string weights() const { return table(shape.topk, "f32"); }
+  std::string int32s(int64_t entries) const {
+    return llvm::formatv("tensor<{0}xi32>", entries);
+  }
+  int64_t scaleColumns() const {
+    return fusco::scaleColumns(shape.hidden, shape.scaleBlock,
+                               shape.scaleType == "ue8m0");
+  }
+  std::string scaleElement() const {
+    return shape.scaleType == "ue8m0" ? "i32" : "f32";
+  }
+
+private:
+  const ModelShape &shape;
+};
+
+} // namespace
+
+std::string Types::expertTable(int64_t columns, llvm::StringRef dtype) const {
+  if (shape.isRankMajor)
+    return table(columns, dtype, ", #fusco.rank_major");
+  if (shape.capacity == 0)
+    return table(
+        columns, dtype,
+        llvm::formatv(", #fusco.expert_major<align = {0}>", shape.alignRows)
+            .str());
+  return llvm::formatv(
+      "tensor<{0}x{1}x{2}x{3}, #fusco.expert_slots<capacity = {1}{4}>>",
+      expertsPerRank(), shape.capacity, columns, dtype,
+      shape.dropsOverflow ? ", overflow = drop" : "");
+}
+
+/// @dispatch of the fused form.
+static std::string dispatchText(const ModelShape &shape) {
+  Types types(shape);
+  const Tensor ids{"%ids", types.ids(), ""};
+  Tensor weights{"%weights", types.weights(), ""};
+  // What is moved, and what a row of it is inside the transform.
+  Tensors xs{{"%x", types.rows(shape.dtype), ""}}, moved;
+  Tensors payloads{{"%rows", types.expertRows(shape.dispatchDtype), ""}};
+  if (shape.isQuantized()) {
+    moved = {{"%data", types.rows(shape.dispatchDtype), ""},
+             {"%scale", types.table(types.scaleColumns(), types.scaleElement()),
+              ""}};
+    payloads.push_back(
+        {"%scales",
+         types.expertTable(types.scaleColumns(), types.scaleElement()), ""});
+  }
+  std::string localIds;
+  if (shape.isRankMajor) {
+    weights.name = "weights";
+    if (!shape.hasGlobalIds)
+      localIds = llvm::formatv(" local_ids {0}", payloads.size());
+    xs.insert(xs.end(), {ids, weights});
+    payloads.push_back({"%row_ids", types.expertTable(shape.topk, shape.idType),
+                        shape.hasGlobalIds ? "row_ids" : "local_ids"});
+    payloads.push_back(
+        {"%row_weights", types.expertTable(shape.topk, "f32"), "row_weights"});
+  }
+  std::string transform;
+  if (shape.isQuantized()) {
+    Tensors taken = xs;
+    for (Tensor &tensor : taken)
+      tensor = {tensor.value + "_row", tensor.type, ""};
+    moved.insert(moved.end(), taken.begin() + 1, taken.end());
+    transform = llvm::formatv(
+        " transform {{\n    ^bb0({0}):\n"
+        "      %data, %scale = fusco.quantize %x_row block {1} : {2} -> {3}, "
+        "{4}\n      fusco.yield {5} : {6}\n    }",
+        declare(taken, /*areArguments=*/true), shape.scaleBlock, xs[0].type,
+        moved[0].type, moved[1].type, valuesOf(moved), typesOf(moved));
+  }
+
+  int64_t segments = shape.isRankMajor ? 1 : types.expertsPerRank();
+  Tensors results = payloads;
+  results.push_back({"%counts", types.int32s(segments), ""});
+  results.push_back({"%offsets", types.int32s(segments + 1), ""});
+  std::string extraTypes;
+  auto addResult = [&](const char *keyword, const Tensor &tensor) {
+    results.push_back(tensor);
+    extraTypes += llvm::formatv(" {0} {1}", keyword, tensor.type);
   };
+  const std::string own =
+      types.int32s(segments) + ", " + types.int32s(segments + 1);
+  if (shape.dropsOverflow)
+    addResult("kept", {"%kept", types.ids(), ""});
+  if (shape.hasRowWeights)
+    addResult("row_weights", {"%row_weights", types.expertTable(1, "f32"), ""});
+  if (shape.hasReady) {
+    int64_t tiles = types.expertsPerRank();
+    if (shape.capacity == 0)
+      tiles = maxExpertMajorRows(types.placement(), shape.maxTokens, shape.topk,
+                                 shape.alignRows) /
+              shape.alignRows;
+    addResult("ready", {"%ready", types.int32s(tiles + 1), ""});
+  }
+
+  Tensors arguments{xs[0], ids, weights};
+  Tensors planned = shape.isRankMajor ? Tensors{ids} : Tensors{ids, weights};
+  std::string placed, placedType;
+  if (shape.hasTable) {
+    Tensor table{"%placement", types.int32s(types.physicalExperts()), ""};
+    arguments.push_back(table);
+    placed = " placed " + table.value;
+    placedType = " placed " + table.type;
+  }
+  auto inParentheses = [](const Tensors &tensors) {
+    return tensors.size() == 1 ? typesOf(tensors)
+                               : "(" + typesOf(tensors) + ")";
+  };
+  return llvm::formatv(
+             "  func.func @dispatch({0}) -> ({1}, !fusco.plan<@ep>) {{\n"
+             "    %plan = fusco.plan {2}{3} in @ep : {4}{5} -> "
+             "!fusco.plan<@ep>\n"
+             "    {6} = fusco.dispatch {7} by %plan{8}{9} : {10}, "
+             "!fusco.plan<@ep> -> {11}, {12}{13}\n"
+             "    return {6}, %plan : {14}, !fusco.plan<@ep>\n  }\n",
+             declare(arguments, true), declare(results, false),
+             valuesOf(planned), placed, typesOf(planned), placedType,
+             valuesOf(results), valuesOf(xs), localIds, transform,
+             inParentheses(xs), inParentheses(payloads), own, extraTypes,
+             typesOf(results))
+      .str();
+}
+
+std::string fusco::importer::moduleText(const ModelShape &shape) {
+  Types types(shape);
   std::string group = llvm::formatv(
       "experts = {0}, topk = {1}, max_tokens = {2}, "
       "topology = <nodes = {3}, ranks_per_node = {4}, memory_gbps = {5}, "
@@ -158,60 +258,32 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
       shape.hasTable
           ? llvm::formatv("table, redundant = {0}", shape.redundant).str()
           : "block");
-  std::string ids =
-      llvm::formatv("tensor<?x{0}x{1}>", shape.topk, shape.idType);
-  std::string weights = llvm::formatv("tensor<?x{0}xf32>", shape.topk);
   const char *byDestination = ", #fusco.device_major<destination>";
   const char *bySource = ", #fusco.device_major<source>";
-  int64_t segments = shape.isRankMajor ? 1 : expertsPerRank;
-  std::string counts = llvm::formatv("tensor<{0}xi32>", segments);
-  std::string offsets = llvm::formatv("tensor<{0}xi32>", segments + 1);
   const std::string &dtype = shape.dtype, &dispatched = shape.dispatchDtype;
   std::string cast;
   if (dispatched != dtype)
     cast = llvm::formatv("\n    %cast = fusco.cast %x : {0} -> {1}",
-                         rows(dtype, ""), rows(dispatched, ""));
-
-  bool isPacked = shape.scaleType == "ue8m0";
-  std::string scales, expertScales;
-  if (shape.isQuantized()) {
-    int64_t columns = scaleColumns(shape.hidden, shape.scaleBlock, isPacked);
-    scales = table(columns, isPacked ? "i32" : "f32", "");
-    expertScales = expertTable(columns, isPacked ? "i32" : "f32");
-  }
+                         types.rows(dtype), types.rows(dispatched));
   std::string residual, plus, residualType;
   if (shape.hasResidual) {
-    residualType = ", " + rows(dtype, "");
-    residual = ", %residual: " + rows(dtype, "");
+    residualType = ", " + types.rows(dtype);
+    residual = ", %residual: " + types.rows(dtype);
     plus = " plus %residual";
   }
-  std::string tableArgument, placed, placedType;
-  if (shape.hasTable) {
-    std::string table = llvm::formatv("tensor<{0}xi32>", physical);
-    tableArgument = ", %placement: " + table;
-    placed = " placed %placement";
-    placedType = " placed " + table;
-  }
   auto fill = [&](const char *text) {
-    return llvm::formatv(
-               text, shape.name, group, ids, weights, rows(dtype, ""),
-               expertRows(dtype), counts, offsets, rows(dtype, byDestination),
-               rows(dtype, bySource), rows(dispatched, ""),
-               expertRows(dispatched), rows(dispatched, byDestination),
-               rows(dispatched, bySource), cast, cast.empty() ? "%x" : "%cast",
-               scales, expertScales, shape.scaleBlock, residual, plus,
-               residualType, expertTable(shape.topk, shape.idType),
-               expertTable(shape.topk, "f32"),
-               shape.isRankMajor ? "" : " weighted", tableArgument, placed,
-               placedType)
+    return llvm::formatv(text, shape.name, group, types.ids(), types.weights(),
+                         types.rows(dtype), types.expertRows(dtype),
+                         types.rows(dtype, byDestination),
+                         types.rows(dtype, bySource), types.rows(dispatched),
+                         types.expertRows(dispatched),
+                         types.rows(dispatched, byDestination),
+                         types.rows(dispatched, bySource), cast,
+                         cast.empty() ? "%x" : "%cast", residual, plus,
+                         residualType, shape.isRankMajor ? "" : " weighted")
         .str();
   };
   if (!shape.isFused)
     return fill(groupTemplate) + fill(unfusedTemplate);
-  const char *dispatchTemplate =
-      shape.isRankMajor
-          ? (shape.isQuantized() ? quantizedRankMajorTemplate
-                                 : rankMajorTemplate)
-          : (shape.isQuantized() ? quantizedTemplate : fusedTemplate);
-  return fill(groupTemplate) + fill(dispatchTemplate) + fill(combineTemplate);
+  return fill(groupTemplate) + dispatchText(shape) + fill(combineTemplate);
 }

@@ -104,6 +104,15 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
        "how dispatch leaves rows: by expert, once per token and rank with "
        "local "
        "ids and weights beside them, or in a fixed number of slots per expert"},
+      {"overflow",
+       {"error", "drop"},
+       "what becomes of rows that an expert has no slot for: the dispatch "
+       "fails "
+       "on all ranks, or they are dropped, and told as kept_ids"},
+      {"ids-out",
+       {"local", "global"},
+       "ids beside rows in the layout rank_major: numbers of the rank's own "
+       "experts, -1 for all others, or as the router gives them"},
       {"placement",
        {"block", "table"},
        "how experts are laid over ranks: in blocks, or by a table that every "
@@ -139,6 +148,10 @@ static po::options_description describeFlags() {
     add(flag.name, argument(alternatives(flag.choices).c_str()), flag.help);
   add("residual", "combine adds a tensor of tokens, such as a shared expert's "
                   "output, to its result");
+  add("row-weights", "dispatch leaves each row's weight beside it, which is so "
+                     "in any case in the layout rank_major");
+  add("ready", "dispatch counts rows as they arrive, for a consumer that runs "
+               "beside it");
   add("hf", argument("FILE"),
       "take name, hidden, experts, topk and dtype from a Hugging Face "
       "config.json where no flag gives them");
@@ -284,6 +297,18 @@ static void checkLayout(const po::variables_map &given,
   if (!hasSlots && given.count("capacity"))
     throw Error(Error::BadInput, "--capacity belongs to --layout expert_slots; "
                                  "expected it with that only");
+  if (!hasSlots && given.count("overflow"))
+    throw Error(Error::BadInput, "--overflow belongs to --layout expert_slots; "
+                                 "expected it with that only");
+  if (layout != "rank_major" && given.count("ids-out"))
+    throw Error(Error::BadInput, "--ids-out belongs to --layout rank_major; "
+                                 "expected it with that only");
+  for (const char *flag : {"row-weights", "ready"})
+    if (given.count(flag) && (layout == "rank_major" || !shape.isFused))
+      throw Error(Error::BadInput, "--" + std::string(flag) +
+                                       " belongs to --form fused with --layout "
+                                       "expert_major or expert_slots; "
+                                       "expected it with these only");
   if (layout == "expert_major")
     return;
   if (hasSlots && !given.count("capacity"))
@@ -435,6 +460,10 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                      " (the number of experts), got " +
                                      std::to_string(shape.topk));
   shape.isRankMajor = chosen["layout"] == "rank_major";
+  shape.dropsOverflow = chosen["overflow"] == "drop";
+  shape.hasGlobalIds = chosen["ids-out"] == "global";
+  shape.hasRowWeights = given.count("row-weights");
+  shape.hasReady = given.count("ready");
   checkLayout(given, chosen["layout"], shape);
   checkTable(given, shape);
   checkScales(given, shape);

@@ -51,10 +51,9 @@ void checkInput(const Shape &shape, const RankInput &input) {
   size_t pairs = size_t(input.tokens) * size_t(shape.topk);
   require(input.tokens >= 0 && input.ids.size() == pairs,
           "expected ids of shape [tokens, topk]");
-  require(input.weights.size() ==
-              (shape.weighted || shape.isRankMajor ? pairs : 0),
-          "expected weights of shape [tokens, topk], or none if the shape is "
-          "neither weighted nor rank-major");
+  require(input.weights.size() == (shape.takesWeights() ? pairs : 0),
+          "expected weights of shape [tokens, topk], or none if the shape "
+          "takes none");
   require(input.x.size() ==
               size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
@@ -206,12 +205,15 @@ dispatchRankMajor(const Shape &shape, const std::vector<RankInput> &inputs) {
       const RankInput &input = inputs[size_t(source)];
       RankDispatch &own = result[size_t(source)];
       for (int64_t token = 0; token != input.tokens; ++token) {
-        std::vector<int64_t> localIds;
+        std::vector<int64_t> ids;
         int firstOwn = -1; // k
         for (int k = 0; k != shape.topk; ++k) {
           const int64_t id = input.ids[size_t(token * shape.topk + k)];
           const bool isOwn = id >= first && id < first + held;
-          localIds.push_back(isOwn ? id - first : -1);
+          if (shape.hasGlobalIds)
+            ids.push_back(id);
+          else
+            ids.push_back(isOwn ? id - first : -1);
           if (isOwn && firstOwn < 0)
             firstOwn = k;
         }
@@ -228,8 +230,7 @@ dispatchRankMajor(const Shape &shape, const std::vector<RankInput> &inputs) {
           quantizeRowTo(shape, x, token, out, row);
         else
           moveRow(shape, x, token, shape.rowType, out.rows, row);
-        out.localIds.insert(out.localIds.end(), localIds.begin(),
-                            localIds.end());
+        out.rowIds.insert(out.rowIds.end(), ids.begin(), ids.end());
         const auto weights = input.weights.begin() + token * shape.topk;
         out.rowWeights.insert(out.rowWeights.end(), weights,
                               weights + shape.topk);
@@ -277,6 +278,21 @@ int Shape::rankOfExpert(int64_t expert) const {
 
 int64_t Shape::maxLocalExperts() const { return numLocalExperts(0); }
 
+std::vector<std::vector<int64_t>>
+plannedIdsOf(const Shape &shape, std::vector<std::vector<int64_t>> ids,
+             const std::vector<int64_t> &placement) {
+  if (shape.hasTable)
+    ids = physicalIdsOf(shape, ids, placement);
+  if (!shape.dropsOverflow)
+    return ids;
+  std::vector<int64_t> used(size_t(shape.numPhysicalExperts()), 0);
+  for (std::vector<int64_t> &ofRank : ids)
+    for (int64_t &id : ofRank)
+      if (id >= 0 && ++used[size_t(id)] > shape.capacityRows)
+        id = -1;
+  return ids;
+}
+
 std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<RankInput> &inputs,
                                    const std::vector<int64_t> &placement) {
@@ -297,8 +313,7 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
   std::vector<std::vector<int64_t>> ids;
   for (const RankInput &input : inputs)
     ids.push_back(input.ids);
-  if (shape.hasTable)
-    ids = physicalIdsOf(shape, ids, placement);
+  ids = plannedIdsOf(shape, std::move(ids), placement);
   std::vector<int64_t> count(size_t(numPhysical), 0);
   for (const std::vector<int64_t> &ofRank : ids)
     for (int64_t id : ofRank)
@@ -329,6 +344,12 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
     }
     out.offsets.push_back(numRows);
     out.rows.assign(size_t(numRows * shape.bytesPerRow(shape.rowType)), 0);
+    if (shape.hasRowWeights)
+      out.rowWeights.assign(size_t(numRows), 0);
+    if (shape.hasReady) {
+      out.ready.assign(size_t(1 + numRows / shape.tileRows()), 0);
+      out.ready[0] = 1;
+    }
     if (shape.quantization)
       out.scales.assign(
           size_t(numRows *
@@ -341,16 +362,23 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
     const RankInput &input = inputs[size_t(source)];
     RankDispatch &own = result[size_t(source)];
     own.slots.resize(input.ids.size());
+    own.keptIds = input.ids;
     for (int64_t token = 0; token != input.tokens; ++token) {
       std::set<int> ranks, otherNodes;
       for (int k = 0; k != shape.topk; ++k) {
         size_t pair = size_t(token * shape.topk + k);
         int64_t id = ids[size_t(source)][pair];
-        if (id < 0)
+        if (id < 0) {
+          own.keptIds[pair] = -1;
           continue;
+        }
         int rank = rankOfExpert[size_t(id)];
         int64_t row = nextRow[size_t(id)]++;
         own.slots[pair] = {rank, row};
+        if (shape.hasRowWeights)
+          result[size_t(rank)].rowWeights[size_t(row)] = input.weights[pair];
+        if (shape.hasReady)
+          ++result[size_t(rank)].ready[size_t(1 + row / shape.tileRows())];
         const Rows x = {shape.tokenType, input.x.data()};
         if (shape.quantization)
           quantizeRowTo(shape, x, token, result[size_t(rank)], row);

@@ -39,10 +39,14 @@ struct Shape {
                          ///< each physical expert is
   int64_t redundantExperts = 0; ///< physical ones more than experts
   int topk = 1;
-  int64_t hidden = 1;       ///< elements of a row
-  int64_t alignRows = 1;    ///< segments start at multiples of this
-  int64_t capacityRows = 0; ///< slots of each expert; 0: expert-major
-  bool isRankMajor = false; ///< a row per token and destination rank
+  int64_t hidden = 1;         ///< elements of a row
+  int64_t alignRows = 1;      ///< segments start at multiples of this
+  int64_t capacityRows = 0;   ///< slots of each expert; 0: expert-major
+  bool dropsOverflow = false; ///< what an expert has no slot for has no row
+  bool isRankMajor = false;   ///< a row per token and destination rank
+  bool hasGlobalIds = false;  ///< beside such rows ids stay as they are
+  bool hasRowWeights = false; ///< beside rows of experts are their weights
+  bool hasReady = false;      ///< rows are counted as they arrive
   ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
@@ -53,6 +57,12 @@ struct Shape {
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
 
+  /// Whether a dispatch takes the router's weights.
+  bool takesWeights() const { return weighted || isRankMajor || hasRowWeights; }
+  /// Rows that are counted together as they arrive.
+  int64_t tileRows() const {
+    return capacityRows != 0 ? capacityRows : alignRows;
+  }
   int numRanks() const { return nodes * ranksPerNode; }
   int64_t numPhysicalExperts() const { return experts + redundantExperts; }
   int64_t bytesPerRow(ElementType type) const {
@@ -83,13 +93,13 @@ struct Shape {
 struct RankInput {
   int64_t tokens = 0;
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
-  std::vector<float> weights; ///< [tokens, topk]; empty if not weighted and
-                              ///< not rank-major
+  std::vector<float> weights; ///< [tokens, topk]; empty if not takesWeights()
   Bytes x;                    ///< [tokens, hidden] of tokenType
   Bytes residual;             ///< likewise: what combine adds; empty: nothing
 };
 
-/// Where an assignment's row lies; rank -1 if the id was -1, and rank-major for
+/// Where an assignment's row lies; rank -1 if the id was -1 or the assignment
+/// was dropped, and rank-major for
 /// all but the first of a token's assignments to a rank.
 struct Slot {
   int rank = -1;
@@ -110,10 +120,11 @@ struct RankDispatch {
   /// Rank-major the rows of all tokens that have an assignment to the rank
   /// stand in the order (source rank, token), each once.
   Bytes rows;
-  /// Rank-major, beside each row, [offsets.back(), topk]: the token's ids,
-  /// those of the rank's own experts as their numbers there from 0, all others
-  /// -1; and the token's weights.
-  std::vector<int64_t> localIds;
+  /// Rank-major, beside each row, [offsets.back(), topk]: the token's ids, as
+  /// they are with hasGlobalIds, else those of the rank's own experts as their
+  /// numbers there from 0, all others -1; and the token's weights. Otherwise,
+  /// with hasRowWeights, [offsets.back()] each row's weight, of pads 0.
+  std::vector<int64_t> rowIds;
   std::vector<float> rowWeights;
   /// The rows' scales [offsets.back(), scaleColumns()] of scaleElement(); pad
   /// rows are zero bytes. Empty without quantization.
@@ -125,6 +136,11 @@ struct RankDispatch {
   /// entry after the last expert, and all that follow, are the number of rows,
   /// pads counted. Rank-major 0 and the rows.
   std::vector<int64_t> offsets;
+  /// With hasReady: 1, and how many rows each tile of tileRows() rows has, up
+  /// to offsets.back().
+  std::vector<int64_t> ready;
+  /// [tokens, topk] this rank's ids, -1 where the assignment was dropped.
+  std::vector<int64_t> keptIds;
   /// [tokens, topk] where this rank's own assignments went.
   std::vector<Slot> slots;
 
@@ -133,10 +149,19 @@ struct RankDispatch {
   int64_t rowsUniqueNode = 0; ///< (token, node other than its own) pairs
 };
 
+/// The ids of all ranks, \p ids[rank] being [tokens, topk], by which rows are
+/// given: with the physical experts that assignments go to in place of experts
+/// where there is a table, and -1 in place of all but the first capacityRows
+/// assignments of an expert, in the order (source rank, token, k), where slots
+/// that overflow drop rows.
+std::vector<std::vector<int64_t>>
+plannedIdsOf(const Shape &shape, std::vector<std::vector<int64_t>> ids,
+             const std::vector<int64_t> &placement);
+
 /// Dispatches \p inputs, one per rank. \p placement says which expert each
 /// physical one is; empty where there is no table. Throws std::invalid_argument
 /// if a size does not fit the shape, an id is outside [-1, experts), or an
-/// expert gets more rows than it has slots.
+/// expert gets more rows than it has slots and these are not dropped.
 std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<RankInput> &inputs,
                                    const std::vector<int64_t> &placement = {});

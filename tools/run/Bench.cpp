@@ -78,7 +78,7 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs,
 BenchResult::Directions forwardBytes(const reference::Shape &shape,
                                      const Routing &routing) {
   const int64_t tokens = routing.numTokens();
-  int64_t assignments = routing.numAssignments();
+  int64_t assignments = countAssignments(shape, routing);
   if (shape.isRankMajor) {
     const std::vector<int64_t> rows = expertRowsOf(shape, routing);
     assignments = std::accumulate(rows.begin(), rows.end(), int64_t(0));
@@ -94,11 +94,11 @@ BenchResult::Directions forwardBytes(const reference::Shape &shape,
 BenchResult::Directions backwardBytes(const reference::Shape &shape,
                                       const Routing &routing) {
   const auto [dispatch, combine] = forwardBytes(shape, routing);
-  const int64_t outputBytes =
-      routing.numAssignments() * shape.bytesPerRow(shape.outputType);
+  const int64_t assignments = countAssignments(shape, routing);
+  const int64_t outputBytes = assignments * shape.bytesPerRow(shape.outputType);
   // The gradient of rows has no scales.
   const int64_t rowBytes =
-      routing.numAssignments() * shape.bytesPerRow(shape.rowGradientType());
+      assignments * shape.bytesPerRow(shape.rowGradientType());
   return {
       {rowBytes, dispatch.bytesRead},
       {combine.bytesWritten + (shape.weighted ? outputBytes : 0), outputBytes}};

@@ -250,7 +250,7 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
                      int64_t expertRows) {
   auto rowsOf = [&](const std::string &name) {
     if (name == "rows" || name == "scales" || name == "local_ids" ||
-        name == "row_weights" || name == "dy")
+        name == "row_ids" || name == "row_weights" || name == "dy")
       return roomRows;
     if (name == "y" || name == "drows" || name == "recv" || name == "recv_back")
       return expertRows;
@@ -303,10 +303,11 @@ int64_t Tensors::numBytes(const std::string &name) const {
 
 void Tensors::fill(int program, bool outputs, uint8_t byte) {
   const fusco_program_info &info = rank.library.program(program);
-  for (int i = 0; i != info.numTensors; ++i)
+  for (int i = 0; i != info.numTensors; ++i) {
+    const std::string name = info.tensors[i].name;
     if ((info.tensors[i].isOutput != 0) == outputs)
-      std::fill_n(data(info.tensors[i].name), numBytes(info.tensors[i].name),
-                  byte);
+      std::fill_n(data(name), numBytes(name), name == "ready" ? 0 : byte);
+  }
 }
 
 void Tensors::setBytes(const std::string &name, const reference::Bytes &bytes) {

@@ -11,6 +11,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/Library.h"
 
+#include "dialect/Layout.h"
+
 #include "tools/common/Error.h"
 #include "tools/common/Input.h"
 
@@ -201,6 +203,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.hidden = info.hidden;
   shape.alignRows = info.alignRows;
   shape.capacityRows = info.capacityRows;
+  shape.dropsOverflow = info.dropsOverflow != 0;
   shape.weighted = info.isWeighted != 0;
   shape.isRankMajor = info.isRankMajor != 0;
   if (shape.nodes < 1 || shape.ranksPerNode < 1 || shape.experts < 1 ||
@@ -220,6 +223,10 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   shape.quantization = quantizationOf(info, *rowType);
   shape.hasResidual = findTensor(info, {"residual"}) != nullptr;
+  shape.hasGlobalIds = findTensor(info, {"row_ids"}) != nullptr;
+  shape.hasRowWeights =
+      !shape.isRankMajor && findTensor(info, {"row_weights"}) != nullptr;
+  shape.hasReady = findTensor(info, {"ready"}) != nullptr;
   return shape;
 }
 
@@ -227,6 +234,13 @@ reference::Shape shapeOf(const fusco_library_info &info,
 std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
   const int64_t local = shape.isRankMajor ? 1 : shape.maxLocalExperts();
+  const BlockPlacement placement{shape.numPhysicalExperts(), shape.numRanks()};
+  const int64_t maxTiles =
+      shape.capacityRows != 0
+          ? local
+          : maxExpertMajorRows(placement, info.maxTokens, shape.topk,
+                               shape.alignRows) /
+                shape.alignRows;
   auto expertTable = [&](const char *direction, reference::ElementType type,
                          int64_t columns) {
     if (shape.capacityRows == 0)
@@ -253,7 +267,13 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"scales", scales},
       {"local_ids",
        fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
-      {"row_weights", fmt::format("output f32[?x{}]", shape.topk)},
+      {"row_ids",
+       fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
+      {"row_weights", expertTable("output", reference::ElementType::F32,
+                                  shape.isRankMajor ? shape.topk : 1)},
+      {"ready", fmt::format("output i32[{}]", 1 + maxTiles)},
+      {"kept_ids",
+       fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
       {"y", expertRows("input", shape.outputType)},
@@ -344,12 +364,14 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
   requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
   if (shape().quantization)
     requireTensors(shuffle.dispatch, {"scales"});
-  if (shape().weighted || shape().isRankMajor)
+  if (shape().takesWeights())
     requireTensors(shuffle.dispatch, {"weights"});
   if (shape().hasTable)
     requireTensors(shuffle.dispatch, {"placement"});
   if (shape().isRankMajor)
-    requireTensors(shuffle.dispatch, {"local_ids", "row_weights"});
+    requireTensors(
+        shuffle.dispatch,
+        {shape().hasGlobalIds ? "row_ids" : "local_ids", "row_weights"});
   requireTensors(shuffle.combine, {"y", "out"});
   if (shape().hasResidual)
     requireTensors(shuffle.combine, {"residual"});

@@ -97,15 +97,18 @@ void RankCheck::computeExpected() {
 /// Slots without a row are to be found as they were.
 void RankCheck::poisonUnused(reference::RankDispatch &dispatch) const {
   const int64_t rows = dispatch.offsets.back();
-  for (reference::Bytes *bytes : {&dispatch.rows, &dispatch.scales}) {
-    const int64_t bytesPerRow = rows == 0 ? 0 : int64_t(bytes->size()) / rows;
+  auto poisonTable = [&](uint8_t *bytes, size_t numBytes) {
+    const int64_t bytesPerRow = rows == 0 ? 0 : int64_t(numBytes) / rows;
     for (size_t local = 0; local != dispatch.counts.size(); ++local) {
       const int64_t end = dispatch.offsets[local] + dispatch.counts[local];
-      std::fill(bytes->begin() + end * bytesPerRow,
-                bytes->begin() + dispatch.offsets[local + 1] * bytesPerRow,
-                poison);
+      std::fill(bytes + end * bytesPerRow,
+                bytes + dispatch.offsets[local + 1] * bytesPerRow, poison);
     }
-  }
+  };
+  for (reference::Bytes *table : {&dispatch.rows, &dispatch.scales})
+    poisonTable(table->data(), table->size());
+  poisonTable(reinterpret_cast<uint8_t *>(dispatch.rowWeights.data()),
+              dispatch.rowWeights.size() * sizeof(float));
 }
 
 void RankCheck::draw(int number,
@@ -167,14 +170,20 @@ void RankCheck::compareDispatch(const std::string &where,
   comparison.integers(where, tensors, "offsets", dispatched().offsets);
   comparison.rowsAndGuard(where, tensors, "rows", shape.rowType,
                           dispatched().rows);
+  if (shape.dropsOverflow)
+    comparison.integers(where, tensors, "kept_ids", dispatched().keptIds);
   if (shape.quantization)
     comparison.rowsAndGuard(where, tensors, "scales",
                             shape.quantization->scaleElement(),
                             dispatched().scales);
-  if (!shape.isRankMajor)
+  if (shape.hasReady)
+    comparison.integers(where, tensors, "ready", dispatched().ready);
+  if (shape.isRankMajor)
+    comparison.integerRowsAndGuard(where, tensors,
+                                   shape.hasGlobalIds ? "row_ids" : "local_ids",
+                                   dispatched().rowIds);
+  if (!shape.isRankMajor && !shape.hasRowWeights)
     return;
-  comparison.integerRowsAndGuard(where, tensors, "local_ids",
-                                 dispatched().localIds);
   const std::vector<float> &weights = dispatched().rowWeights;
   const auto *bytes = reinterpret_cast<const uint8_t *>(weights.data());
   comparison.rowsAndGuard(where, tensors, "row_weights",
@@ -212,15 +221,19 @@ void RankCheck::comparePlan(const std::string &where,
   int64_t received = 0;
   for (int64_t count : expected.counts)
     received += count;
-  int64_t assignments =
-      shape.isRankMajor
-          ? expected.rowsUniqueRank
-          : int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
+  auto countRouted = [](const std::vector<int64_t> &ids) {
+    return int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
+  };
+  int64_t assignments = shape.isRankMajor ? expected.rowsUniqueRank
+                                          : countRouted(expected.keptIds);
   auto compare = [&](const char *name, int64_t want, int64_t got) {
     comparison.integer(where, fmt::format("plan info {}", name), want, got);
   };
   compare("tokens", input().tokens, info.tokens);
   compare("assignments", assignments, info.assignments);
+  if (!shape.isRankMajor)
+    compare("assignmentsDropped", countRouted(ids) - assignments,
+            info.assignmentsDropped);
   compare("rowsUniqueRank", expected.rowsUniqueRank, info.rowsUniqueRank);
   compare("rowsUniqueNode", expected.rowsUniqueNode, info.rowsUniqueNode);
   compare("rowsReceived", received, info.rowsReceived);

@@ -285,6 +285,7 @@ std::string toJson(const Report &report) {
       {"bytes_scale_up", traffic.bytesScaleUp},
       {"rows_unique_node", traffic.rowsUniqueNode},
       {"rows_unique_rank", traffic.rowsUniqueRank},
+      {"assignments_dropped", traffic.assignmentsDropped},
       {"imbalance", imbalanceJson(traffic.imbalance)},
       {"dedup_node", dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode)},
       {"dedup_rank", dedup(traffic.assignments, traffic.rowsUniqueRank)}};
@@ -326,6 +327,10 @@ std::string toTable(const Report &report) {
               dedup(traffic.assignmentsOffNode, traffic.rowsUniqueNode),
               traffic.rowsUniqueRank, traffic.assignments,
               dedup(traffic.assignments, traffic.rowsUniqueRank)));
+  if (shape.dropsOverflow)
+    text += row("dropped",
+                fmt::format("{} of {} assignments", traffic.assignmentsDropped,
+                            traffic.assignments + traffic.assignmentsDropped));
   text += row("imbalance", imbalanceText(shape, traffic.imbalance));
   if (!report.layers.empty()) {
     const auto [mean, worst] = overLayers(report.layers, &Imbalance::rankRows);

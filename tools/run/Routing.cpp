@@ -189,7 +189,7 @@ void appendWeightsText(std::string &description, const Options &options,
 std::vector<int64_t> countPerExpert(const reference::Shape &shape,
                                     const Routing &routing) {
   std::vector<int64_t> count(size_t(shape.numPhysicalExperts()), 0);
-  for (const std::vector<int64_t> &ids : physicalIdsOf(shape, routing))
+  for (const std::vector<int64_t> &ids : plannedIdsOf(shape, routing))
     for (int64_t id : ids)
       if (id >= 0)
         ++count[size_t(id)];
@@ -204,11 +204,11 @@ void requireSlots(const reference::Shape &shape, const Routing &routing) {
     return;
   const std::vector<int64_t> count = countPerExpert(shape, routing);
   const auto fullest = std::max_element(count.begin(), count.end());
-  if (*fullest > shape.capacityRows)
+  if (*fullest > shape.capacityRows) // nothing is dropped
     throw Error(
         fmt::format("expert {} gets {} rows of this routing, but has {} "
-                    "slots; take fewer --tokens, or a larger --capacity "
-                    "of fusco-import",
+                    "slots; take fewer --tokens, or a larger --capacity or "
+                    "--overflow drop of fusco-import",
                     fullest - count.begin(), *fullest, shape.capacityRows));
   const int64_t rows =
       shape.numRanks() * shape.maxLocalExperts() * shape.capacityRows;
@@ -293,14 +293,12 @@ std::vector<int64_t> Routing::placementOf(size_t number) const {
                             : placements[number % placements.size()];
 }
 
-std::vector<std::vector<int64_t>> physicalIdsOf(const reference::Shape &shape,
-                                                const Routing &routing) {
+std::vector<std::vector<int64_t>> plannedIdsOf(const reference::Shape &shape,
+                                               const Routing &routing) {
   std::vector<std::vector<int64_t>> ids;
   for (const RankRouting &rank : routing.ranks)
     ids.push_back(rank.ids);
-  if (shape.hasTable)
-    ids = reference::physicalIdsOf(shape, ids, routing.placementOf(0));
-  return ids;
+  return reference::plannedIdsOf(shape, std::move(ids), routing.placementOf(0));
 }
 
 int64_t Routing::numTokens() const {
@@ -310,11 +308,11 @@ int64_t Routing::numTokens() const {
   return sum;
 }
 
-int64_t Routing::numAssignments() const {
+int64_t countAssignments(const reference::Shape &shape,
+                         const Routing &routing) {
   int64_t sum = 0;
-  for (const RankRouting &rank : ranks)
-    sum += int64_t(rank.ids.size()) -
-           std::count(rank.ids.begin(), rank.ids.end(), -1);
+  for (const std::vector<int64_t> &ids : plannedIdsOf(shape, routing))
+    sum += int64_t(ids.size()) - std::count(ids.begin(), ids.end(), -1);
   return sum;
 }
 
@@ -333,7 +331,7 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
 
   Routing routing;
   routing.description = rows.description;
-  const bool takesWeights = shape.weighted || shape.isRankMajor;
+  const bool takesWeights = shape.takesWeights();
   appendWeightsText(routing.description, options, takesWeights);
   boost::crc_32_type crc;
   size_t first = 0;

@@ -38,8 +38,7 @@ struct Routing {
 
   /// The table of step \p number; empty if there are none.
   std::vector<int64_t> placementOf(size_t number) const;
-  int64_t numTokens() const;      ///< of all ranks
-  int64_t numAssignments() const; ///< (token, k) pairs with an id
+  int64_t numTokens() const; ///< of all ranks
 };
 
 /// Reads or draws the routing that \p options ask for, \p tokens[r] tokens for
@@ -52,10 +51,13 @@ Routing makeRouting(const reference::Shape &shape, const Options &options,
 /// The layers of the file of ids in \p path; 1 for one of two dimensions.
 int64_t countLayers(const std::string &path);
 
-/// The ids of all ranks with physical experts in place of experts, by the first
-/// table if there is one.
-std::vector<std::vector<int64_t>> physicalIdsOf(const reference::Shape &shape,
-                                                const Routing &routing);
+/// The ids of all ranks by which rows are given: with physical experts in place
+/// of experts, by the first table if there is one, and without what is dropped.
+std::vector<std::vector<int64_t>> plannedIdsOf(const reference::Shape &shape,
+                                               const Routing &routing);
+
+/// (token, k) pairs that have a row.
+int64_t countAssignments(const reference::Shape &shape, const Routing &routing);
 
 /// Rows that dispatch leaves on each rank under \p routing, pads counted.
 std::vector<int64_t> expertRowsOf(const reference::Shape &shape,

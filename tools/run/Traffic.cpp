@@ -24,12 +24,12 @@ struct Units {
   std::vector<int64_t> sent, forwarded;
 };
 Units countByRail(const reference::Shape &shape,
-                  const std::vector<std::vector<int64_t>> &physicalIds,
+                  const std::vector<std::vector<int64_t>> &plannedIds,
                   const std::vector<int> &nodeOfExpert) {
-  Units units{std::vector<int64_t>(physicalIds.size(), 0), {}};
+  Units units{std::vector<int64_t>(plannedIds.size(), 0), {}};
   units.forwarded = units.sent;
-  for (size_t rank = 0; rank != physicalIds.size(); ++rank) {
-    const std::vector<int64_t> &ids = physicalIds[rank];
+  for (size_t rank = 0; rank != plannedIds.size(); ++rank) {
+    const std::vector<int64_t> &ids = plannedIds[rank];
     const int own = int(rank) / shape.ranksPerNode;
     for (size_t token = 0; token != ids.size(); token += size_t(shape.topk)) {
       std::set<int> nodes;
@@ -47,7 +47,7 @@ Units countByRail(const reference::Shape &shape,
 }
 
 Imbalance measureImbalance(const reference::Shape &shape,
-                           const std::vector<std::vector<int64_t>> &physicalIds,
+                           const std::vector<std::vector<int64_t>> &plannedIds,
                            const std::vector<int> &nodeOfExpert,
                            const std::vector<fusco_plan_info> &plans) {
   std::vector<int64_t> received;
@@ -65,7 +65,7 @@ Imbalance measureImbalance(const reference::Shape &shape,
   Imbalance imbalance;
   imbalance.rankRows = worstOverMean(received, int64_t(received.size()));
   imbalance.nodeRows = worstOverMean(sumGroups(received, perNode), shape.nodes);
-  const Units byRail = countByRail(shape, physicalIds, nodeOfExpert);
+  const Units byRail = countByRail(shape, plannedIds, nodeOfExpert);
   imbalance.rail = overMeans(byRail);
   // Plans by rail count none.
   const bool isByRail = std::all_of(units.sent.begin(), units.sent.end(),
@@ -84,17 +84,18 @@ Traffic sumTraffic(const Library &library, const Routing &routing,
   if (scaleOutBytesPerRow == 0)
     scaleOutBytesPerRow = bytesPerRow;
   Traffic sum;
-  sum.assignments = routing.numAssignments();
+  sum.assignments = countAssignments(shape, routing);
   for (const fusco_plan_info &plan : plans) {
     sum.bytesScaleOut += plan.rowsScaleOut * scaleOutBytesPerRow;
     sum.bytesScaleUp += plan.rowsScaleUp * bytesPerRow;
     sum.rowsUniqueNode += plan.rowsUniqueNode;
     sum.rowsUniqueRank += plan.rowsUniqueRank;
+    sum.assignmentsDropped += plan.assignmentsDropped;
   }
   std::vector<int> nodeOfExpert;
   for (int64_t expert = 0; expert != shape.numPhysicalExperts(); ++expert)
     nodeOfExpert.push_back(shape.rankOfExpert(expert) / shape.ranksPerNode);
-  const std::vector<std::vector<int64_t>> ids = physicalIdsOf(shape, routing);
+  const std::vector<std::vector<int64_t>> ids = plannedIdsOf(shape, routing);
   for (size_t rank = 0; rank != ids.size(); ++rank)
     for (int64_t id : ids[rank])
       if (id >= 0 && nodeOfExpert[size_t(id)] != int(rank) / shape.ranksPerNode)

@@ -36,7 +36,8 @@ struct Traffic {
   int64_t bytesScaleUp = 0;   ///< rows written to other ranks of the own node
   int64_t rowsUniqueNode = 0; ///< (token, node other than its own) pairs
   int64_t rowsUniqueRank = 0; ///< (token, rank) pairs, own rank included
-  int64_t assignments = 0;    ///< (token, k) pairs with an id
+  int64_t assignments = 0;    ///< (token, k) pairs that have a row
+  int64_t assignmentsDropped = 0; ///< that have none, since slots overflow
   int64_t assignmentsOffNode = 0; ///< those to experts of other nodes
   Imbalance imbalance;
 };

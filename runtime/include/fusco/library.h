@@ -131,6 +131,8 @@ typedef struct fusco_library_info {
   uint8_t hasTable;    /**< experts are placed by the tensor "placement" */
   uint8_t isRankMajor; /**< a row per token and destination rank, rather than
                             per assignment */
+  uint8_t dropsOverflow; /**< expert_slots drop what they have no room for,
+                              rather than fail */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */
@@ -144,7 +146,7 @@ typedef struct fusco_library_info {
 typedef struct fusco_plan_stats {
   int64_t tokens, assignments, rowsUniqueRank, rowsUniqueNode;
   int64_t rowsScaleUp, rowsScaleOut, rowsReceived, rowsPadded;
-  int64_t unitsSent, unitsForwarded;
+  int64_t unitsSent, unitsForwarded, assignmentsDropped;
 } fusco_plan_stats;
 
 /** A tensor as a program sees it. */

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 5
+#define FUSCO_ABI_VERSION 6
 
 #define FUSCO_API __attribute__((visibility("default")))
 
@@ -192,7 +192,7 @@ typedef struct fusco_plan_info {
   uint32_t size;
   uint32_t version;
   int64_t tokens;         /**< tokens of this rank */
-  int64_t assignments;    /**< (token, k) pairs that are routed (id >= 0);
+  int64_t assignments;    /**< (token, k) pairs that have a row (id >= 0);
                                rank-major (token, rank) pairs */
   int64_t rowsUniqueRank; /**< (token, rank) pairs, own rank included */
   int64_t rowsUniqueNode; /**< (token, node other than its own) pairs */
@@ -204,10 +204,12 @@ typedef struct fusco_plan_info {
                           sends, of its own tokens or dealt to it, and */
   int64_t unitsForwarded; /**< those that it forwards in its node; both 0 where
                                forwarders are `rail`, which count none */
+  int64_t assignmentsDropped; /**< that are routed but have no row, since slots
+                                   overflow */
 } fusco_plan_info;
 
 #define FUSCO_PLAN_INFO_INIT                                                   \
-  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /** On a GPU the dispatch must be over (fusco_context_synchronize). */
 FUSCO_API fusco_status fusco_plan_get_info(const fusco_plan *plan,
