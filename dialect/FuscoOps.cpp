@@ -225,7 +225,7 @@ void DispatchOp::build(OpBuilder &b, OperationState &state, Type rows,
   build(b, state, TypeRange(rows), counts, offsets, /*kept_ids=*/Type(),
         /*row_weights=*/Type(), /*ready=*/Type(), ValueRange(x), plan, weighted,
         /*local_ids=*/IntegerAttr(),
-        /*hops=*/ArrayAttr());
+        /*by_columns=*/DenseI64ArrayAttr(), /*hops=*/ArrayAttr());
 }
 
 Value DispatchOp::getSource(unsigned i) {
@@ -388,6 +388,30 @@ static LogicalResult verifyKeptIds(DispatchOp op, int64_t topk) {
   return success();
 }
 
+static LogicalResult verifyByColumns(DispatchOp op) {
+  if (!op.getByColumns())
+    return success();
+  ArrayRef<int64_t> numbers = *op.getByColumns();
+  auto refuse = [&] { // dispatch_c16
+    return op.emitOpError(
+        "expected 'by_columns' to be ascending numbers of results of rows of "
+        "f32 or i32, in expert_major or expert_slots, beside others, got ");
+  };
+  int64_t numPayloads = op.getPayloads().size();
+  for (auto [i, number] : llvm::enumerate(numbers)) {
+    if (number < 0 || number >= numPayloads ||
+        (i > 0 && number <= numbers[i - 1]))
+      return refuse() << '[' << numbers << ']';
+    auto type = cast<RankedTensorType>(op.getPayloads()[number].getType());
+    if (type.getElementTypeBitWidth() != 32 ||
+        isa<RankMajorLayoutAttr>(getLayout(type)))
+      return refuse() << type;
+  }
+  if (static_cast<int64_t>(numbers.size()) >= numPayloads)
+    return refuse() << '[' << numbers << ']';
+  return success();
+}
+
 static LogicalResult verifyRowWeights(DispatchOp op) {
   if (!op.getRowWeights())
     return success();
@@ -443,6 +467,7 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   return failure(failed(verifyLocalIds(*this, group.getTopk())) ||
                  failed(verifyKeptIds(*this, group.getTopk())) ||
                  failed(verifyRowWeights(*this)) ||
+                 failed(verifyByColumns(*this)) ||
                  failed(verifyReady(*this, group)));
 }
 

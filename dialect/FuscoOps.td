@@ -148,6 +148,12 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
     `kept_ids`, which may be left out, are the ids of the plan with -1 for those
     assignments that have no row, since their expert's slots overflow.
 
+    `by_columns` are the numbers of results of rows whose memory is by columns:
+    rows of a column stand one behind the other, in expert_slots for each expert
+    by itself, as consumers that read scales with TMA want them. To C such a
+    tensor has the shape [columns, rows], or [experts, columns, capacity]; there
+    are as many rows as of all other results.
+
     `row_weights`, which may be left out, is the router's weight of each row's
     assignment, in the rows' layout: what experts need that apply it themselves.
 
@@ -210,6 +216,8 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
       the rows, which is expert_major or expert_slots.
     - (dispatch_c15) `ready` has one entry more than a rank has tiles at most,
       of rows in expert_major or expert_slots.
+    - (dispatch_c16) `by_columns` are numbers of results of rows, ascending, of f32
+      or i32 in expert_major or expert_slots, of which there are others too.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_out, scale_up]`, on one `[scale_up]`. Where the scale_up hop is
@@ -218,6 +226,7 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
   }];
   let arguments = (ins Variadic<Fusco_Payload>:$xs, Fusco_PlanType:$plan,
                        UnitAttr:$weighted, OptionalAttr<I64Attr>:$local_ids,
+                       OptionalAttr<DenseI64ArrayAttr>:$by_columns,
                        OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Variadic<Fusco_Payload>:$payloads, Fusco_Int32s:$counts,
                       Fusco_Int32s:$offsets, Optional<Fusco_Ids>:$kept_ids,
@@ -226,7 +235,7 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
   let regions = (region MaxSizedRegion<1>:$transform);
   let assemblyFormat = [{
     $xs `by` $plan (`weighted` $weighted^)? (`local_ids` $local_ids^)?
-    (`hops` $hops^)? (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
+    (`by_columns` $by_columns^)? (`hops` $hops^)? (`transform` $transform^)? attr-dict `:` custom<PayloadTypes>(type($xs)) `,`
     qualified(type($plan)) `->` custom<PayloadTypes>(type($payloads)) `,`
     type($counts) `,` type($offsets) (`kept` type($kept_ids)^)?
     (`row_weights` type($row_weights)^)? (`ready` type($ready)^)?
@@ -248,6 +257,10 @@ def Fusco_DispatchOp : Fusco_ShuffleOp<"dispatch", [AttrSizedResultSegments]> {
     /// where none does; and whether these are its scales.
     ::fusco::QuantizeOp getQuantize(unsigned i);
     bool isScales(unsigned i);
+    /// Whether result \p i of rows is stored by columns.
+    bool isByColumns(unsigned i) {
+      return getByColumns() && ::llvm::is_contained(*getByColumns(), i);
+    }
     bool hasTransform() { return !getTransform().empty(); }
     /// Whether rows are moved as they are, or cast.
     bool isPlain() { return getXs().size() == 1 && !hasTransform(); }

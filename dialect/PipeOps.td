@@ -307,7 +307,8 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     (`pipe.name`), `pipe.output` where the program writes it, and
     `pipe.expert_rows` where it holds rows of experts, as many as the routing
     makes, rather than of tokens; `pipe.slots` where each expert has so many of
-    its rows; and `pipe.scaled_columns` where it holds scales,
+    its rows; `pipe.by_columns` where its memory is by columns, so that it is used
+    by its address only; and `pipe.scaled_columns` where it holds scales,
     each of so many elements of a row. `fills_plan` says that the program writes the plan rather than reads it.
 
     - (program_c1) arguments are memrefs, and there are no results.
@@ -334,6 +335,7 @@ def Pipe_ProgramOp : Pipe_Op<"program", [IsolatedFromAbove,
     static constexpr ::llvm::StringLiteral expertRowsAttrName{
         "pipe.expert_rows"};
     static constexpr ::llvm::StringLiteral slotsAttrName{"pipe.slots"};
+    static constexpr ::llvm::StringLiteral byColumnsAttrName{"pipe.by_columns"};
     static constexpr ::llvm::StringLiteral scaledColumnsAttrName{
         "pipe.scaled_columns"};
     ::llvm::StringRef getTensorName(unsigned index) {

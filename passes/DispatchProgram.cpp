@@ -89,6 +89,14 @@ private:
   /// node of the rank whose token it is.
   void spread(const SourceRows &sources, const Descriptors &by, const Run &run,
               Value origin);
+  /// \p source to row \p to of payload \p i, which is stored by columns, on
+  /// \p rank of this node; here, row \p from to row \p to, and zeros to rows
+  /// [from, to).
+  void storeByColumns(unsigned i, const SourceRow &source, Value rank,
+                      Value to);
+  void copyByColumns(unsigned i, Value from, Value to);
+  void zeroByColumns(unsigned i, Value from, Value to);
+  void zeroRows(Value from, Value to);
   /// Writes the weights of \p run beside the rows.
   void placeWeights(const Descriptors &by, const Run &run);
   /// Counts the rows of \p run as arrived, where that is asked for.
@@ -179,11 +187,16 @@ void DispatchBuilder::build() {
     turn = buildReadyExchange(p, exposed, numTokens, room);
   }
   p.resolveAddresses(headers, turn, exposed);
+  if (p.shape.needs.hasByColumns)
+    p.forEachLocal([&](Value i) {
+      Value peer = p.rankOf(p.nodeOf(p.rank()), i);
+      p.store(p.b.create<arith::TruncIOp>(p.b.getI32Type(),
+                                          p.roomOf(headers, turn, peer)),
+              p.local(shared::roomRows), {peer});
+    });
   auto buildOwnSegments = [&] {
-    SmallVector<Value, 2> padded(rows);
-    if (tensors.rowWeights)
-      padded.push_back(tensors.rowWeights);
-    buildSegments(p, padded, tensors.counts, tensors.offsets);
+    buildSegments(p, tensors.counts, tensors.offsets,
+                  [&](Value from, Value to) { zeroRows(from, to); });
   };
   if (tensors.ready) {
     buildOwnSegments();
@@ -274,12 +287,21 @@ SourceRows DispatchBuilder::readToken(Value token, ArrayRef<Value> xs) {
 void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
                              const Run &run, Value origin) {
   auto copy = [&](const Run &destinations) {
-    for (auto [i, source] : llvm::enumerate(sources))
+    for (auto [i, source] : llvm::enumerate(sources)) {
+      if (tensors.payloads[i].isByColumns) {
+        p.forRange(destinations.begin, destinations.end, [&](Value at) {
+          storeByColumns(i, source,
+                         p.toIndex(p.load(by.ranks, {destinations.token, at})),
+                         p.toIndex(p.load(by.slots, {destinations.token, at})));
+        });
+        continue;
+      }
       p.b.create<CopyRowOp>(
           source.rows, source.row, p.local(addressesOf(i)), by.ranks, by.slots,
           weighted ? by.weights : Value(), destinations.token,
           destinations.begin, destinations.end,
           cast<MemRefType>(tensors.payloads[i].rows.getType()), streaming);
+    }
   };
   placeWeights(by, run);
   if (!isByRank()) {
@@ -304,18 +326,68 @@ void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
   });
 }
 
+void DispatchBuilder::storeByColumns(unsigned i, const SourceRow &source,
+                                     Value rank, Value to) {
+  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
+  Value elements =
+      p.viewElements(p.load(p.local(addressesOf(i)), {rank}), type);
+  Value rows = p.loadEntry(shared::roomRows, rank);
+  p.forEach(p.index(0), p.index(type.getDimSize(1)), [&](Value column) {
+    p.store(p.load(source.rows, {source.row, column}), elements,
+            {p.placeByColumns(type, to, column, rows), p.index(0)});
+  });
+}
+
+void DispatchBuilder::copyByColumns(unsigned i, Value from, Value to) {
+  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
+  Value self = p.rank(), zero = p.index(0);
+  Value elements =
+      p.viewElements(p.load(p.local(addressesOf(i)), {self}), type);
+  Value rows = p.loadEntry(shared::roomRows, self);
+  p.forEach(zero, p.index(type.getDimSize(1)), [&](Value column) {
+    p.store(
+        p.load(elements, {p.placeByColumns(type, from, column, rows), zero}),
+        elements, {p.placeByColumns(type, to, column, rows), zero});
+  });
+}
+
+void DispatchBuilder::zeroByColumns(unsigned i, Value from, Value to) {
+  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
+  Value self = p.rank(), zero = p.index(0);
+  Value elements =
+      p.viewElements(p.load(p.local(addressesOf(i)), {self}), type);
+  Value rows = p.loadEntry(shared::roomRows, self);
+  Value none =
+      p.b.create<arith::ConstantOp>(p.b.getZeroAttr(type.getElementType()));
+  p.forEach(zero, p.index(type.getDimSize(1)), [&](Value column) {
+    p.forRange(from, to, [&](Value row) {
+      p.store(none, elements,
+              {p.placeByColumns(type, row, column, rows), zero});
+    });
+  });
+}
+
+void DispatchBuilder::zeroRows(Value from, Value to) {
+  for (auto [i, payload] : llvm::enumerate(tensors.payloads)) {
+    if (payload.isByColumns)
+      zeroByColumns(i, from, to);
+    else
+      p.b.create<ZeroRowsOp>(payload.rows, from, to);
+  }
+  if (tensors.rowWeights)
+    p.b.create<ZeroRowsOp>(tensors.rowWeights, from, to);
+}
+
 void DispatchBuilder::placeWeights(const Descriptors &by, const Run &run) {
   if (!tensors.rowWeights)
     return;
-  // As many rows as any rank may have: what is written fits, as was checked.
-  auto type = MemRefType::get({std::numeric_limits<int32_t>::max(), 1},
-                              p.b.getF32Type());
+  auto type = cast<MemRefType>(tensors.rowWeights.getType());
   p.forRange(run.begin, run.end, [&](Value i) {
     Value rank = p.toIndex(p.load(by.ranks, {run.token, i}));
     Value slot = p.toIndex(p.load(by.slots, {run.token, i}));
-    Value rows = p.b.create<RowsAtOp>(
-        type, p.load(p.local(shared::rowWeightAddresses), {rank}));
-    p.store(p.load(by.weights, {run.token, i}), rows, {slot, p.index(0)});
+    Value elements = p.viewElements(
+        p.load(p.local(shared::rowWeightAddresses), {rank}), type);
+    p.store(p.load(by.weights, {run.token, i}), elements, {slot, p.index(0)});
   });
 }
 
@@ -352,8 +424,13 @@ void DispatchBuilder::buildDuplicate(Value chunk) {
         Value at = p.add(p.b.create<arith::MulIOp>(number, p.index(2)), 1);
         Value from = p.toIndex(p.load(list, {source, slot, at}));
         Value to = p.toIndex(p.load(list, {source, slot, p.add(at, 1)}));
-        for (Value rows : tensors.rows())
-          p.b.create<StoreRowOp>(rows, from, rows, to, streaming);
+        for (auto [i, payload] : llvm::enumerate(tensors.payloads)) {
+          if (payload.isByColumns)
+            copyByColumns(i, from, to);
+          else
+            p.b.create<StoreRowOp>(payload.rows, from, payload.rows, to,
+                                   streaming);
+        }
         if (tensors.ready) {
           p.b.create<FenceOp>();
           arriveAt(p.rank(), to);

@@ -358,6 +358,13 @@ static QuantizeOp getMakerOfScales(Value value) {
   return dispatch.isScales(i) ? dispatch.getQuantize(i) : QuantizeOp();
 }
 
+/// Whether a dispatch leaves \p value by columns.
+static bool isByColumns(Value value) {
+  auto dispatch = value.getDefiningOp<DispatchOp>();
+  return dispatch &&
+         dispatch.isByColumns(cast<OpResult>(value).getResultNumber());
+}
+
 SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
   SmallVector<Attribute> result;
   for (const Tensor &tensor : tensors) {
@@ -372,6 +379,9 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
       entries.push_back(
           builder.getNamedAttr(ProgramOp::slotsAttrName,
                                builder.getI64IntegerAttr(slots.getCapacity())));
+    if (isByColumns(tensor.value))
+      entries.push_back(builder.getNamedAttr(ProgramOp::byColumnsAttrName,
+                                             builder.getUnitAttr()));
     if (QuantizeOp quantize = getMakerOfScales(tensor.value))
       entries.push_back(
           builder.getNamedAttr(ProgramOp::scaledColumnsAttrName,

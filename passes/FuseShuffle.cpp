@@ -284,7 +284,7 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
         dispatch.getOffsets().getType(), typeOf(dispatch.getKeptIds()),
         typeOf(dispatch.getRowWeights()), typeOf(dispatch.getReady()), xs,
         dispatch.getPlan(), dispatch.getWeighted(), dispatch.getLocalIdsAttr(),
-        dispatch.getHopsAttr());
+        dispatch.getByColumnsAttr(), dispatch.getHopsAttr());
     Block *body = rewriter.createBlock(&fused.getTransform());
     for (Value x : xs)
       body->addArgument(withoutLayout(x.getType()), x.getLoc());

@@ -152,6 +152,7 @@ static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
   PackedRow packed(getWireRows(dispatch));
   needs.hasRowWeights |= !!dispatch.getRowWeights();
   needs.hasReady |= !!dispatch.getReady();
+  needs.hasByColumns |= !!dispatch.getByColumns();
   if (dispatch.hasTransform())
     shape.scratchBytes = std::max(shape.scratchBytes, packed.bytes);
   if (!route.scaleOutWire)

@@ -126,7 +126,8 @@ static void bindPayloads(DispatchTensors &tensors, DispatchOp dispatch,
   SmallVector<WireRows, 2> wires = getWireRows(dispatch);
   llvm::MapVector<Operation *, Quantization> made;
   for (unsigned i = 0; i < dispatch.getPayloads().size(); ++i) {
-    Payload payload{{}, find(roleOfRows(dispatch, i)), wires[i]};
+    Payload payload{
+        {}, find(roleOfRows(dispatch, i)), wires[i], dispatch.isByColumns(i)};
     if (QuantizeOp quantize = dispatch.getQuantize(i)) {
       Quantization &quantization = made[quantize];
       quantization.x = findTaken(quantize.getInput());

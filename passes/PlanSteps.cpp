@@ -283,8 +283,8 @@ LocalExperts fusco::buildLocalExperts(ProgramBuilder &p,
   return {first, count};
 }
 
-void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
-                          Value countsOut, Value offsetsOut) {
+void fusco::buildSegments(ProgramBuilder &p, Value countsOut, Value offsetsOut,
+                          function_ref<void(Value, Value)> zeroRows) {
   ImplicitLocOpBuilder &b = p.b;
   BlockPlacement placement = p.shape.placement();
   Value self = p.rank(), zero = p.index(0);
@@ -294,11 +294,9 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
   Value endOfRows = p.toIndex(rows);
 
   LocalExperts held = buildLocalExperts(p, placement);
-  auto zeroRows = [&](Value from, Value to) {
-    if (p.shape.capacity)
-      return; // slots that are not used stay as they are
-    for (Value tensor : rowsOut)
-      b.create<ZeroRowsOp>(tensor, from, to);
+  auto zeroPads = [&](Value from, Value to) {
+    if (!p.shape.capacity) // slots that are not used stay as they are
+      zeroRows(from, to);
   };
 
   auto loop = b.create<scf::ForOp>(
@@ -320,12 +318,12 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
         if (offsetsOut)
           p.store(start, offsetsOut, {i});
         Value startIndex = p.toIndex(start);
-        zeroRows(carried[0], startIndex);
+        zeroPads(carried[0], startIndex);
         Value end = b.create<arith::AddIOp>(startIndex, p.toIndex(count));
         Value received = b.create<arith::AddIOp>(carried[1], p.toI64(count));
         b.create<scf::YieldOp>(ValueRange{end, received});
       });
-  zeroRows(loop.getResult(0), endOfRows);
+  zeroPads(loop.getResult(0), endOfRows);
   if (offsetsOut)
     p.store(rows, offsetsOut, {p.index(placement.maxLocalExperts())});
   // fusco_plan_stats: rowsReceived, rowsPadded.

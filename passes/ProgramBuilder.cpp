@@ -241,6 +241,28 @@ Value ProgramBuilder::firstRows(Value table, Value count) {
       SmallVector<OpFoldResult>{one, one});
 }
 
+Value ProgramBuilder::viewElements(Value address, MemRefType type) {
+  // More than any tensor has; what is written was checked to fit.
+  auto elements = MemRefType::get({std::numeric_limits<int32_t>::max(), 1},
+                                  type.getElementType());
+  return b.create<RowsAtOp>(elements, address);
+}
+
+Value ProgramBuilder::placeByColumns(MemRefType type, Value row, Value column,
+                                     Value rows) {
+  auto times = [&](Value a, Value factor) -> Value {
+    return b.create<arith::MulIOp>(a, factor);
+  };
+  if (!shape.capacity)
+    return add(times(column, rows), row);
+  // Each expert's slots by themselves.
+  Value capacity = index(shape.capacity);
+  Value expert = b.create<arith::DivUIOp>(row, capacity);
+  Value slot = b.create<arith::RemUIOp>(row, capacity);
+  Value columns = add(times(expert, index(type.getDimSize(1))), column);
+  return add(times(columns, capacity), slot);
+}
+
 Value ProgramBuilder::rowsOf(Value tensor) {
   return b.create<memref::DimOp>(tensor, 0);
 }

@@ -170,6 +170,12 @@ public:
   void zeroEntries(llvm::StringRef name);
   /// The first \p count (index) rows of a table.
   mlir::Value firstRows(mlir::Value table, mlir::Value count);
+  /// All elements of a tensor like \p type at \p address, as one column, and
+  /// where one of a tensor that is stored by columns is among them: of row \p
+  /// row, column \p column, of \p rows (index) in all.
+  mlir::Value viewElements(mlir::Value address, mlir::MemRefType type);
+  mlir::Value placeByColumns(mlir::MemRefType type, mlir::Value row,
+                             mlir::Value column, mlir::Value rows);
   /// A tensor's extent of its first dimension.
   mlir::Value rowsOf(mlir::Value tensor);
 
@@ -367,10 +373,10 @@ LocalExperts buildLocalExperts(ProgramBuilder &p,
 /// of this rank's own experts, -1 for all others.
 void buildLocalIds(ProgramBuilder &p, mlir::Value ids);
 
-/// Writes counts and offsets, either of which may be null, and zeroes the pads
-/// of each of \p rows.
-void buildSegments(ProgramBuilder &p, mlir::ValueRange rows, mlir::Value counts,
-                   mlir::Value offsets);
+/// Writes counts and offsets, either of which may be null, and zeroes pads:
+/// zeroRows(from, to), unless rows are slots.
+void buildSegments(ProgramBuilder &p, mlir::Value counts, mlir::Value offsets,
+                   llvm::function_ref<void(mlir::Value, mlir::Value)> zeroRows);
 
 //===----------------------------------------------------------------------===//
 // Forwarders.cpp
@@ -435,6 +441,7 @@ struct Payload {
   mlir::Value x;    ///< null: its rows are made on the way, by a Quantization
   mlir::Value rows; ///< where they go
   WireRows wire;    ///< what they are between nodes
+  bool isByColumns = false; ///< whether `rows` are stored by columns
 };
 
 /// Rows of `x`, quantised on the way into those of two payloads.

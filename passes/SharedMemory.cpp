@@ -179,7 +179,8 @@ bool fusco::isSharedName(StringRef name) {
                              partners,
                              forwarders,
                              rowWeightAddresses,
-                             readyAddresses},
+                             readyAddresses,
+                             roomRows},
                             name);
 }
 
@@ -343,6 +344,8 @@ void Declarer::declarePlan() {
     buffer(addressesOf(payload), {ranks}, i64, Scope::Plan);
   if (needs.hasRowWeights)
     buffer(shared::rowWeightAddresses, {ranks}, i64, Scope::Plan);
+  if (needs.hasByColumns)
+    buffer(shared::roomRows, {ranks}, i32, Scope::Plan);
   if (needs.hasReady)
     buffer(shared::readyAddresses, {ranks}, i64, Scope::Plan);
   // A quantised row, until it is where it goes.

@@ -66,6 +66,7 @@ struct ProgramNeeds {
   bool hasGroups = false; ///< some shuffle goes by groups of forwarders
   bool hasWeightGradient = false;
   bool hasRowWeights = false, hasReady = false; ///< of some dispatch
+  bool hasByColumns = false; ///< some dispatch stores tensors by columns
 };
 
 /// How tokens are cut for a pipeline, and how far it runs ahead.
@@ -205,11 +206,11 @@ constexpr llvm::StringLiteral stats{"stats"}, totals{"totals"},
     starts{"starts"}, bases{"bases"}, rankRows{"rank_rows"},
     addresses{"addresses"}, outputAddresses{"output_addresses"},
     rowWeightAddresses{"row_weight_addresses"},
-    readyAddresses{"ready_addresses"}, fanout{"fanout"}, ranks{"ranks"},
-    slots{"slots"}, weights{"weights"}, order{"order"}, scratch{"scratch"},
-    dealtFrom{"dealt_from"}, forwarderUnits{"forwarder_units"},
-    chunkRows{"chunk_rows"}, groups{"groups"}, partners{"partners"},
-    forwarders{"forwarders"};
+    readyAddresses{"ready_addresses"}, roomRows{"room_rows"}, fanout{"fanout"},
+    ranks{"ranks"}, slots{"slots"}, weights{"weights"}, order{"order"},
+    scratch{"scratch"}, dealtFrom{"dealt_from"},
+    forwarderUnits{"forwarder_units"}, chunkRows{"chunk_rows"},
+    groups{"groups"}, partners{"partners"}, forwarders{"forwarders"};
 // The unfused form.
 constexpr llvm::StringLiteral unfusedRows{"unfused_rows"},
     unfusedOutputs{"unfused_outputs"}, unfusedCounts{"unfused_counts"},

@@ -224,7 +224,9 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
     b.create<CopyRowsOp>(workspace.recv, recvRow, rows, segmentRow, count,
                          streaming);
   });
-  buildSegments(p, expertRows, tensors.counts, tensors.offsets);
+  buildSegments(p, tensors.counts, tensors.offsets, [&](Value from, Value to) {
+    p.b.create<ZeroRowsOp>(expertRows, from, to);
+  });
   b.create<FenceOp>();
 }
 

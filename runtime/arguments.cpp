@@ -241,6 +241,30 @@ static fusco_status checkTokens(const fusco_context &context,
   return FUSCO_OK;
 }
 
+/// Checks that tensors that are stored by columns have as many rows as the
+/// first one of experts: their columns lie that far apart, as peers are told.
+static fusco_status checkColumns(const fusco_context &context,
+                                 const DLTensor *const *tensors) {
+  const fusco_program_info &program = *context.program;
+  const fusco_tensor_spec *end = program.tensors + program.numTensors;
+  const fusco_tensor_spec *first =
+      std::find_if(program.tensors, end, [](const fusco_tensor_spec &spec) {
+        return spec.rowsKind == FUSCO_ROWS_EXPERT;
+      });
+  for (const fusco_tensor_spec *spec = program.tensors; spec != end; ++spec) {
+    if (spec->rowsKind != FUSCO_ROWS_BY_COLUMNS)
+      continue;
+    std::int64_t expected = tensors[first - program.tensors]->shape[0];
+    std::int64_t rows = tensors[spec - program.tensors]->shape[1];
+    if (rows != expected)
+      return failIn(context.entryPoint, FUSCO_INVALID_ARGUMENT,
+                    "tensor '%s': expected columns of %" PRId64
+                    " rows, as many as '%s' has, got %" PRId64,
+                    spec->name, expected, first->name, rows);
+  }
+  return FUSCO_OK;
+}
+
 fusco_status fusco::runtime::checkPlan(const fusco_context &context,
                                        const fusco_plan *plan) {
   const EntryPoint &where = context.entryPoint;
@@ -275,5 +299,7 @@ fusco_status fusco::runtime::checkTensors(const fusco_context &context,
     if (fusco_status status = checkExposure(context, spec, *tensors[i]))
       return status;
   }
+  if (fusco_status status = checkColumns(context, tensors))
+    return status;
   return checkTokens(context, plan, tensors);
 }

@@ -224,9 +224,18 @@ fusco_status fusco_plan_get_info(const fusco_plan *plan,
   fusco_plan_stats stats;
   if (fusco_status status = readStats(*plan, stats))
     return status;
-  *info = {info->size,        info->version,        stats.tokens,
-           stats.assignments, stats.rowsUniqueRank, stats.rowsUniqueNode,
-           stats.rowsScaleUp, stats.rowsScaleOut,   stats.rowsReceived,
-           stats.rowsPadded,  stats.unitsSent,      stats.unitsForwarded, stats.assignmentsDropped};
+  *info = {info->size,
+           info->version,
+           stats.tokens,
+           stats.assignments,
+           stats.rowsUniqueRank,
+           stats.rowsUniqueNode,
+           stats.rowsScaleUp,
+           stats.rowsScaleOut,
+           stats.rowsReceived,
+           stats.rowsPadded,
+           stats.unitsSent,
+           stats.unitsForwarded,
+           stats.assignmentsDropped};
   return FUSCO_OK;
 }

@@ -171,13 +171,12 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
   for (std::int32_t i = 0; i < info.numPrograms; ++i)
     for (std::int32_t j = 0; j < info.programs[i].numTensors; ++j) {
       const fusco_tensor_spec &spec = info.programs[i].tensors[j];
-      std::uint64_t rows = spec.shape[0] >= 0                   ? spec.shape[0]
-                           : spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens
-                                                                : expertRows;
-      std::uint64_t bytesPerRow = spec.dtypeBits / 8;
-      for (std::int32_t dim = 1; dim < spec.ndim; ++dim)
-        bytesPerRow *= spec.shape[dim];
-      bytes += rows * bytesPerRow + hugePageBytes;
+      const std::uint64_t rows =
+          spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens : expertRows;
+      std::uint64_t tensorBytes = spec.dtypeBits / 8;
+      for (std::int32_t dim = 0; dim < spec.ndim; ++dim)
+        tensorBytes *= spec.shape[dim] >= 0 ? spec.shape[dim] : rows;
+      bytes += tensorBytes + hugePageBytes;
     }
   return bytes;
 }

@@ -68,7 +68,8 @@ static fusco_status prepareArguments(const fusco_context &context,
     const DLTensor &tensor = *tensors[i];
     char *base = static_cast<char *>(tensor.data);
     args.tensors[i].data = base ? base + tensor.byte_offset : nullptr;
-    args.tensors[i].rows = tensor.shape[0];
+    args.tensors[i].rows =
+        tensor.shape[program.tensors[i].rowsKind == FUSCO_ROWS_BY_COLUMNS];
   }
   return FUSCO_OK;
 }

@@ -155,8 +155,9 @@ fusco_status fusco_tensor_create_for(fusco_context *context,
                 __func__, info.model, program, name);
   std::int64_t shape[FUSCO_MAX_DIMS];
   std::copy_n(spec->shape, FUSCO_MAX_DIMS, shape);
-  if (shape[0] < 0)
-    shape[0] = rows;
+  std::replace_if(
+      shape, shape + spec->ndim, [](std::int64_t extent) { return extent < 0; },
+      rows);
   return fusco_tensor_create(context, {spec->dtypeCode, spec->dtypeBits, 1},
                              spec->ndim, shape, tensor);
 }

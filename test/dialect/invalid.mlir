@@ -1097,3 +1097,58 @@ func.func @dispatch_c15_layout(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
       -> tensor<?x16xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32> ready tensor<3xi32>
   return
 }
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c16(%x: tensor<?x16xf32>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'by_columns' to be ascending numbers of results of rows of f32 or i32, in expert_major or expert_slots, beside others, got [2]}}
+  %0:4 = fusco.dispatch %x, %s by %plan by_columns [2] : (tensor<?x16xf32>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xf32, #fusco.expert_major<align = 4>>, tensor<?x4xf32, #fusco.expert_major<align = 4>>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c16_order(%x: tensor<?x16xf32>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'by_columns' to be ascending numbers of results of rows of f32 or i32, in expert_major or expert_slots, beside others, got [1, 0]}}
+  %0:4 = fusco.dispatch %x, %s by %plan by_columns [1, 0] : (tensor<?x16xf32>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xf32, #fusco.expert_major<align = 4>>, tensor<?x4xf32, #fusco.expert_major<align = 4>>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c16_all(%x: tensor<?x16xf32>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'by_columns' to be ascending numbers of results of rows of f32 or i32, in expert_major or expert_slots, beside others, got [0, 1]}}
+  %0:4 = fusco.dispatch %x, %s by %plan by_columns [0, 1] : (tensor<?x16xf32>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xf32, #fusco.expert_major<align = 4>>, tensor<?x4xf32, #fusco.expert_major<align = 4>>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c16_element(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'by_columns' to be ascending numbers of results of rows of f32 or i32, in expert_major or expert_slots, beside others, got 'tensor<?x16xbf16, #fusco.expert_major<align = 4>>'}}
+  %0:4 = fusco.dispatch %x, %s by %plan by_columns [0] : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xbf16, #fusco.expert_major<align = 4>>, tensor<?x4xf32, #fusco.expert_major<align = 4>>), tensor<2xi32>, tensor<3xi32>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @dispatch_c16_layout(%x: tensor<?x16xbf16>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'by_columns' to be ascending numbers of results of rows of f32 or i32, in expert_major or expert_slots, beside others, got 'tensor<?x4xf32, #fusco.rank_major>'}}
+  %0:4 = fusco.dispatch %x, %s by %plan by_columns [1] : (tensor<?x16xbf16>, tensor<?x4xf32>), !fusco.plan<@ep>
+      -> (tensor<?x16xbf16, #fusco.rank_major>, tensor<?x4xf32, #fusco.rank_major>), tensor<1xi32>, tensor<2xi32>
+  return
+}

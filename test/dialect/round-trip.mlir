@@ -76,6 +76,15 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
       : tensor<?x16xbf16>, !fusco.plan<@ep>
       -> tensor<8x5x16xbf16, #fusco.expert_slots<capacity = 5, overflow = drop>>, tensor<8xi32>, tensor<9xi32>
       kept tensor<?x6xi64> row_weights tensor<8x5x1xf32, #fusco.expert_slots<capacity = 5, overflow = drop>> ready tensor<9xi32>
+  // Scales by columns.
+  // CHECK: fusco.dispatch %{{.*}} by %{{[^ ]*}} by_columns [1] transform {
+  %6:4 = fusco.dispatch %x by %plan by_columns [1] transform {
+    ^bb0(%row: tensor<?x16xbf16>):
+      %q, %s = fusco.quantize %row block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+      fusco.yield %q, %s : tensor<?x16xf8E4M3FN>, tensor<?x4xf32>
+    } : tensor<?x16xbf16>, !fusco.plan<@ep>
+      -> (tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>, tensor<?x4xf32, #fusco.expert_major<align = 8>>),
+         tensor<8xi32>, tensor<9xi32>
   // Rows cast on the way.
   // CHECK: fusco.dispatch {{.*}} : tensor<?x16xbf16>, !fusco.plan<@ep> -> tensor<?x16xf32, #fusco.expert_major<align = 8>>
   %3:3 = fusco.dispatch %x by %plan

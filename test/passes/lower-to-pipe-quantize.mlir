@@ -58,6 +58,41 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!expert_da
 
 // -----
 
+// Scales by columns: an element of each column of every destination's tensor, whose
+// columns are as long as that rank says; in expert_slots as long as its capacity.
+fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
+                 topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!plan = !fusco.plan<@ep>
+!data = tensor<?x16xf8E4M3FN>
+!scales = tensor<?x4xf32>
+!expert_data = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>
+!expert_scales = tensor<?x4xf32, #fusco.expert_major<align = 8>>
+
+// CHECK-LABEL: pipe.program @by_columns
+// CHECK-SAME: memref<?x4xf32> {pipe.by_columns, pipe.expert_rows, pipe.name = "scales", pipe.output, pipe.scaled_columns = 4 : i64}
+func.func @by_columns(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>) -> (!expert_data, !expert_scales, !plan) {
+  // CHECK: pipe.local @room_rows
+  // CHECK: pipe.quantize_row {{.*}} into %{{.*}}, %[[SCALE:.*]][%c0] block 4
+  // CHECK: pipe.copy_row
+  // CHECK-NOT: pipe.copy_row
+  // CHECK: %[[THEIRS:.*]] = pipe.rows_at
+  // CHECK: %[[ROOM:.*]] = pipe.local @room_rows
+  // CHECK: memref.load %[[ROOM]]
+  // CHECK: pipe.for_each %c0 to %c4 {
+  // CHECK: ^bb0(%[[COLUMN:.*]]: index):
+  // CHECK: %[[ELEMENT:.*]] = memref.load %[[SCALE]][%c0, %[[COLUMN]]]
+  // CHECK: memref.store %[[ELEMENT]], %[[THEIRS]]
+  %plan = fusco.plan %ids in @ep : tensor<?x2xi32> -> !plan
+  %r:4 = fusco.dispatch %x by %plan by_columns [1] transform {
+    ^bb0(%row: tensor<?x16xbf16>):
+      %q, %s = fusco.quantize %row block 4 : tensor<?x16xbf16> -> !data, !scales
+      fusco.yield %q, %s : !data, !scales
+    } : tensor<?x16xbf16>, !plan -> (!expert_data, !expert_scales), tensor<3xi32>, tensor<4xi32>
+  return %r#0, %r#1, %plan : !expert_data, !expert_scales, !plan
+}
+
+// -----
+
 // Two nodes: what goes to another one is quantised too, rows and scales one behind
 // the other, so that one put moves both. Here scales come first.
 fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,

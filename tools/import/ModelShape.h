@@ -42,9 +42,10 @@ struct ModelShape {
   int64_t scaleBlock = 0;     ///< elements that share a scale, where dispatched
                               ///< rows are of float8
   std::string scaleType;      ///< f32, or ue8m0: powers of two, four in an i32
-  std::string idType;         ///< of expert ids, likewise
-  bool isFused = true;        ///< dispatch and combine, not their parts
-  bool hasResidual = false;   ///< combine adds a tensor of tokens
+  bool hasScalesByColumns = false; ///< scales are stored by columns
+  std::string idType;              ///< of expert ids, likewise
+  bool isFused = true;             ///< dispatch and combine, not their parts
+  bool hasResidual = false;        ///< combine adds a tensor of tokens
 
   bool isQuantized() const { return dispatchDtype.compare(0, 2, "f8") == 0; }
 };

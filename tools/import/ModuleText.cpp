@@ -170,6 +170,7 @@ static std::string dispatchText(const ModelShape &shape) {
          types.expertTable(types.scaleColumns(), types.scaleElement()), ""});
   }
   std::string localIds;
+  const char *byColumns = shape.hasScalesByColumns ? " by_columns [1]" : "";
   if (shape.isRankMajor) {
     weights.name = "weights";
     if (!shape.hasGlobalIds)
@@ -235,14 +236,14 @@ static std::string dispatchText(const ModelShape &shape) {
              "  func.func @dispatch({0}) -> ({1}, !fusco.plan<@ep>) {{\n"
              "    %plan = fusco.plan {2}{3} in @ep : {4}{5} -> "
              "!fusco.plan<@ep>\n"
-             "    {6} = fusco.dispatch {7} by %plan{8}{9} : {10}, "
+             "    {6} = fusco.dispatch {7} by %plan{8}{15}{9} : {10}, "
              "!fusco.plan<@ep> -> {11}, {12}{13}\n"
              "    return {6}, %plan : {14}, !fusco.plan<@ep>\n  }\n",
              declare(arguments, true), declare(results, false),
              valuesOf(planned), placed, typesOf(planned), placedType,
              valuesOf(results), valuesOf(xs), localIds, transform,
              inParentheses(xs), inParentheses(payloads), own, extraTypes,
-             typesOf(results))
+             typesOf(results), byColumns)
       .str();
 }
 

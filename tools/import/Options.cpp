@@ -99,6 +99,11 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
       {"scale-type",
        {"f32", "ue8m0"},
        "scales of float8 rows: float32, or powers of two, four in an int32"},
+      {"scale-order",
+       {"row", "column"},
+       "memory of scales: a row's beside each other, or a column's, as "
+       "[columns, "
+       "rows], in expert_slots [experts, columns, capacity]"},
       {"layout",
        {"expert_major", "rank_major", "expert_slots"},
        "how dispatch leaves rows: by expert, once per token and rank with "
@@ -344,7 +349,7 @@ static void checkTable(const po::variables_map &given, ModelShape &shape) {
 /// What belongs to float8 rows: their scales.
 static void checkScales(const po::variables_map &given, ModelShape &shape) {
   if (!shape.isQuantized()) {
-    for (const char *flag : {"scale-block", "scale-type"})
+    for (const char *flag : {"scale-block", "scale-type", "scale-order"})
       if (given.count(flag))
         throw Error(Error::BadInput,
                     "--" + std::string(flag) +
@@ -352,6 +357,10 @@ static void checkScales(const po::variables_map &given, ModelShape &shape) {
                         "--dispatch-dtype f8E4M3FN or f8E5M2");
     return;
   }
+  if (shape.hasScalesByColumns && shape.isRankMajor)
+    throw Error(Error::BadInput,
+                "--layout rank_major has scales by row; expected expert_major "
+                "or expert_slots with --scale-order column");
   if (!shape.isFused)
     throw Error(
         Error::BadInput,
@@ -446,6 +455,7 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
                                  "result; expected --form fused with "
                                  "--residual");
   shape.scaleType = chosen["scale-type"];
+  shape.hasScalesByColumns = chosen["scale-order"] == "column";
 
   std::string topkWhere;
   for (const IntegerFlag &flag : integerFlags()) {

@@ -56,6 +56,7 @@ struct Shape {
   bool hasResidual = false;                   ///< whether combine adds one
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
+  bool hasScalesByColumns = false; ///< their memory, not what they are
 
   /// Whether a dispatch takes the router's weights.
   bool takesWeights() const { return weighted || isRankMajor || hasRowWeights; }

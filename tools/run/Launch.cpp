@@ -265,8 +265,9 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
     if (byName.count(name))
       continue;
     std::vector<int64_t> shape(spec.shape, spec.shape + spec.ndim);
-    if (shape[0] < 0)
-      shape[0] = rowsOf(name);
+    std::replace_if(
+        shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; },
+        rowsOf(name));
     create(name, {spec.dtypeCode, spec.dtypeBits, 1}, shape);
     if (rank.library.isOnGpu())
       byName[name].mirror = std::make_unique<uint8_t[]>(size_t(numBytes(name)));

@@ -191,6 +191,17 @@ quantizationOf(const fusco_library_info &info, reference::ElementType rowType) {
                           : Quantization::ScaleType::UE8M0};
 }
 
+/// Of a shape that has them.
+bool areScalesByColumns(const fusco_library_info &info,
+                        const reference::Shape &shape) {
+  const fusco_tensor_spec &scales = *findTensor(info, {"scales"});
+  return scales.rowsKind == FUSCO_ROWS_BY_COLUMNS ||
+         (scales.rowsKind == FUSCO_ROWS_SLOTS &&
+          scales.shape[1] != shape.capacityRows) ||
+         (scales.rowsKind == FUSCO_ROWS_SLOTS &&
+          scales.shape[2] != shape.quantization->scaleColumns(shape.hidden));
+}
+
 reference::Shape shapeOf(const fusco_library_info &info,
                          const std::string &path) {
   reference::Shape shape;
@@ -222,6 +233,8 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   shape.quantization = quantizationOf(info, *rowType);
+  shape.hasScalesByColumns =
+      shape.quantization && areScalesByColumns(info, shape);
   shape.hasResidual = findTensor(info, {"residual"}) != nullptr;
   shape.hasGlobalIds = findTensor(info, {"row_ids"}) != nullptr;
   shape.hasRowWeights =
@@ -252,9 +265,17 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
     return expertTable(direction, type, shape.hidden);
   };
   std::string scales;
-  if (const auto &quantization = shape.quantization)
-    scales = expertTable("output", quantization->scaleElement(),
-                         quantization->scaleColumns(shape.hidden));
+  if (const auto &quantization = shape.quantization) {
+    const int64_t columns = quantization->scaleColumns(shape.hidden);
+    const std::string element = nameOf(quantization->scaleElement());
+    if (!shape.hasScalesByColumns)
+      scales = expertTable("output", quantization->scaleElement(), columns);
+    else if (shape.capacityRows == 0)
+      scales = fmt::format("output {}[{}x?]", element, columns);
+    else
+      scales = fmt::format("output {}[{}x{}x{}]", element, local, columns,
+                           shape.capacityRows);
+  }
   auto rows = [&](const char *direction, reference::ElementType type) {
     return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);
   };

@@ -162,6 +162,26 @@ void RankCheck::setDispatchBackwardInputs(Tensors &tensors) const {
   tensors.setBytes("drows", round.drows[size_t(rank.index)]);
 }
 
+/// What the whole of a tensor like \p tensor should hold, whose rows are as
+/// dispatched() says, and poison behind them.
+reference::Bytes RankCheck::scalesByColumns(const DLTensor &tensor) const {
+  const reference::Bytes &scales = dispatched().scales;
+  constexpr size_t bytesPerElement = 4;
+  const size_t columns = size_t(tensor.shape[tensor.ndim - 2]);
+  const size_t rows = size_t(tensor.shape[tensor.ndim - 1]); // of a segment
+  const size_t segments = tensor.ndim == 3 ? size_t(tensor.shape[0]) : 1;
+  reference::Bytes result(segments * columns * rows * bytesPerElement, poison);
+  const size_t numRows = scales.size() / (columns * bytesPerElement);
+  for (size_t row = 0; row != numRows; ++row)
+    for (size_t column = 0; column != columns; ++column) {
+      const size_t line = row / rows * columns + column;
+      std::copy_n(&scales[(row * columns + column) * bytesPerElement],
+                  bytesPerElement,
+                  &result[(line * rows + row % rows) * bytesPerElement]);
+    }
+  return result;
+}
+
 //===--- Outputs ----------------------------------------------------------===//
 
 void RankCheck::compareDispatch(const std::string &where,
@@ -172,7 +192,11 @@ void RankCheck::compareDispatch(const std::string &where,
                           dispatched().rows);
   if (shape.dropsOverflow)
     comparison.integers(where, tensors, "kept_ids", dispatched().keptIds);
-  if (shape.quantization)
+  if (shape.hasScalesByColumns)
+    comparison.rowsOf(where, tensors, "scales",
+                      shape.quantization->scaleElement(),
+                      scalesByColumns(tensors["scales"]));
+  else if (shape.quantization)
     comparison.rowsAndGuard(where, tensors, "scales",
                             shape.quantization->scaleElement(),
                             dispatched().scales);

@@ -80,6 +80,7 @@ private:
   /// Those of rank \p of, which is this one or, in a process of its own, any.
   void drawTokens(int of, const RankRouting &routing);
   void poisonUnused(reference::RankDispatch &dispatch) const;
+  reference::Bytes scalesByColumns(const DLTensor &tensor) const;
   reference::Bytes drawRows(int of, reference::ElementType type,
                             Purpose purpose) const;
   void computeExpected();

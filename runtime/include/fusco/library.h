@@ -56,18 +56,21 @@ typedef struct fusco_tensor_spec {
   int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
                               holds no scales */
   int32_t ndim;          /**< from 1 to FUSCO_MAX_DIMS */
-  int64_t shape[FUSCO_MAX_DIMS]; /**< -1: known at run time (only shape[0]) */
+  int64_t shape[FUSCO_MAX_DIMS]; /**< -1: known at run time (one at most) */
 } fusco_tensor_spec;
 
-/** How the runtime checks a tensor's dynamic first dimension. */
+/** How the runtime checks a tensor's dynamic dimension. */
 typedef enum fusco_rows_kind {
   FUSCO_ROWS_STATIC = 0, /**< the shape is exact */
   FUSCO_ROWS_TOKENS = 1, /**< equal for all such tensors of a call,
                               <= maxTokens */
   FUSCO_ROWS_EXPERT = 2, /**< room for expert-major rows; the program checks
                               that they fit */
-  FUSCO_ROWS_SLOTS = 3   /**< the shape, [experts, capacity, columns], is exact;
-                              the program checks that rows fit */
+  FUSCO_ROWS_SLOTS = 3,  /**< the shape, [experts, capacity, columns] or
+                              [experts, columns, capacity], is exact; the program
+                              checks that rows fit */
+  FUSCO_ROWS_BY_COLUMNS = 4 /**< [columns, rows] of expert-major rows, as many as
+                                 of the call's first tensor of these */
 } fusco_rows_kind;
 
 /** Who reads or writes a tensor beside its own rank, while a program runs. */
