@@ -5,8 +5,9 @@
  *===----------------------------------------------------------------------===*/
 /**
  * \file
- * Calls the dispatch of two-tensors.mlir on every rank, twice, and compares all
- * bits of rows, scales, counts and offsets. Prints OK, or what is wrong.
+ * Calls the dispatch of two-tensors.mlir on every rank, twice, each time then
+ * the dispatch of other rows by the same plan, and compares all bits of rows,
+ * scales, counts and offsets. Prints OK, or what is wrong.
  */
 #include "m.h"
 #include <stdio.h>
@@ -64,9 +65,9 @@ static int differ(int32_t rank, const char *what, int32_t row) {
 }
 
 /* Whether anything that rank got is not what all ranks sent. */
-static int check(uint32_t round, int32_t rank, const uint8_t *rows,
-                 const uint32_t *scales, const int32_t *counts,
-                 const int32_t *offsets) {
+static int check(uint32_t round, uint32_t contents, int32_t rank,
+                 const uint8_t *rows, const uint32_t *scales,
+                 const int32_t *counts, const int32_t *offsets) {
   const int32_t least = M_EXPERTS / RANKS, more = M_EXPERTS % RANKS;
   const int32_t first = rank * least + (rank < more ? rank : more);
   int32_t row = 0;
@@ -81,8 +82,8 @@ static int check(uint32_t round, int32_t rank, const uint8_t *rows,
           uint32_t wantedScales[SCALES];
           if (idOf(round, source, token, k) != first + local)
             continue;
-          makeRow(round, source, token, wantedRow);
-          makeScales(round, source, token, wantedScales);
+          makeRow(contents, source, token, wantedRow);
+          makeScales(contents, source, token, wantedScales);
           if (memcmp(rows + row * M_HIDDEN, wantedRow, sizeof wantedRow))
             return differ(rank, "rows", row);
           if (memcmp(scales + row * SCALES, wantedScales, sizeof wantedScales))
@@ -110,8 +111,11 @@ static uint64_t bytesOf(const DLTensor *tensor) {
   return bytes;
 }
 
+/* Dispatches rows of \p contents as \p round routes them: with \p isAgain, by
+ * the plan that a dispatch of that round has left. */
 static fusco_status run(fusco_context *context, fusco_plan *plan,
-                        uint32_t round, DLManagedTensor **t) {
+                        uint32_t round, uint32_t contents, int isAgain,
+                        DLManagedTensor **t) {
   const int32_t rank = fusco_context_rank(context), tokens = tokensOf(rank);
   fusco_status status = FUSCO_OK;
   void *host[NUM_TENSORS];
@@ -120,15 +124,19 @@ static fusco_status run(fusco_context *context, fusco_plan *plan,
     memset(host[i], 0xA5, bytesOf(&t[i]->dl_tensor));
   }
   for (int32_t token = 0; token < tokens; ++token) {
-    makeRow(round, rank, token, (uint8_t *)host[X] + token * M_HIDDEN);
-    makeScales(round, rank, token, (uint32_t *)host[X_1] + token * SCALES);
+    makeRow(contents, rank, token, (uint8_t *)host[X] + token * M_HIDDEN);
+    makeScales(contents, rank, token, (uint32_t *)host[X_1] + token * SCALES);
     for (int32_t k = 0; k < M_TOPK; ++k)
       ((int32_t *)host[IDS])[token * M_TOPK + k] = idOf(round, rank, token, k);
   }
-  for (int i = 0; i < NUM_TENSORS && status == FUSCO_OK; ++i)
+  for (int i = 0; i < (isAgain ? COUNTS : NUM_TENSORS) && status == FUSCO_OK;
+       ++i)
     status = fusco_copy_to_device(context, t[i]->dl_tensor.data, host[i],
                                   bytesOf(&t[i]->dl_tensor));
-  if (status == FUSCO_OK)
+  if (status == FUSCO_OK && isAgain)
+    status = m_again(context, plan, &t[X]->dl_tensor, &t[X_1]->dl_tensor,
+                     &t[ROWS]->dl_tensor, &t[ROWS_1]->dl_tensor, NULL);
+  else if (status == FUSCO_OK)
     status = m_dispatch(context, plan, &t[X]->dl_tensor, &t[X_1]->dl_tensor,
                         &t[IDS]->dl_tensor, &t[ROWS]->dl_tensor,
                         &t[ROWS_1]->dl_tensor, &t[COUNTS]->dl_tensor,
@@ -139,8 +147,9 @@ static fusco_status run(fusco_context *context, fusco_plan *plan,
     status = fusco_copy_to_host(context, host[i], t[i]->dl_tensor.data,
                                 bytesOf(&t[i]->dl_tensor));
   if (status == FUSCO_OK &&
-      check(round, rank, (uint8_t *)host[ROWS], (uint32_t *)host[ROWS_1],
-            (int32_t *)host[COUNTS], (int32_t *)host[OFFSETS]))
+      check(round, contents, rank, (uint8_t *)host[ROWS],
+            (uint32_t *)host[ROWS_1], (int32_t *)host[COUNTS],
+            (int32_t *)host[OFFSETS]))
     exit(1);
   for (int i = 0; i < NUM_TENSORS; ++i)
     free(host[i]);
@@ -157,7 +166,8 @@ static fusco_status rankMain(fusco_context *context, void *user) {
         context, "dispatch", names[i],
         i < ROWS ? tokensOf(fusco_context_rank(context)) : M_MAX_ROWS, &t[i]);
   for (uint32_t round = 0; round < 2 && status == FUSCO_OK; ++round)
-    status = run(context, plan, round, t);
+    for (int isAgain = 0; isAgain < 2 && status == FUSCO_OK; ++isAgain)
+      status = run(context, plan, round, round + 10 * isAgain, isAgain, t);
   return status;
 }
 

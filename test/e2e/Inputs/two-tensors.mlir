@@ -13,4 +13,10 @@ module @m {
     return %r#0, %r#1, %r#2, %r#3, %plan
       : !expert_data, !expert_scales, tensor<3xi32>, tensor<4xi32>, !fusco.plan<@ep>
   }
+  // Other rows by a plan that is there already.
+  func.func @again(%x: !data, %scales: !scales, %plan: !fusco.plan<@ep>) -> (!expert_data, !expert_scales) {
+    %r:4 = fusco.dispatch %x, %scales by %plan : (!data, !scales), !fusco.plan<@ep>
+      -> (!expert_data, !expert_scales), tensor<3xi32>, tensor<4xi32>
+    return %r#0, %r#1 : !expert_data, !expert_scales
+  }
 }
