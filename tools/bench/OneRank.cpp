@@ -204,8 +204,7 @@ void pinTo(bool isFirst) {
   sched_setaffinity(0, sizeof one, &one);
 }
 
-/// Rank 0 with all that a dispatch needs, in a domain of its own. What it has
-/// lasts as long as the process.
+/// Rank 0 with all that a dispatch needs, in a domain of its own.
 class RankZero {
 public:
   RankZero(const Runtime &runtime, int64_t tokens, int64_t room,
@@ -217,8 +216,11 @@ public:
       ++program;
     if (program == info.numPrograms)
       throw Error("the library has no program 'dispatch'");
-    fusco_domain *domain = nullptr;
     runtime.check(TAKE(runtime, fusco_domain_create)(runtime.library, &domain));
+    // Rank 0 touches little of each: a huge page for that would be gigabytes in
+    // all, and heaps of processes have none either.
+    for (int32_t peer = 1; peer != domain->numRanks; ++peer)
+      madvise(domain->bases[peer], info.symmetricBytes, MADV_NOHUGEPAGE);
     fusco_context_config config = FUSCO_CONTEXT_CONFIG_INIT;
     config.timeoutUs = timeoutUs;
     runtime.check(TAKE(runtime, fusco_context_create)(runtime.library, domain,
@@ -231,6 +233,7 @@ public:
       DLManagedTensor *tensor = nullptr;
       runtime.check(TAKE(runtime, fusco_tensor_create_for)(
           context, "dispatch", spec.name, rows, &tensor));
+      owned.push_back(tensor);
       tensors.push_back(&tensor->dl_tensor);
       if (std::string(spec.name) == "ids") {
         if (spec.dtypeBits != 32)
@@ -238,6 +241,16 @@ public:
         std::copy(ids.begin(), ids.end(), static_cast<int32_t *>(data(i)));
       }
     }
+  }
+
+  RankZero(const RankZero &) = delete;
+  RankZero &operator=(const RankZero &) = delete;
+  ~RankZero() {
+    for (DLManagedTensor *tensor : owned)
+      tensor->deleter(tensor);
+    TAKE(runtime, fusco_plan_destroy)(plan);
+    TAKE(runtime, fusco_context_destroy)(context);
+    TAKE(runtime, fusco_domain_destroy)(domain);
   }
 
   /// One dispatch; the time of it.
@@ -268,8 +281,10 @@ private:
   const Runtime &runtime;
   decltype(&fusco_program_run) program_run = TAKE(runtime, fusco_program_run);
   int32_t program = 0;
+  fusco_domain *domain = nullptr;
   fusco_context *context = nullptr;
   fusco_plan *plan = nullptr;
+  std::vector<DLManagedTensor *> owned;
   std::vector<const DLTensor *> tensors;
 };
 

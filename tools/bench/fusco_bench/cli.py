@@ -9,6 +9,7 @@ from .errors import Error, UsageError
 from .files import readJson
 from .shapes import CANONICAL, parseTopology, readShapes
 from .sweep import BASELINES, Interrupted
+from .tools import ownBin
 
 DESCRIPTION = """Measures compiled shuffles against what users would pick instead: one boundary
 (input ready to expert-major ready; output ready to combined), slowest rank,
@@ -223,7 +224,8 @@ def _dispatch(arguments):
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.version:
-        info = readJson(machine.BUILD_INFO, "what is known of the build")
+        path = os.path.join(ownBin(), machine.BUILD_INFO)
+        info = readJson(path, "what is known of the build")
         print(f"fusco-bench {info['version']}")
         return 0
     if not options.command:

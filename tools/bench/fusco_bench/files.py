@@ -1,4 +1,5 @@
 """Files that are there whole or not at all, and what is in them."""
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,8 @@ def writeAtomically(path, text):
             os.chmod(temporary, 0o644)
             os.replace(temporary, os.path.realpath(path))
         except BaseException:
-            os.unlink(temporary)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
             raise
     except OSError as error:
         raise Error(f"cannot write '{path}': {error.strerror}")

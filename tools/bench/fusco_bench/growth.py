@@ -18,7 +18,6 @@ from .tools import COMPILE_TIMEOUT_S, Tools, importFlags
 
 PLAN_TIMEOUT_S = 300
 ROUNDS = 3  # in which points are measured in turn; the median counts
-HEADER_WORDS = 32  # that ranks tell each other beside counts
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,10 @@ class Point:
 
     def shape(self):
         return Shape("m", self.hidden, self.experts, self.topk)
+
+
+def entryOf(point):
+    return {**vars(point), "ranks": point.ranks}
 
 
 def powers(first, last, factor=2):
@@ -177,7 +180,7 @@ def measure(options, commandLine):
     record["axes"] = []
     progress = Progress(rounds * sum(len(points) for _, _, points in work))
     with tempfile.TemporaryDirectory(prefix="fusco-bench-") as folder:
-        compiler = Compiler(tools, folder, iterations=3 if options.quick else 51)
+        compiler = Compiler(tools, folder, iterations=3 if options.quick else 21)
         measureOf = {
             "plan": compiler.plan,
             "compile": compiler.compile,
@@ -187,7 +190,7 @@ def measure(options, commandLine):
             results = [[] for _ in points]
             for _ in range(rounds):
                 for point, found in zip(points, results):
-                    what = f"{kind} {name} {getattr(point, name)}"
+                    what = f"{kind} {name} {entryOf(point)[name]}"
                     progress.begin(what)
                     try:
                         found.append(measureOf[kind](point))
@@ -198,8 +201,7 @@ def measure(options, commandLine):
                     progress.end(what + text)
             for point, found in zip(points, results):
                 good = [result for result in found if "error" not in result]
-                entry = {**vars(point), "ranks": point.ranks}
-                entry.update(_median(good) if good else found[0])
+                entry = {**entryOf(point), **(_median(good) if good else found[0])}
                 _axis(record, kind, name, points)["points"].append(entry)
     session["ended"] = machine.now()
     writeRecord(options.output, record)
@@ -245,13 +247,10 @@ def _fixed(axis):
 
 
 def terms(point):
-    """What O(tokens * topk + experts * ranks) is made of: a constant, pairs, and
-    words of the headers."""
-    return [
-        1,
-        point["tokens"] * point["topk"],
-        (point["experts"] + HEADER_WORDS) * point["ranks"],
-    ]
+    """What O(tokens * topk + experts * ranks) is made of: a constant, pairs,
+    counts, and what each rank costs beside its counts."""
+    pairs, ranks = point["tokens"] * point["topk"], point["ranks"]
+    return [1, pairs, point["experts"] * ranks, ranks]
 
 
 def _good(axis):
@@ -261,7 +260,7 @@ def _good(axis):
 def fitPlan(record):
     """The linear model over all points of all axes."""
     points = [p for axis in record["axes"] if axis["kind"] == "plan" for p in _good(axis)]
-    if len(points) < 4:
+    if len(points) < 5:
         return points, None, None
     return points, *fitLinear([terms(p) for p in points], [p["median_us"] for p in points])
 
@@ -309,7 +308,7 @@ def growthText(record, asMarkdown):
     points, coefficients, residuals = fitPlan(record)
     if coefficients is not None:
         parts.append(tables.heading("Planning, one rank alone", asMarkdown))
-        constant, perPair, perWord = coefficients
+        constant, perPair, perCount, perRank = coefficients
         spread = sorted(abs(residuals))
         parts.append(
             "A dispatch at hidden 1, which is nearly all planning, of one rank whose peers' part "
@@ -317,7 +316,7 @@ def growthText(record, asMarkdown):
             f"Fit over {len(points)} points, relative least squares, with T tokens per rank, "
             "K experts each, E experts, R ranks:\n\n"
             f"    time = {constant:.2f} us + {perPair * 1e3:.2f} ns * T*K "
-            f"+ {perWord * 1e3:.3f} ns * (E+{HEADER_WORDS})*R\n\n"
+            f"+ {perCount * 1e3:.3f} ns * E*R + {perRank * 1e3:.1f} ns * R\n\n"
             f"Residuals, of what was measured: median {100 * spread[len(spread) // 2]:.1f} %, "
             f"largest {100 * spread[-1]:.1f} %.\n"
         )

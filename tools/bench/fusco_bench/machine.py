@@ -8,7 +8,8 @@ import subprocess
 
 from .files import readJson, sha256
 
-BUILD_INFO = os.path.join(os.path.dirname(__file__), "build_info.json")
+# Of a build folder's bin/: what CMake wrote there.
+BUILD_INFO = os.path.join("..", "lib", "fusco_bench", "build_info.json")
 
 
 def _firstLine(*command):
@@ -54,7 +55,8 @@ def describeMachine():
 
 def describeTools(tools):
     """Versions, and hashes of what is measured."""
-    info = readJson(BUILD_INFO, "what is known of the build") if os.path.exists(BUILD_INFO) else {}
+    path = os.path.join(tools.bin, BUILD_INFO)
+    info = readJson(path, "what is known of the build") if os.path.exists(path) else {}
     source = info.pop("source", None)
     commit = source and _firstLine("git", "-C", source, "rev-parse", "HEAD")
     changed = source and _firstLine(

@@ -23,7 +23,12 @@ def readRecord(path, kind=None):
 
 
 def writeRecord(path, record):
-    writeAtomically(path, json.dumps(record, indent=1) + "\n")
+    """A line for each cell, so that two records can be told apart by line."""
+    text = json.dumps({key: value for key, value in record.items() if key != "cells"}, indent=1)
+    if "cells" in record:
+        cells = ",\n".join("  " + json.dumps(cell) for cell in record["cells"])
+        text = f'{text[:-2]},\n "cells": [\n{cells}\n ]\n}}'
+    writeAtomically(path, text + "\n")
 
 
 def newRecord(kind, machine, tools):

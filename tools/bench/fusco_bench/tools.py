@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from . import children
 from .errors import Error
-from .files import makeFolder, readJson, sha256
+from .files import makeFolder, readJson, sha256, writeAtomically
 
 COMPILE_TIMEOUT_S = 600
 
@@ -103,6 +103,5 @@ def compileLibrary(tools, shape, nodes, ranksPerNode, maxTokens, folder, flags=(
         "symmetric_bytes": memory["symmetric_bytes"],
         "plan_bytes": memory["plan_bytes"],
     }
-    with open(noted, "w") as file:
-        json.dump(about, file)
+    writeAtomically(noted, json.dumps(about) + "\n")
     return Library(library, report, about)

@@ -12,7 +12,7 @@ def present(part, names):
 
 
 print(present("machine", ["cpu", "cores", "memory_bytes", "kernel"]))
-print(present("tools", ["git_commit", "compiler", "llvm", "fusco-compile_sha256"]))
+print(present("tools", ["fusco", "compiler", "llvm", "fusco-compile_sha256"]))
 sessions = [s for s in record["sessions"] if s["command"] and s["started"] and s["ended"]]
 print(f"sessions {len(sessions)}, each with a command, a start and an end")
 for cell in record["cells"]:
