@@ -1,6 +1,7 @@
 """Plots of a record, as SVG files that need nothing else."""
 import math
 import os
+import textwrap
 
 from .errors import Error
 from .series import listSeries, total
@@ -67,11 +68,17 @@ def _tokenAxis(axis, counts):
     axis.minorticks_off()
 
 
-def _logTimeAxis(axis):
+def _logAxis(axis):
+    """At least a decade, so that noise does not look like growth."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_yscale("log")
-    axis.yaxis.set_major_locator(LogLocator(10, numticks=20))
+    low, high = axis.get_ylim()
+    if high < 10 * low:
+        middle = math.sqrt(low * high)
+        low, high = axis.set_ylim(middle / math.sqrt(10), middle * math.sqrt(10))
+    steps = (1, 2, 5) if high < 300 * low else (1,)
+    axis.yaxis.set_major_locator(LogLocator(10, subs=steps, numticks=20))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.yaxis.set_minor_formatter(NullFormatter())
 
@@ -154,7 +161,7 @@ def plotSweep(record, folder):
                 label=name,
             )
         _tokenAxis(axis, tokens)
-        _logTimeAxis(axis)
+        _logAxis(axis)
         axis.set_title(_panelTitle(series))
     labels = perRank, "time in ms, slowest rank, planning included"
     names.append(_finish(plt, figure, axes, labels, axes[0], folder, "time.svg"))
@@ -203,17 +210,22 @@ def plotSweep(record, folder):
     return names
 
 
+def _fromZero(axis):
+    axis.set_ylim(bottom=0)
+
+
 def plotGrowth(record, folder):
     from .growth import listAxes
 
     plt = _matplotlib()
     names = []
-    for kind, quantities, title, yLabel, name in (
+    for kind, quantities, title, yLabel, scale, name in (
         (
             "plan",
             [("median_us", "measured", BLUE, "o"), ("fitted_us", "linear model", ORANGE, "")],
             "Planning, one rank of many alone",
             "time in us",
+            _logAxis,
             "plan.svg",
         ),
         (
@@ -221,6 +233,7 @@ def plotGrowth(record, folder):
             [("compile_s", "time in s", BLUE, "o"), ("peak_gb", "memory in GB", ORANGE, "s")],
             "fusco-compile",
             "seconds, or gigabytes resident at most",
+            _fromZero,
             "compile.svg",
         ),
         (
@@ -231,6 +244,7 @@ def plotGrowth(record, folder):
             ],
             "Memory of a rank, as compiled",
             "MB",
+            _logAxis,
             "memory.svg",
         ),
     ):
@@ -244,8 +258,8 @@ def plotGrowth(record, folder):
                 values = [point[key] for point in line.points]
                 axis.plot(line.sizes, values, style, color=color, label=label)
             _tokenAxis(axis, line.sizes)
-            _logTimeAxis(axis)
+            scale(axis)
             axis.set_xlabel(line.name)
-            axis.set_title(line.fixed)
+            axis.set_title("\n".join(textwrap.wrap(line.fixed, 34)))
         names.append(_finish(plt, figure, axes, ("", yLabel), axes[0], folder, name))
     return names

@@ -9,7 +9,7 @@ from .statistics import medianError
 from .series import listSeries
 
 
-def machineLines(record):
+def machineText(record):
     machine, tools = record["machine"], record["tools"]
     kind = "virtual machine, " if machine.get("virtual") else ""
     commit = (tools.get("git_commit") or "unknown")[:10]
@@ -24,7 +24,7 @@ def machineLines(record):
         f"{sessions[0]['started']} to {sessions[-1].get('ended', 'an unknown time')}, load average "
         f"at the start {', '.join(str(load) for load in loads)}",
     ]
-    return lines + [f"    {session['command']}" for session in sessions[:1]]
+    return "\n".join(f"- {line}" for line in lines) + f"\n\n    {sessions[0]['command']}\n"
 
 
 def seriesTable(series, baselines, asMarkdown):
@@ -83,7 +83,7 @@ def summaryTable(allSeries, baselines, asMarkdown):
 def renderSweep(record, asMarkdown):
     baselines = record["baselines"]
     allSeries = listSeries(record)
-    parts = [tables.heading("Machine", asMarkdown), "\n".join(machineLines(record)) + "\n"]
+    parts = [tables.heading("Machine", asMarkdown), machineText(record)]
     parts += [
         tables.heading("Ratios", asMarkdown),
         "Time of dispatch and combine together, planning and permutes included, over ours, on "
@@ -105,7 +105,7 @@ def renderSweep(record, asMarkdown):
 def renderGrowth(record, asMarkdown):
     from .growth import growthText
 
-    parts = [tables.heading("Machine", asMarkdown), "\n".join(machineLines(record)) + "\n"]
+    parts = [tables.heading("Machine", asMarkdown), machineText(record)]
     return "\n".join(parts + [growthText(record, asMarkdown)])
 
 
