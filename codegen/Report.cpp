@@ -44,11 +44,14 @@ static json::Object reportMemory(ModuleOp module,
     buffers.push_back(json::Object{{"name", channel.getSymName()},
                                    {"kind", "channel"},
                                    {"scope", "symmetric"},
+                                   {"at", int64_t(channel.getAt().value_or(0))},
+                                   {"lanes", int64_t(channel.getLanes())},
                                    {"bytes", channel.getBytes()}});
   for (auto buffer : module.getOps<BufferOp>())
     buffers.push_back(json::Object{{"name", buffer.getSymName()},
                                    {"kind", toString(buffer.getMemRefType())},
                                    {"scope", stringifyScope(buffer.getScope())},
+                                   {"at", int64_t(buffer.getAt().value_or(0))},
                                    {"bytes", buffer.getBytes()}});
   return json::Object{{"symmetric_bytes", int64_t(info.symmetricBytes)},
                       {"plan_bytes", int64_t(info.planBytes)},

@@ -18,6 +18,7 @@
 #   mpi          that, and the build has found Open MPI's library
 #   netns        network namespaces, which root makes with iproute2
 #   netem        loss and delay in them
+#   matplotlib   the Python module: plots of fusco-bench
 #   ml_dtypes    the Python module, in the build folder or installed
 #   tsan         the build of the preset runtime-tsan, and a kernel on which it runs
 #   traces       measured routing, a folder of .npy files: the environment
@@ -66,6 +67,10 @@ config.substitutions.append(("%ml_dtypes_python", " ".join(mlDtypesPython)))
 importMlDtypes = ["-c", "import ml_dtypes; ml_dtypes.float8_e8m0fnu"]
 if subprocess.run(mlDtypesPython + importMlDtypes, capture_output=True).returncode == 0:
     config.available_features.add("ml_dtypes")
+
+importMatplotlib = ["/usr/bin/python3", "-c", "import matplotlib"]
+if subprocess.run(importMatplotlib, capture_output=True).returncode == 0:
+    config.available_features.add("matplotlib")
 
 # A libcuda that interprets PTX (test/cuda-emulator).
 config.substitutions.append(

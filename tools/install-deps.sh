@@ -35,7 +35,8 @@ packages=(
   nlohmann-json3-dev           # reports and config files
   openmpi-bin                  # mpirun: tests and a baseline of fusco-run
   python3                      # runs lit
-  python3-numpy                # tests write .npy files with it
+  python3-matplotlib           # plots of fusco-bench; it works without them
+  python3-numpy                # tests write .npy files with it; fusco-bench
   python3-pip                  # tools/check.sh installs ml_dtypes with it
   ucx-utils                    # ucx_perftest, which benchmarks compare with
 )

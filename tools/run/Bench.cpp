@@ -18,7 +18,6 @@
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
 #include "tools/run/Random.h"
-#include "tools/run/Timing.h"
 
 #include <fmt/format.h>
 
@@ -178,7 +177,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     result.backward = backwardBytes(shape, routing);
   if (mpi)
     result.mpi = forwardBytes(shape, routing);
-  std::vector<double> stepUs(steps.size()); // medians
+  std::vector<Quartiles> stepUs(steps.size());
   const BenchResult::Directions &own = result.shuffles.front();
   std::optional<int64_t> passBytes[std::size(allMemoryPasses)];
 
@@ -234,20 +233,22 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       span.endUs = nowUs();
       return span;
     };
-    /// Gives the median of each step over all ranks.
+    /// Gives the quartiles of each step over all ranks.
     auto runSteps = [&](int64_t iterations) {
       std::vector<std::vector<Span>> spans(
           steps.size(), std::vector<Span>(size_t(iterations)));
       for (int64_t iteration = 0; iteration != iterations; ++iteration)
         for (size_t i = 0; i != steps.size(); ++i)
           spans[i][size_t(iteration)] = timeStep(steps[i]);
-      std::vector<double> medians;
+      std::vector<Quartiles> times;
       for (const std::vector<Span> &step : spans)
-        medians.push_back(medianUs(rank.gather(step), size_t(iterations)));
-      return medians;
+        times.push_back(quartilesUs(rank.gather(step), size_t(iterations)));
+      return times;
     };
 
-    const std::vector<double> warmups = runSteps(numWarmups);
+    double warmupUs = 0;
+    for (const Quartiles &step : runSteps(numWarmups))
+      warmupUs += step.median;
     const std::vector<fusco_plan_info> infos =
         rank.gather(plans.front().info());
     tensors.download(programs.shuffles.front().dispatch);
@@ -259,17 +260,16 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       progress.advance();
     // All ranks must count alike: rank 0's word.
     const int64_t iterations =
-        rank.gather(options.iterations.value_or(iterationsFor(
-                        std::accumulate(warmups.begin(), warmups.end(), 0.0))))
+        rank.gather(options.iterations.value_or(iterationsFor(warmupUs)))
             .front();
-    const std::vector<double> medians = runSteps(iterations);
+    const std::vector<Quartiles> times = runSteps(iterations);
     if (rank.index == 0)
       progress.advance();
     if (!rank.fills(0))
       return;
     result.plans = infos;
     result.iterations = iterations;
-    stepUs = medians;
+    stepUs = times;
     if (limits)
       for (MemoryPass pass : allMemoryPasses)
         passBytes[size_t(pass)] = limits->bytesOf(pass);
@@ -289,7 +289,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
   auto passGbps = [&](MemoryPass pass) {
     const int64_t bytes =
         passBytes[size_t(pass)].value_or(2 * gpuMeeting.copyBytes);
-    return double(bytes) / (stepUs[next + size_t(pass)] * 1e3);
+    return double(bytes) / (stepUs[next + size_t(pass)].median * 1e3);
   };
   result.copyGbps = passGbps(MemoryPass::Memcpy);
   if (library.isOnGpu()) {
@@ -302,7 +302,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
   }
   next += passesOf(library).size();
   if (next != stepUs.size())
-    result.planUs = stepUs[next];
+    result.planUs = stepUs[next].median;
   return result;
 }
 

@@ -17,6 +17,7 @@
 #include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
+#include "tools/run/Timing.h"
 
 #include <optional>
 #include <vector>
@@ -27,7 +28,7 @@ namespace fusco::run {
 /// rows alone, and its time.
 struct Direction {
   int64_t bytesRead = 0, bytesWritten = 0;
-  double us = 0; ///< the median
+  Quartiles us;
 
   int64_t bytes() const { return bytesRead + bytesWritten; }
 };

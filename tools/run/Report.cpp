@@ -52,8 +52,8 @@ std::vector<Baseline> baselinesOf(const Report &report) {
 double ratioOf(const BenchResult &bench, const Baseline &baseline) {
   const BenchResult::Directions &own = bench.shuffles.front();
   const BenchResult::Directions &other = baseline.times;
-  return (other.dispatch.us + other.combine.us) /
-         (own.dispatch.us + own.combine.us);
+  return (other.dispatch.us.median + other.combine.us.median) /
+         (own.dispatch.us.median + own.combine.us.median);
 }
 
 /// How many rows would be sent without deduplication for each that is.
@@ -62,7 +62,7 @@ double dedup(int64_t assignments, int64_t rows) {
 }
 
 double fractionOfLimit(const BenchResult &bench, const Direction &direction) {
-  return gbps(direction.bytes(), direction.us) / bench.copyGbps;
+  return gbps(direction.bytes(), direction.us.median) / bench.copyGbps;
 }
 
 /// The same with what neither reading nor writing alone can beat: a shuffle
@@ -77,16 +77,22 @@ std::optional<double> fractionOfBound(const BenchResult &bench,
                 double(direction.bytesRead) / *bench.readGbps,
                 double(direction.bytesWritten) / *bench.writeGbps}) /
       1e3;
-  return boundUs / direction.us;
+  return boundUs / direction.us.median;
+}
+
+Json spreadJson(const Direction &direction) {
+  return Json::array({direction.us.first, direction.us.third});
 }
 
 Json directionJson(const BenchResult &bench, const Direction &direction) {
-  Json json = {{"median_us", direction.us},
+  const double us = direction.us.median;
+  Json json = {{"median_us", us},
                {"bytes", direction.bytes()},
-               {"gbps", gbps(direction.bytes(), direction.us)},
+               {"gbps", gbps(direction.bytes(), us)},
                {"fraction_of_limit", fractionOfLimit(bench, direction)}};
   if (auto fraction = fractionOfBound(bench, direction))
     json["fraction_of_bound"] = *fraction;
+  json["quartiles_us"] = spreadJson(direction);
   if (bench.launches)
     json["launches"] = *bench.launches;
   return json;
@@ -159,8 +165,10 @@ void addBench(Json &json, const Report &report) {
   json["iterations"] = bench.iterations;
   for (const Baseline &baseline : baselinesOf(report)) {
     json["baseline"][baseline.name] = {
-        {"dispatch_us", baseline.times.dispatch.us},
-        {"combine_us", baseline.times.combine.us}};
+        {"dispatch_us", baseline.times.dispatch.us.median},
+        {"combine_us", baseline.times.combine.us.median},
+        {"dispatch_quartiles_us", spreadJson(baseline.times.dispatch)},
+        {"combine_quartiles_us", spreadJson(baseline.times.combine)}};
     json["ratio"][baseline.name] = ratioOf(bench, baseline);
   }
 }
@@ -216,8 +224,8 @@ std::string benchTable(const Report &report) {
     auto fraction = fractionOfBound(bench, direction);
     text +=
         fmt::format("{:<20} {:>12.1f} {:>12.2f} {:>9.2f} {:>10.1f}% {:>11}\n",
-                    name, direction.us, double(direction.bytes()) * 1e-6,
-                    gbps(direction.bytes(), direction.us),
+                    name, direction.us.median, double(direction.bytes()) * 1e-6,
+                    gbps(direction.bytes(), direction.us.median),
                     100 * fractionOfLimit(bench, direction),
                     fraction ? fmt::format("{:.1f}%", 100 * *fraction) : "-");
   };

@@ -5,7 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// One run's time from the first start to the last end, and the median of many.
+/// One run's time from the first start to the last end, and the quartiles of
+/// many.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_TIMING_H
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 #include <vector>
 
 namespace fusco::run {
@@ -28,10 +30,29 @@ inline double nowUs() {
   return time.count();
 }
 
-/// The median over runs of the time from the first rank's start to the last
+/// Of many runs, in microseconds: a quarter, half and three quarters of them
+/// took no longer.
+struct Quartiles {
+  double first = 0, median = 0, third = 0;
+};
+
+/// Those of \p times, at least one, in any order.
+inline Quartiles quartilesOf(std::vector<double> times) {
+  std::sort(times.begin(), times.end());
+  // Between the two runs that are nearest to the quantile.
+  auto quantile = [&](double fraction) {
+    const double at = fraction * double(times.size() - 1);
+    const size_t below = size_t(at);
+    const size_t above = std::min(below + 1, times.size() - 1);
+    return times[below] + (at - double(below)) * (times[above] - times[below]);
+  };
+  return {quantile(0.25), quantile(0.5), quantile(0.75)};
+}
+
+/// The quartiles over runs of the time from the first rank's start to the last
 /// one's end. \p spans are those of rank 0, run by run, then those of rank 1
 /// and so on: of \p runs runs, at least one.
-inline double medianUs(const std::vector<Span> &spans, size_t runs) {
+inline Quartiles quartilesUs(const std::vector<Span> &spans, size_t runs) {
   std::vector<double> times;
   for (size_t run = 0; run != runs; ++run) {
     Span all = spans[run];
@@ -41,9 +62,7 @@ inline double medianUs(const std::vector<Span> &spans, size_t runs) {
     }
     times.push_back(all.endUs - all.startUs);
   }
-  std::sort(times.begin(), times.end());
-  size_t half = times.size() / 2;
-  return times.size() % 2 ? times[half] : (times[half - 1] + times[half]) / 2;
+  return quartilesOf(std::move(times));
 }
 
 } // namespace fusco::run

@@ -1,0 +1,1 @@
+"""fusco-bench: measures compiled shuffles against what users would pick instead."""
