@@ -132,6 +132,7 @@ void CombineBuilder::build() {
   numTokens = p.rowsOf(tensors.out);
   Value turn = buildReadyExchange(p, {{tensors.y}, {}, {}}, numTokens,
                                   p.rowsOf(tensors.y));
+  p.step("move");
   p.resolveAddresses(shared::combineHeaders, turn);
   // 2.
   if (!hasOtherNodes() && !isByRank())

@@ -161,6 +161,7 @@ void DispatchBuilder::build() {
       room = p.minimum(room, p.rowsOf(tensors.outputs));
     turn = buildReadyExchange(p, exposed, numTokens, room);
   }
+  p.step("move");
   p.resolveAddresses(headers, turn, rows.size(),
                      /*hasOutputs=*/!!tensors.outputs, exposed.tokens.size());
   moveRows();                                              // 6.

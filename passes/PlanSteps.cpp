@@ -102,6 +102,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   Value self = p.rank(), zero = p.i64(0);
   const ShuffleShape &shape = p.shape;
 
+  p.step("count");
   // A refused rank has no tokens, so that its counts are zero.
   Value histogram = p.local(shared::histogram);
   Value bad = b.create<HistogramOp>(
@@ -152,12 +153,14 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
     units = p.viewTold(shared::dispatchHeaders, turn,
                        headerWords + shape.toldExperts(), shape.nodes);
   if (placement) {
+    p.step("replicas");
     buildQuotas(p, counts);
     planned = buildPhysicalIds(p, ids, counts);
     placed = p.local(shared::placedCounts);
     if (tellsUnits)
       units = exchangeUnits(p, planned);
   }
+  p.step("place");
   Value rankRows = p.local(shared::rankRows);
   b.create<PlaceOp>(
       placed, self, p.local(shared::totals), p.local(shared::starts),
@@ -207,6 +210,7 @@ Value fusco::buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
 
 void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,
                             Value bases, const Route &route) {
+  p.step("assign");
   Value order =
       p.shape.needs.hasWeightGradient ? p.local(shared::order) : Value();
   p.b.create<AssignOp>(ids, weights, p.rank(), bases, p.local(shared::fanout),
@@ -233,6 +237,7 @@ LocalExperts fusco::buildLocalExperts(ProgramBuilder &p,
 
 void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
                           Value countsOut, Value offsetsOut) {
+  p.step("segments");
   ImplicitLocOpBuilder &b = p.b;
   BlockPlacement placement = p.shape.placement();
   Value self = p.rank(), zero = p.index(0);
@@ -282,6 +287,7 @@ void fusco::buildSegments(ProgramBuilder &p, ValueRange rowsOut,
 }
 
 void fusco::buildLocalIds(ProgramBuilder &p, Value ids) {
+  p.step("local_ids");
   LocalExperts own = buildLocalExperts(p, p.shape.routedPlacement());
   Value rows = p.load(p.local(shared::rankRows), {p.rank()});
   Type idType = cast<MemRefType>(ids.getType()).getElementType();

@@ -109,8 +109,10 @@ TEST_F(ContextTest, RefusesWhatIsNoLibraryOfThisVersion) {
   fake.info.abiVersion = FUSCO_ABI_VERSION + 1;
   fake.info.size = 1; // not to be read after a wrong version
   expectRefused(FUSCO_VERSION_MISMATCH,
-                "expected a library of ABI version 5, got 6; compile the model "
-                "again");
+                "expected a library of ABI version " +
+                    std::to_string(FUSCO_ABI_VERSION) + ", got " +
+                    std::to_string(FUSCO_ABI_VERSION + 1) +
+                    "; compile the model again");
   fake.info = good;
   fake.info.size = 100;
   expectRefused(FUSCO_VERSION_MISMATCH,
@@ -128,9 +130,11 @@ TEST_F(ContextTest, RefusesConfigOfAnotherVersion) {
   config.version = FUSCO_ABI_VERSION + 1;
   EXPECT_EQ(tryContext(0, &config).error,
             "fusco_context_create: expected a fusco_context_config of " +
-                std::to_string(sizeof(config)) + " bytes and version 5, got " +
-                std::to_string(sizeof(config)) +
-                " bytes and version 6; initialise it with its _INIT macro");
+                std::to_string(sizeof(config)) + " bytes and version " +
+                std::to_string(FUSCO_ABI_VERSION) + ", got " +
+                std::to_string(sizeof(config)) + " bytes and version " +
+                std::to_string(FUSCO_ABI_VERSION + 1) +
+                "; initialise it with its _INIT macro");
 }
 
 TEST_F(ContextTest, RefusesRanksThatDoNotExist) {
