@@ -220,6 +220,6 @@ void ExportLibraryPass::runOnOperation() {
 
   // What has been lowered stands for nothing any more.
   for (Operation &op : llvm::make_early_inc_range(module.getOps()))
-    if (isa<GroupOp, pipe::BufferOp, pipe::ChannelOp>(op))
+    if (isa<GroupOp, pipe::BufferOp, pipe::ChannelOp, pipe::SpanOp>(op))
       op.erase();
 }

@@ -106,6 +106,24 @@ static LogicalResult describeChannels(ModuleOp module,
   return success();
 }
 
+static LogicalResult describeSpans(ModuleOp module, fusco_library_info &info) {
+  for (auto span : module.getOps<SpanOp>()) {
+    if (info.numSpans == FUSCO_MAX_SPANS)
+      return span.emitOpError("expected at most ")
+             << int64_t(FUSCO_MAX_SPANS) << " spans in a module";
+    fusco_span_info &described = info.spans[info.numSpans++];
+    if (failed(setName(span, described.name, span.getName())))
+      return failure();
+    described.kind = static_cast<int32_t>(span.getKind());
+    described.channel = -1;
+    auto channels = module.getOps<ChannelOp>();
+    for (auto [number, channel] : llvm::enumerate(channels))
+      if (channel.getSymName() == span.getChannel())
+        described.channel = number;
+  }
+  return success();
+}
+
 static LogicalResult describeProgram(ProgramOp program,
                                      fusco_program_info &info) {
   if (failed(setName(program, info.name, program.getSymName())))
@@ -179,7 +197,8 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   info.planBytes = memory(planBytesAttrName).getInt();
   if (auto stats = module.lookupSymbol<BufferOp>(shared::stats))
     info.planStatsBytes = stats.getAt().value_or(0);
-  if (failed(describeChannels(module, info)))
+  if (failed(describeChannels(module, info)) ||
+      failed(describeSpans(module, info)))
     return failure();
 
   for (auto program : module.getOps<ProgramOp>()) {

@@ -34,10 +34,22 @@ ProgramLowering::ProgramLowering(Operation *op,
     : converter(converter), b(op->getLoc(), op), symbols(op->getParentOp()) {
   for (auto channel : op->getParentRegion()->getOps<ChannelOp>())
     channelNumbers.try_emplace(channel, channelNumbers.size());
+  for (auto span : op->getParentRegion()->getOps<SpanOp>())
+    spanNumbers.try_emplace(span, spanNumbers.size());
 }
 
 Value ProgramLowering::channelNumber(ChannelOp channel) {
   return b.create<arith::ConstantIntOp>(channelNumbers.lookup(channel), 32);
+}
+
+std::optional<int32_t> ProgramLowering::spanOf(SpanKind kind,
+                                               ChannelOp channel) {
+  for (auto [op, number] : spanNumbers) {
+    auto span = cast<SpanOp>(op);
+    if (span.getKind() == kind && span.getChannel() == channel.getSymName())
+      return number;
+  }
+  return std::nullopt;
 }
 
 Value ProgramLowering::toIndex(Value i64) {
@@ -205,6 +217,12 @@ Value ProgramLowering::lower(Operation *op) {
         return slotAfter(channel, loadCount(channel, o.getLane(),
                                             channel.getReleasedOffset()));
       })
+      .Case([&](MarkOp o) {
+        Value value = o.getChunk() ? toI64(o.getChunk()) : constant(0);
+        buildMark(o.getEdge(), spanNumbers.lookup(symbols.lookup(o.getSpan())),
+                  value);
+        return Value();
+      })
       .Case([&](SignalOp o) { return nothing((lowerSignal(o), 0)); })
       .Case([&](ReleaseOp o) { return nothing((lowerRelease(o), 0)); })
       .Case([&](PutOp o) { return nothing((lowerPut(o), 0)); })
@@ -310,7 +328,12 @@ void ProgramLowering::buildPut(Operation *op, ChannelOp channel, Value lane,
                                Value theirLane, const Transfer &transfer) {
   ClaimedSlot slot = loadClaimedSlot(channel, lane);
   once([&] { takeClaimedSlot(channel, lane, slot); });
+  std::optional<int32_t> span = spanOf(SpanKind::Put, channel);
+  if (span)
+    buildMark(Edge::Begin, *span, toI64(transfer.peer));
   buildTransfer(op, channel, transfer, theirLane, slot.offset);
+  if (span)
+    buildMark(Edge::End, *span, transfer.bytes);
 }
 
 /// The largest power of two that divides \p a and all \p others.

@@ -62,6 +62,9 @@ protected:
   virtual void buildTransfer(mlir::Operation *op, pipe::ChannelOp channel,
                              const Transfer &transfer, mlir::Value lane,
                              mlir::Value offset) = 0;
+  /// The calling worker notes that it begins or ends the span of number \p span
+  /// in the library's description, with \p value (i64).
+  virtual void buildMark(pipe::Edge edge, int32_t span, mlir::Value value) = 0;
   /// Builds what \p body builds so that it is done once, whoever takes part in
   /// the program.
   virtual void once(llvm::function_ref<void()> body) { body(); }
@@ -79,6 +82,9 @@ protected:
   mlir::Value constant(int64_t value);
   /// The number (i32) of \p channel in the library's description.
   mlir::Value channelNumber(pipe::ChannelOp channel);
+  /// The number of the span of \p kind on \p channel; nothing where there is
+  /// none, and nothing is noted.
+  std::optional<int32_t> spanOf(pipe::SpanKind kind, pipe::ChannelOp channel);
   /// The heap of rank \p rank (index).
   mlir::Value peerBase(mlir::Value rank);
   /// The lane \p lane (index) of \p channel in the heap at \p base.
@@ -127,7 +133,7 @@ private:
   /// Counts it as sent.
   void takeClaimedSlot(pipe::ChannelOp channel, mlir::Value lane,
                        const ClaimedSlot &slot);
-  llvm::DenseMap<mlir::Operation *, int32_t> channelNumbers;
+  llvm::DenseMap<mlir::Operation *, int32_t> channelNumbers, spanNumbers;
   pipe::ChannelOp lookupChannel(mlir::FlatSymbolRefAttr symbol) {
     return symbols.lookup<pipe::ChannelOp>(symbol.getValue());
   }

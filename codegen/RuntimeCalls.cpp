@@ -25,6 +25,8 @@ static StringRef getSymbol(RuntimeCall call) {
     return "fusco_program_put";
   case RuntimeCall::ProgramFail:
     return "fusco_program_fail";
+  case RuntimeCall::ProgramMark:
+    return "fusco_program_mark";
   }
   llvm_unreachable("every call has a symbol");
 }
@@ -41,6 +43,8 @@ static SmallVector<Type> getParameters(RuntimeCall call, Builder &b) {
     return {ptr, i32, i64, ptr, i64, i64};
   case RuntimeCall::ProgramFail:
     return {ptr, i32, i64, i64, i64};
+  case RuntimeCall::ProgramMark:
+    return {ptr, i32, i32, i64};
   }
   llvm_unreachable("every call has parameters");
 }
@@ -54,11 +58,15 @@ Value fusco::callRuntime(ImplicitLocOpBuilder &builder, RuntimeCall call,
   if (!function) {
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(module.getBody());
+    Type result = builder.getI32Type();
+    if (call == RuntimeCall::ProgramMark)
+      result = LLVM::LLVMVoidType::get(builder.getContext());
     function = builder.create<LLVM::LLVMFuncOp>(
-        symbol, LLVM::LLVMFunctionType::get(builder.getI32Type(),
-                                            getParameters(call, builder)));
+        symbol,
+        LLVM::LLVMFunctionType::get(result, getParameters(call, builder)));
   }
-  return builder.create<LLVM::CallOp>(function, operands).getResult();
+  auto called = builder.create<LLVM::CallOp>(function, operands);
+  return called.getNumResults() ? called.getResult() : Value();
 }
 
 std::string fusco::getProgramSymbol(StringRef name) {

@@ -23,12 +23,13 @@ enum class RuntimeCall {
   ProgramRun,  ///< fusco_program_run
   ProgramWait, ///< fusco_program_wait
   ProgramPut,  ///< fusco_program_put
-  ProgramFail  ///< fusco_program_fail
+  ProgramFail, ///< fusco_program_fail
+  ProgramMark  ///< fusco_program_mark
 };
 
 /// Calls \p call with \p operands, which have its parameter types (pointers as
 /// !llvm.ptr), declaring it in the module around \p builder if need be. Returns
-/// the result, an i32.
+/// the result, an i32, null where there is none.
 mlir::Value callRuntime(mlir::ImplicitLocOpBuilder &builder, RuntimeCall call,
                         mlir::ValueRange operands);
 

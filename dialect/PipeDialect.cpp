@@ -324,6 +324,39 @@ LogicalResult MeetOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// Timeline
+//===----------------------------------------------------------------------===//
+
+LogicalResult SpanOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  bool isOfChannel = getKind() == SpanKind::Wait || getKind() == SpanKind::Put;
+  if (isOfChannel != !!getChannelAttr()) // span_c1
+    return emitOpError(
+        "expected a channel for a wait or a put, and only there");
+  if (!isOfChannel)
+    return success();
+  return verifyChannel(*this, getChannelAttr(), symbolTable); // span_c1
+}
+
+LogicalResult MarkOp::verify() {
+  if ((*this)->getParentOfType<ForEachOp>()) // mark_c3
+    return emitOpError("expected outside of a 'pipe.for_each'");
+  return success();
+}
+
+LogicalResult MarkOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  auto span = symbolTable.lookupNearestSymbolFrom<SpanOp>(*this, getSpanAttr());
+  if (!span || span.getChannel()) // mark_c1
+    return emitOpError("expected ")
+           << getSpanAttr()
+           << " to name a 'pipe.span' of a call, a step or a stage";
+  bool beginsStage =
+      span.getKind() == SpanKind::Stage && getEdge() == Edge::Begin;
+  if (beginsStage != !!getChunk()) // mark_c2
+    return emitOpError("expected a chunk where a stage begins, and only there");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // Pipelines
 //===----------------------------------------------------------------------===//
 

@@ -55,6 +55,10 @@ def Pipe_Dialect : Dialect {
     stage some chunks behind the first. `pipe-verify-progress` proves that every
     wait in it can be met.
 
+    Timeline. Where a module has a `pipe.span` for them, workers note when they
+    begin and end a call, a step of it, a stage for a chunk, a wait, a put
+    (`pipe-add-timeline`). Where it has none, nothing is noted.
+
     Failure. Waits and `pipe.fail_if` leave the program with a status. A rank
     whose arguments are bad says so (`pipe.status`) in the first exchange, so
     that all ranks leave together.
@@ -100,6 +104,19 @@ def Pipe_Phase : I32EnumAttr<"Phase", "where a program is, for errors", [
     I32EnumAttrCase<"Plan", 0, "plan">, I32EnumAttrCase<"Rows", 1, "rows">,
     I32EnumAttrCase<"Ready", 2, "ready">,
     I32EnumAttrCase<"Combine", 3, "combine">]> {
+  let cppNamespace = "::fusco::pipe";
+}
+
+// The values are fusco_span_kind of runtime/include/fusco/library.h.
+def Pipe_SpanKind : I32EnumAttr<"SpanKind", "what a worker does in a span", [
+    I32EnumAttrCase<"Call", 0, "call">, I32EnumAttrCase<"Step", 1, "step">,
+    I32EnumAttrCase<"Stage", 2, "stage">, I32EnumAttrCase<"Wait", 3, "wait">,
+    I32EnumAttrCase<"Put", 4, "put">]> {
+  let cppNamespace = "::fusco::pipe";
+}
+
+def Pipe_Edge : I32EnumAttr<"Edge", "an end of a span", [
+    I32EnumAttrCase<"Begin", 0, "begin">, I32EnumAttrCase<"End", 1, "end">]> {
   let cppNamespace = "::fusco::pipe";
 }
 
@@ -614,6 +631,60 @@ def Pipe_StageOp : Pipe_Op<"stage", [SingleBlock, NoTerminator,
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$name `lag` $lag $body attr-dict";
   let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Timeline
+//===----------------------------------------------------------------------===//
+
+def Pipe_SpanOp : Pipe_Op<"span", [Symbol, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "something whose begin and end workers note";
+  let description = [{
+    A `call` of a program, a `step` of it, or a `stage` of a pipeline is noted
+    where a pipe.mark says so. A `wait` is every wait for a slot or a credit of
+    `channel` that the first look does not end, a `put` every pipe.put and
+    pipe.put_rows on it: those have no marks.
+
+    ```mlir
+    pipe.span @stage.send stage "send"
+    pipe.span @wait.rows_out wait "rows_out" of @rows_out
+    ```
+
+    - (span_c1) `channel` is given for a `wait` and a `put`, and only there, and
+      names a pipe.channel.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, Pipe_SpanKind:$kind,
+                       StrAttr:$name, OptionalAttr<FlatSymbolRefAttr>:$channel);
+  let assemblyFormat = "$sym_name $kind $name (`of` $channel^)? attr-dict";
+}
+
+def Pipe_MarkOp : Pipe_Op<"mark", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a worker begins or ends a span";
+  let description = [{
+    Each worker that comes here notes the time. Spans of a worker nest.
+
+    - (mark_c1) `span` names a pipe.span of a call, a step or a stage.
+    - (mark_c2) `chunk` is given where a stage begins, and only there.
+    - (mark_c3) it does not stand in a pipe.for_each, whose iterations may be
+      done at once.
+  }];
+  let arguments = (ins Pipe_Edge:$edge, FlatSymbolRefAttr:$span,
+                       Optional<Index>:$chunk);
+  let assemblyFormat = "$edge $span (`chunk` $chunk^)? attr-dict";
+  let hasVerifier = 1;
+}
+
+def Pipe_StepOp : Pipe_Op<"step", [HasParent<"ProgramOp">]> {
+  let summary = "from here to the next, the program is in this step";
+  let description = [{
+    Says how to name what follows, for pipe-add-timeline. It does nothing.
+
+    ```mlir
+    pipe.step "exchange"
+    ```
+  }];
+  let arguments = (ins StrAttr:$name);
+  let assemblyFormat = "$name attr-dict";
 }
 
 //===----------------------------------------------------------------------===//

@@ -132,6 +132,7 @@ void CombineBuilder::build() {
   numTokens = p.rowsOf(tensors.out);
   Exposure exposed{{tensors.y}};
   Value turn = buildReadyExchange(p, exposed, numTokens, p.rowsOf(tensors.y));
+  p.step("move");
   p.resolveAddresses(shared::combineHeaders, turn, exposed);
   // 2.
   if (!hasOtherNodes() && !isByRank())

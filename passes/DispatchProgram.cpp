@@ -186,6 +186,7 @@ void DispatchBuilder::build() {
       room = p.minimum(room, p.rowsOf(tensors.outputs));
     turn = buildReadyExchange(p, exposed, numTokens, room);
   }
+  p.step("move");
   p.resolveAddresses(headers, turn, exposed);
   if (p.shape.needs.hasByColumns)
     p.forEachLocal([&](Value i) {
@@ -202,6 +203,7 @@ void DispatchBuilder::build() {
     buildOwnSegments();
     p.b.create<FenceOp>();
     p.b.create<ArriveOp>(readyOf(p.rank()), p.index(0));
+    p.step("move");
   }
   moveRows(); // 6.
   if (!tensors.ready)

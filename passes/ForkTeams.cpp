@@ -62,6 +62,21 @@ static bool isForTeam(Operation *op) {
   return isa<PipelineOp, AssignOp, CopyRowsOp>(op);
 }
 
+/// The span of the step that \p op stands in; null if there is none.
+static FlatSymbolRefAttr getStep(Operation *op, ProgramOp program) {
+  while (op->getParentOp() != program)
+    op = op->getParentOp();
+  while ((op = op->getPrevNode()))
+    if (auto mark = dyn_cast<MarkOp>(op)) {
+      auto span = SymbolTable::lookupNearestSymbolFrom<SpanOp>(
+          mark, mark.getSpanAttr());
+      bool isInStep =
+          mark.getEdge() == Edge::Begin && span.getKind() == SpanKind::Step;
+      return isInStep ? mark.getSpanAttr() : FlatSymbolRefAttr();
+    }
+  return {};
+}
+
 /// Memory cannot be handed over, and constants need not be.
 bool TeamBuilder::isMadeAnew(Value value) const {
   Operation *op = value.getDefiningOp();
@@ -103,7 +118,12 @@ void TeamBuilder::outline(Operation *op) {
   for (Value value : used)
     import(value);
   b.setInsertionPointToEnd(body);
+  FlatSymbolRefAttr step = getStep(op, program);
+  if (step)
+    b.create<MarkOp>(Edge::Begin, step.getValue(), /*chunk=*/Value());
   b.clone(*op, mapping);
+  if (step)
+    b.create<MarkOp>(Edge::End, step.getValue(), /*chunk=*/Value());
   b.create<pipe::ReturnOp>();
   symbols.insert(team);
   last = team;

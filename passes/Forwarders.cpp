@@ -272,6 +272,7 @@ void fusco::buildForwarders(ProgramBuilder &p, Value units, Value numTokens,
       p.store(p.i64(0), p.local(shared::stats), {p.index(i)});
     return;
   }
+  p.step("forwarders");
   ForwarderBuilder builder(p, units, numTokens);
   const ProgramNeeds &needs = p.shape.needs;
   if (needs.hasGroups)

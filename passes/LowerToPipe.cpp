@@ -269,6 +269,7 @@ void LowerToPipePass::runOnOperation() {
       failed(checkNames(module)))
     return signalPassFailure();
   shape->rowWorkers = rowWorkers;
+  shape->hasSteps = steps;
   chooseChunking(*shape);
 
   auto group = *module.getOps<GroupOp>().begin();

@@ -157,6 +157,10 @@ struct PipePipelineOptions
   Option<int64_t> workers{*this, "workers",
                           llvm::cl::desc("see pipe-split-pipelines"),
                           llvm::cl::init(1)};
+  Option<bool> timeline{
+      *this, "timeline",
+      llvm::cl::desc("let workers note what they do (pipe-add-timeline)"),
+      llvm::cl::init(false)};
 };
 
 /// `fusco-pipe-pipeline`: from intent to pipe programs with assigned memory,

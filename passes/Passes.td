@@ -177,11 +177,29 @@ def LowerToPipePass : Pass<"fusco-lower-to-pipe", "::mlir::ModuleOp"> {
     Option<"stageLag", "stage-lag", "int64_t", /*default=*/"1",
            "chunks that a stage of a pipeline is behind the one before it">,
     Option<"rowWorkers", "row-workers", "int64_t", /*default=*/"1",
-           "who may work on rows of a rank at once, each with memory of its own">
+           "who may work on rows of a rank at once, each with memory of its own">,
+    Option<"steps", "steps", "bool", /*default=*/"false",
+           "say where the steps of a program begin (pipe.step)">
   ];
   let dependentDialects = ["::fusco::pipe::PipeDialect",
     "::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect",
     "::mlir::scf::SCFDialect"];
+}
+
+def AddTimelinePass : Pass<"pipe-add-timeline", "::mlir::ModuleOp"> {
+  let summary = "spans of what workers do, for a timeline of a call";
+  let description = [{
+    Adds a pipe.span for each program, for each step that a pipe.step begins, for
+    each stage of a pipeline, and for the waits and the puts on each channel; and
+    brackets programs, steps and stages with marks. Steps of one name are one
+    span, and so are stages. No pipe.step is left.
+
+    Assumes structured control flow, and that workers have not been given their
+    parts yet: pipe-fork-teams takes a step's span into its teams.
+
+    Example: test/passes/add-timeline.mlir.
+  }];
+  let dependentDialects = ["::fusco::pipe::PipeDialect"];
 }
 
 def VerifyProgressPass : Pass<"pipe-verify-progress", "::mlir::ModuleOp"> {
@@ -253,7 +271,8 @@ def ForkTeamsPass : Pass<"pipe-fork-teams", "::mlir::ModuleOp"> {
     pipe.team, with a pipe.fork in its place: a pipe.for_each over rows, a
     pipe.pipeline, a pipe.assign, a pipe.copy_rows outside of these. A team takes
     the program's tensors and the scalars that it needs; what a buffer or a
-    constant gives, it gets itself.
+    constant gives, it gets itself. In a step that has a span each worker's part
+    of the team is such a span, too.
 
     Example: test/passes/fork-teams.mlir.
   }];

@@ -65,9 +65,12 @@ void fusco::buildPipePipeline(OpPassManager &manager,
   lowering.ringChunks = options.ringChunks;
   lowering.stageLag = options.stageLag;
   lowering.rowWorkers = options.rowWorkers;
+  lowering.steps = options.timeline;
   manager.addPass(createLowerToPipePass(lowering));
   manager.addPass(createCanonicalizerPass());
   manager.addPass(createCSEPass());
+  if (options.timeline)
+    manager.addPass(createAddTimelinePass());
   manager.addPass(createVerifyProgressPass());
   SplitPipelinesPassOptions splitting;
   splitting.workers = options.workers;

@@ -106,6 +106,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
   Value self = p.rank(), zero = p.i64(0);
   const ShuffleShape &shape = p.shape;
 
+  p.step("count");
   // A refused rank has no tokens, so that its counts are zero.
   Value histogram = p.local(shared::histogram);
   Value bad = b.create<HistogramOp>(
@@ -153,11 +154,13 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
                             shape.toldExperts());
   Value placed = counts, units;
   if (placement) {
+    p.step("replicas");
     buildQuotas(p, counts);
     planned = buildPhysicalIds(p, ids, counts);
     placed = p.local(shared::placedCounts);
   }
   if (shape.dropsOverflow) {
+    p.step("drop");
     planned = buildKeptIds(p, planned, placed);
     placed = buildKeptCounts(p, placed);
   }
@@ -166,6 +169,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
                 ? exchangeUnits(p, planned)
                 : p.viewTold(shared::dispatchHeaders, turn,
                              headerWords + shape.toldExperts(), shape.nodes);
+  p.step("place");
   Value rankRows = p.local(shared::rankRows);
   b.create<PlaceOp>(
       placed, self, p.local(shared::totals), p.local(shared::starts),
@@ -259,6 +263,7 @@ Value fusco::buildOtherIds(ProgramBuilder &p, Value ids, Value counts,
 
 void fusco::buildAssignment(ProgramBuilder &p, Value ids, Value weights,
                             Value bases, const Route &route) {
+  p.step("assign");
   Value order =
       p.shape.needs.hasWeightGradient ? p.local(shared::order) : Value();
   p.b.create<AssignOp>(ids, weights, p.rank(), bases, p.local(shared::fanout),
@@ -285,6 +290,7 @@ LocalExperts fusco::buildLocalExperts(ProgramBuilder &p,
 
 void fusco::buildSegments(ProgramBuilder &p, Value countsOut, Value offsetsOut,
                           function_ref<void(Value, Value)> zeroRows) {
+  p.step("segments");
   ImplicitLocOpBuilder &b = p.b;
   BlockPlacement placement = p.shape.placement();
   Value self = p.rank(), zero = p.index(0);
@@ -332,6 +338,7 @@ void fusco::buildSegments(ProgramBuilder &p, Value countsOut, Value offsetsOut,
 }
 
 void fusco::buildLocalIds(ProgramBuilder &p, Value ids) {
+  p.step("local_ids");
   LocalExperts own = buildLocalExperts(p, p.shape.routedPlacement());
   Value rows = p.load(p.local(shared::rankRows), {p.rank()});
   Type idType = cast<MemRefType>(ids.getType()).getElementType();

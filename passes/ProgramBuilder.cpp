@@ -19,6 +19,11 @@ using namespace fusco::pipe;
 
 using Cmp = arith::CmpIPredicate;
 
+void ProgramBuilder::step(StringRef name) {
+  if (shape.hasSteps)
+    b.create<StepOp>(name);
+}
+
 //===----------------------------------------------------------------------===//
 // Scalars
 //===----------------------------------------------------------------------===//
@@ -410,6 +415,7 @@ Value ProgramBuilder::loadField(Value table, Value turn, Value of,
 Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
                                       const Header &header,
                                       ArrayRef<HeaderTable> tables) {
+  step("exchange");
   Value self = rank(), turn = claim(exchange, self, self);
   Value table = local(headers);
   auto storeField = [&](Value value, int64_t field) {
@@ -538,6 +544,7 @@ void ProgramBuilder::addressOwn(Value tensor) {
 }
 
 void ProgramBuilder::meet(StringRef channel) {
+  step("meet");
   Value node = nodeOf(rank()), own = localOf(rank());
   b.create<FenceOp>();
   forEachLocal(

@@ -102,6 +102,9 @@ public:
   void setForwarders(Forwarders kind) { forwarders = kind; }
   Forwarders getForwarders() const { return forwarders; }
 
+  /// The program's next step begins, as a timeline shall call it.
+  void step(llvm::StringRef name);
+
   //===--- Scalars --------------------------------------------------------===//
 
   mlir::Value index(int64_t value);

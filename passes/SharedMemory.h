@@ -91,6 +91,7 @@ struct ShuffleShape {
   int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
   int64_t scratchBytes = 0;    ///< of the widest row that is quantised
   int64_t rowWorkers = 1;      ///< who may work on rows at once
+  bool hasSteps = false;       ///< programs say where their steps begin
   int64_t unitsPerToken = 1; ///< rows of a token that travel to a node at most
   Chunking chunking;
   ProgramNeeds needs;

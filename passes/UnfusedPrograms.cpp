@@ -115,6 +115,7 @@ public:
   RowExchange(ProgramBuilder &p, StringRef channel, StringRef headers,
               Value turn, const Exposure &exposed)
       : p(p), channel(channel), headers(headers), turn(turn) {
+    p.step("all_to_all");
     p.resolveAddresses(headers, turn, exposed);
   }
 
@@ -191,6 +192,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
              });
   buildAssignment(p, tensors.ids, tensors.weights, sendBases,
                   {pipe::Unit::Assignment, pipe::Unit::Assignment, Type()});
+  p.step("permute");
   p.addressOwn(workspace.send);
   Descriptors by = p.planDescriptors();
   p.forEach(p.index(0), numTokens, [&](Value token) {
@@ -219,6 +221,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
   rowExchange.finish();
 
   // Permute.
+  p.step("permute");
   Value rows = addressOf(p, expertRows);
   forEachRun(p, counts, [&](Value recvRow, Value segmentRow, Value count) {
     b.create<CopyRowsOp>(workspace.recv, recvRow, rows, segmentRow, count,
@@ -250,6 +253,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   });
 
   // Unpermute, into the order of recv.
+  p.step("unpermute");
   Value recv = addressOf(p, workspace.recv);
   forEachRun(p, counts, [&](Value recvRow, Value segmentRow, Value count) {
     b.create<CopyRowsOp>(tensors.y, segmentRow, recv, recvRow, count,
@@ -269,6 +273,7 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   rowExchange.finish();
 
   // Unpermute: the sum.
+  p.step("unpermute");
   p.addressOwn(workspace.send);
   buildSums(p, {workspace.send, tensors.out, /*residual=*/Value()}, weighted,
             streaming);

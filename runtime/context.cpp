@@ -15,6 +15,7 @@
 #include "runtime/checks.h"
 #include "runtime/cuda/kernel.h"
 #include "runtime/failure.h"
+#include "runtime/timeline.h"
 
 #include <cinttypes>
 #include <cpuid.h>
@@ -124,13 +125,16 @@ fusco_status fusco_context_create(const fusco_library *library,
   if (domain->gpu)
     if (fusco_status status = GpuRank::create(*domain->gpu, made->onGpu))
       return status;
+  made->library = library;
+  made->domain = domain;
+  if (info.numSpans > 0)
+    if (fusco_status status = makeTimelines(*made))
+      return status;
   if (domain->isTaken[rank].exchange(true))
     return fail(FUSCO_INVALID_ARGUMENT,
                 "%s: rank %" PRId32
                 " of this domain already has a context; destroy that one first",
                 __func__, rank);
-  made->library = library;
-  made->domain = domain;
   made->rank = rank;
   made->timeoutUs = config->timeoutUs;
   std::int32_t firstOfNode = rank - rank % info.ranksPerNode;

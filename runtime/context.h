@@ -30,6 +30,9 @@ struct fusco_context {
   /// for ranks of other nodes.
   std::unique_ptr<char *[]> peers;
   std::unique_ptr<fusco::runtime::GpuRank> onGpu; ///< NULL on a CPU
+  /// [workers] fusco_timeline, on the GPU if there is one; NULL where the
+  /// library has no timeline.
+  fusco::runtime::Memory timelines;
   /// The call that runs now or ran last, for error texts.
   fusco::runtime::EntryPoint entryPoint;
   const fusco_program_info *program;

@@ -53,6 +53,7 @@ private:
                   Value offset) override;
   void buildTransfer(Operation *op, ChannelOp channel, const Transfer &transfer,
                      Value lane, Value offset) override;
+  void buildMark(Edge edge, int32_t span, Value value) override;
   Value lowerForTarget(Operation *op) override;
   void lowerFailIf(FailIfOp op);
   /// If \p isBad, `buildStatus` runs and the function returns its value (i32)
@@ -86,12 +87,23 @@ void CpuProgramLowering::buildWait(Operation *op, ChannelOp channel,
   // Signed: a slot that was never sent is expected before any credit.
   Value isEarly =
       b.create<arith::CmpIOp>(arith::CmpIPredicate::slt, actual, expected);
+  std::optional<int32_t> span = spanOf(SpanKind::Wait, channel);
   returnIf(op, isEarly, [&] {
+    if (span)
+      buildMark(Edge::Begin, *span, toI64(peer));
     Value rank = b.create<arith::IndexCastOp>(b.getI32Type(), peer);
-    return callRuntime(
+    Value result = callRuntime(
         b, RuntimeCall::ProgramWait,
         {arguments, counter, expected, rank, channelNumber(channel)});
+    if (span)
+      buildMark(Edge::End, *span, constant(0));
+    return result;
   });
+}
+
+void CpuProgramLowering::buildMark(Edge edge, int32_t span, Value value) {
+  callRuntime(b, RuntimeCall::ProgramMark,
+              {arguments, i32(span), i32(edge == Edge::End), value});
 }
 
 void CpuProgramLowering::buildTransfer(Operation *op, ChannelOp channel,

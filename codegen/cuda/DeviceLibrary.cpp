@@ -35,18 +35,27 @@ static_assert(offsetof(fusco_program_args, plan) == 16 &&
                   sizeof(fusco_device_args) == 264,
               "!args below is fusco_device_args");
 static_assert(offsetof(fusco_device_control, failed) == 32 &&
-                  offsetof(fusco_device_control, values) == 40,
+                  offsetof(fusco_device_control, values) == 40 &&
+                  offsetof(fusco_device_control, timelines) == 168,
               "!control below is fusco_device_control");
 static_assert(offsetof(fusco_device_error, isAborted) == 16 &&
                   offsetof(fusco_device_error, a) == 24 &&
                   sizeof(fusco_device_error) == 48,
               "!error below is fusco_device_error");
+static_assert(offsetof(fusco_event, span) == 16 &&
+                  offsetof(fusco_event, worker) == 20 &&
+                  sizeof(fusco_event) == 24 &&
+                  offsetof(fusco_timeline, events) == 16 &&
+                  FUSCO_TIMELINE_EVENTS == 16384,
+              "!timeline below is fusco_timeline");
 static_assert(FUSCO_PEER_FAILED == 5 && FUSCO_TIMEOUT == 4, "used below");
 
 static constexpr llvm::StringLiteral source = R"mlir(
 !args = !llvm.struct<(ptr, ptr, ptr, i64, i64, array<12 x struct<(ptr, i64)>>, ptr, ptr, ptr, i64)>
-!control = !llvm.struct<(i64, i64, i64, i64, i64, array<16 x i64>)>
+!control = !llvm.struct<(i64, i64, i64, i64, i64, array<16 x i64>, ptr)>
 !error = !llvm.struct<(i32, i32, i32, i32, i32, i32, i64, i64, i64)>
+!event = !llvm.struct<(i64, i64, i32, i16, i16)>
+!timeline = !llvm.struct<(i64, i64, array<16384 x struct<(i64, i64, i32, i16, i16)>>)>
 
 // Records an error of this rank, the first one only: its status in the control,
 // all of it where the host sees it, unless one is there that the host has not
@@ -275,6 +284,46 @@ llvm.func internal @fusco_arrive(%args: !llvm.ptr) attributes {passthrough = ["a
   llvm.return
 }
 
+// Appends to the block's timeline.
+llvm.func internal @fusco_mark(%args: !llvm.ptr, %span: i32, %isEnd: i32, %value: i64) attributes {passthrough = ["alwaysinline"]} {
+  %one = llvm.mlir.constant(1 : i64) : i64
+  %controlField = llvm.getelementptr %args[0, 6] : (!llvm.ptr) -> !llvm.ptr, !args
+  %control = llvm.load %controlField : !llvm.ptr -> !llvm.ptr
+  %timelinesField = llvm.getelementptr %control[0, 6] : (!llvm.ptr) -> !llvm.ptr, !control
+  %timelines = llvm.load %timelinesField : !llvm.ptr -> !llvm.ptr
+  %block = nvvm.read.ptx.sreg.ctaid.x : i32
+  %worker = llvm.trunc %block : i32 to i16
+  %timeline = llvm.getelementptr %timelines[%block] : (!llvm.ptr, i32) -> !llvm.ptr, !timeline
+  %number = llvm.load volatile %timeline : !llvm.ptr -> i64
+  %room = llvm.mlir.constant(16384 : i64) : i64
+  %hasRoom = llvm.icmp "ult" %number, %room : i64
+  llvm.cond_br %hasRoom, ^append, ^drop
+^append:
+  %now = llvm.inline_asm has_side_effects asm_dialect = att "mov.u64 $0, %globaltimer;", "=l,~{memory}" : () -> i64
+  %event = llvm.getelementptr %timeline[0, 2, %number] : (!llvm.ptr, i64) -> !llvm.ptr, !timeline
+  llvm.store volatile %now, %event : i64, !llvm.ptr
+  %1 = llvm.getelementptr %event[0, 1] : (!llvm.ptr) -> !llvm.ptr, !event
+  llvm.store volatile %value, %1 : i64, !llvm.ptr
+  %2 = llvm.getelementptr %event[0, 2] : (!llvm.ptr) -> !llvm.ptr, !event
+  llvm.store volatile %span, %2 : i32, !llvm.ptr
+  %3 = llvm.getelementptr %event[0, 3] : (!llvm.ptr) -> !llvm.ptr, !event
+  llvm.store volatile %worker, %3 : i16, !llvm.ptr
+  %4 = llvm.getelementptr %event[0, 4] : (!llvm.ptr) -> !llvm.ptr, !event
+  %end = llvm.trunc %isEnd : i32 to i16
+  llvm.store volatile %end, %4 : i16, !llvm.ptr
+  %next = llvm.add %number, %one : i64
+  llvm.store volatile %next, %timeline : i64, !llvm.ptr
+  llvm.br ^done
+^drop:
+  %droppedField = llvm.getelementptr %timeline[0, 1] : (!llvm.ptr) -> !llvm.ptr, !timeline
+  %dropped = llvm.load volatile %droppedField : !llvm.ptr -> i64
+  %more = llvm.add %dropped, %one : i64
+  llvm.store volatile %more, %droppedField : i64, !llvm.ptr
+  llvm.br ^done
+^done:
+  llvm.return
+}
+
 // All threads of all blocks of the rank. The counter goes on from one meeting to
 // the next.
 llvm.func internal @fusco_meet(%args: !llvm.ptr) attributes {passthrough = ["alwaysinline"]} {
@@ -323,6 +372,8 @@ static StringRef getSymbol(DeviceCall call) {
     return "fusco_wait";
   case DeviceCall::Fail:
     return "fusco_fail";
+  case DeviceCall::Mark:
+    return "fusco_mark";
   case DeviceCall::Meet:
     return "fusco_meet";
   }

@@ -30,6 +30,7 @@ enum class DeviceCall {
   Arrive, ///< and has done its part
   Wait,   ///< waits for a counter: not 0 where that failed
   Fail,   ///< records an error
+  Mark,   ///< notes that the block begins or ends a span
   Meet    ///< all threads of all blocks meet
 };
 

@@ -61,6 +61,7 @@ private:
   void buildTransfer(Operation *op, ChannelOp channel, const Transfer &transfer,
                      Value lane, Value offset) override;
   void once(function_ref<void()> body) override;
+  void buildMark(Edge edge, int32_t span, Value value) override;
   Value lowerForTarget(Operation *op) override;
 
   void lowerFailIf(FailIfOp op);
@@ -68,6 +69,11 @@ private:
   /// The block's first thread calls \p call; where that gives anything but 0,
   /// all threads leave.
   void callAndLeave(Operation *op, DeviceCall call, ValueRange operands);
+  /// The same of the status (i32) that \p build builds for the first thread.
+  void askAndLeave(Operation *op,
+                   function_ref<Value(ImplicitLocOpBuilder &)> build);
+  /// The block notes an end of a span. For one thread.
+  void callMark(ImplicitLocOpBuilder &at, Edge edge, int32_t span, Value value);
   void leaveWhere(Operation *op, Value isBad);
   /// Where the other blocks of a program's rank wait for teams.
   Block *buildHelpers(func::FuncOp function, ArrayRef<func::FuncOp> teams);
@@ -119,9 +125,57 @@ void CudaProgramLowering::once(function_ref<void()> body) {
 
 void CudaProgramLowering::buildWait(Operation *op, ChannelOp channel,
                                     Value counter, Value expected, Value peer) {
-  callAndLeave(op, DeviceCall::Wait,
-               {arguments, counter, expected, toI32(peer),
-                channelNumber(channel), i32(programNumber)});
+  Value operands[] = {
+      arguments,         counter, expected, toI32(peer), channelNumber(channel),
+      i32(programNumber)};
+  std::optional<int32_t> span = spanOf(SpanKind::Wait, channel);
+  if (!span)
+    return callAndLeave(op, DeviceCall::Wait, operands);
+  Value of = toI64(peer), none = constant(0), ok = i32(0);
+  askAndLeave(op, [&](ImplicitLocOpBuilder &first) {
+    SimtBuilder look(first.getLoc(), first, threadsPerBlock);
+    Value actual = look.ptx("ld.acquire.sys.b64 $0, [$1];", "=l,l,~{memory}",
+                            counter, b.getI64Type());
+    // Signed, as DeviceCall::Wait compares.
+    Value isEarly = look.create<arith::CmpIOp>(Cmp::slt, actual, expected);
+    auto branch = look.create<scf::IfOp>(
+        isEarly,
+        [&](OpBuilder &builder, Location loc) {
+          ImplicitLocOpBuilder waiting(loc, builder);
+          callMark(waiting, Edge::Begin, *span, of);
+          Value result =
+              callDevice(waiting, module, DeviceCall::Wait, operands);
+          callMark(waiting, Edge::End, *span, none);
+          waiting.create<scf::YieldOp>(result);
+        },
+        [&](OpBuilder &builder, Location loc) {
+          builder.create<scf::YieldOp>(loc, ok);
+        });
+    return branch.getResult(0);
+  });
+}
+
+void CudaProgramLowering::callMark(ImplicitLocOpBuilder &at, Edge edge,
+                                   int32_t span, Value value) {
+  auto constantOf = [&](int64_t value) -> Value {
+    return at.create<arith::ConstantIntOp>(value, 32);
+  };
+  callDevice(
+      at, module, DeviceCall::Mark,
+      {arguments, constantOf(span), constantOf(edge == Edge::End), value});
+}
+
+/// A span ends when all threads of the block are at its end.
+void CudaProgramLowering::buildMark(Edge edge, int32_t span, Value value) {
+  SimtBuilder s = simt();
+  if (edge == Edge::End)
+    s.sync(SimtScope::Block);
+  s.create<scf::IfOp>(s.isFirstOf(SimtScope::Block),
+                      [&](OpBuilder &builder, Location loc) {
+                        ImplicitLocOpBuilder first(loc, builder);
+                        callMark(first, edge, span, value);
+                        first.create<scf::YieldOp>();
+                      });
 }
 
 void CudaProgramLowering::buildCount(Operation *op, ChannelOp channel,
@@ -178,14 +232,21 @@ void CudaProgramLowering::leaveWhere(Operation *op, Value isBad) {
 
 void CudaProgramLowering::callAndLeave(Operation *op, DeviceCall which,
                                        ValueRange operands) {
+  askAndLeave(op, [&](ImplicitLocOpBuilder &first) {
+    return callDevice(first, module, which, operands);
+  });
+}
+
+void CudaProgramLowering::askAndLeave(
+    Operation *op, function_ref<Value(ImplicitLocOpBuilder &)> build) {
   SimtBuilder s = simt();
   s.sync(SimtScope::Block);
   auto branch = b.create<scf::IfOp>(
       s.isFirstOf(SimtScope::Block),
       [&](OpBuilder &builder, Location loc) {
         ImplicitLocOpBuilder inner(loc, builder);
-        Value result = callDevice(inner, module, which, operands);
-        builder.create<scf::YieldOp>(loc, result);
+        Value result = build(inner);
+        inner.create<scf::YieldOp>(result);
       },
       [&](OpBuilder &builder, Location loc) {
         Value ok = builder.create<arith::ConstantIntOp>(loc, 0, 32);

@@ -22,6 +22,18 @@
 // INFO-NEXT: tensor name=y dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=2 exposure=1 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
 // INFO-NEXT: tensor name=out dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=1 exposure=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
 
+// A library has spans where it is compiled with a timeline: of a channel that of its
+// number.
+// INFO-NOT: span
+// RUN: fusco-opt %s --fusco-pipe-pipeline=timeline=true --fusco-describe-library=cpu-level=1 \
+// RUN:   | %python %S/Inputs/library-info.py | FileCheck %s --check-prefix=SPANS
+// SPANS: channel name=counts_exchanged phase=0
+// SPANS: span name=dispatch kind=0 channel=-1
+// SPANS: span name=count kind=1 channel=-1
+// SPANS: span name=send kind=2 channel=-1
+// SPANS: span name=counts_exchanged kind=4 channel=0
+// SPANS: span name=counts_exchanged kind=3 channel=0
+
 // Float8 rows have DLPack's codes of them, and columns of scales say how many elements
 // share one. Between nodes a row of 200 bytes and its scales take whole lines.
 // FLOAT8: hidden=200 {{.*}} scaleOutBytesPerRow=320

@@ -721,3 +721,61 @@ pipe.team @t of @fork_c1_few {
 ^bb0(%i: index):
   pipe.return
 }
+
+// -----
+
+// expected-error@+1 {{'pipe.span' op expected a channel for a wait or a put, and only there}}
+pipe.span @span_c1 wait "rows"
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 1 freed_by rounds
+// expected-error@+1 {{'pipe.span' op expected a channel for a wait or a put, and only there}}
+pipe.span @span_c1_step step "rows" of @rows
+
+// -----
+
+// expected-error@+1 {{'pipe.span' op expected @span_c1_other to name a 'pipe.channel'}}
+pipe.span @span_c1_other put "rows" of @span_c1_other
+
+// -----
+
+pipe.channel @rows phase rows link scale_out lanes 1 depth 1 freed_by rounds
+pipe.span @wait.rows wait "rows" of @rows
+pipe.program @mark_c1() {
+  // expected-error@+1 {{'pipe.mark' op expected @wait.rows to name a 'pipe.span' of a call, a step or a stage}}
+  pipe.mark begin @wait.rows
+  pipe.return
+}
+
+// -----
+
+pipe.span @stage.send stage "send"
+pipe.program @mark_c2() {
+  // expected-error@+1 {{'pipe.mark' op expected a chunk where a stage begins, and only there}}
+  pipe.mark begin @stage.send
+  pipe.return
+}
+
+// -----
+
+pipe.span @stage.send stage "send"
+pipe.program @mark_c2_end() {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.mark' op expected a chunk where a stage begins, and only there}}
+  pipe.mark end @stage.send chunk %i
+  pipe.return
+}
+
+// -----
+
+pipe.span @step.move step "move"
+pipe.program @mark_c3() {
+  %i = pipe.rank
+  pipe.for_each %i to %i {
+  ^bb0(%a: index):
+    // expected-error@+1 {{'pipe.mark' op expected outside of a 'pipe.for_each'}}
+    pipe.mark begin @step.move
+  }
+  pipe.return
+}

@@ -464,3 +464,29 @@ pipe.team @team of @workers {
   // CHECK: pipe.return
   pipe.return
 }
+
+// CHECK: pipe.span @call.timed call "timed"{{$}}
+pipe.span @call.timed call "timed"
+// CHECK: pipe.span @step.move step "move"{{$}}
+pipe.span @step.move step "move"
+// CHECK: pipe.span @stage.send stage "send"{{$}}
+pipe.span @stage.send stage "send"
+// CHECK: pipe.span @wait.planned wait "planned" of @planned
+pipe.span @wait.planned wait "planned" of @planned
+// CHECK: pipe.span @put.planned put "planned" of @planned
+pipe.span @put.planned put "planned" of @planned
+// CHECK-LABEL: pipe.program @timed
+pipe.program @timed() {
+  %i = pipe.rank
+  // CHECK: pipe.mark begin @call.timed{{$}}
+  pipe.mark begin @call.timed
+  // CHECK: pipe.step "move"{{$}}
+  pipe.step "move"
+  // CHECK: pipe.mark begin @stage.send chunk %{{.*}}
+  pipe.mark begin @stage.send chunk %i
+  // CHECK: pipe.mark end @stage.send{{$}}
+  pipe.mark end @stage.send
+  // CHECK: pipe.mark end @call.timed
+  pipe.mark end @call.timed
+  pipe.return
+}

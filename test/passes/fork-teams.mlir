@@ -46,3 +46,41 @@ pipe.program @p(%x: memref<?x64xf32> {pipe.name = "x"}, %y: memref<?x64xf32> {pi
 // CHECK-NEXT: ^bb0(%{{.*}}, %{{.*}}: memref<?x64xf32>, %[[I:.*]]: index, %[[ADDRESS:.*]]: i64):
 // CHECK-DAG:  %[[RANK:.*]] = pipe.rank
 // CHECK:      pipe.copy_rows %{{.*}}[%[[I]]] to %[[ADDRESS]][%[[RANK]]]
+
+// In a step that has a span, so has each worker's part; what else a span is
+// around stays in the program.
+pipe.span @call.q call "q"
+pipe.span @step.move step "move"
+// CHECK-LABEL: pipe.program @q
+pipe.program @q(%x: memref<?x64xf32> {pipe.name = "x"}) {
+  %c0 = arith.constant 0 : index
+  %c1 = arith.constant 1 : index
+  // CHECK:      pipe.mark begin @call.q
+  pipe.mark begin @call.q
+  // CHECK-NEXT: pipe.fork @q.team0
+  pipe.for_each %c0 to %c1 {
+  ^bb0(%t: index):
+    pipe.zero_rows %x[%t, %t] : memref<?x64xf32>
+  }
+  // CHECK-NEXT: pipe.mark begin @step.move
+  pipe.mark begin @step.move
+  // CHECK:      pipe.fork @q.team1
+  scf.for %i = %c0 to %c1 step %c1 {
+    pipe.for_each %c0 to %c1 {
+    ^bb0(%t: index):
+      pipe.zero_rows %x[%t, %t] : memref<?x64xf32>
+    }
+  }
+  // CHECK:      pipe.mark end @step.move
+  pipe.mark end @step.move
+  // CHECK-NEXT: pipe.mark end @call.q
+  pipe.mark end @call.q
+  pipe.return
+}
+// CHECK-LABEL: pipe.team @q.team0 of @q {
+// CHECK-NOT:  pipe.mark
+// CHECK-LABEL: pipe.team @q.team1 of @q {
+// CHECK:      pipe.mark begin @step.move
+// CHECK-NEXT: pipe.for_each
+// CHECK:      pipe.mark end @step.move
+// CHECK-NEXT: pipe.return

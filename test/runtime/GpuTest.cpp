@@ -183,6 +183,50 @@ TEST_F(GpuTest, WithFewerMultiprocessorsThanRanks) {
                  "GPU 0 has 7");
 }
 
+//===--- Timelines --------------------------------------------------------===//
+
+TEST_F(GpuTest, TakesTheEventsOfAllBlocks) {
+  cuda.numMultiprocessors = 2;
+  GpuLibrary fake(1);
+  fake.info.numSpans = 1;
+  fusco_domain *domain = nullptr;
+  ASSERT_EQ(fusco_domain_create(&fake.library, &domain), FUSCO_OK);
+  fusco_context *context = nullptr;
+  ASSERT_EQ(fusco_context_create(&fake.library, domain, 0, nullptr, &context),
+            FUSCO_OK);
+  fusco_timeline *timelines = nullptr;
+  cuda.onLaunch = [&](const Launch &launch) {
+    timelines = launch.args.control->timelines;
+  };
+  fusco_plan *plan = nullptr;
+  ASSERT_EQ(fusco_plan_create(context, &plan), FUSCO_OK);
+  // Refused, but launched.
+  const DLTensor *const tensors[4] = {};
+  fusco_program_run(&fake.library, Dispatch, context, plan, tensors, nullptr);
+  ASSERT_NE(timelines, nullptr);
+  for (std::int16_t block : {0, 1}) {
+    timelines[block].events[0] = {5, 6, 0, block, 0};
+    timelines[block].events[1] = {7, 8, 0, block, 1};
+    timelines[block].numEvents = 1 + block;
+    timelines[block].numDropped = 4;
+  }
+  fusco_event events[3];
+  std::uint64_t numEvents = 0, numDropped = 0;
+  EXPECT_EQ(
+      fusco_context_take_events(context, events, 3, &numEvents, &numDropped),
+      FUSCO_OK);
+  EXPECT_EQ(numEvents, 3u);
+  EXPECT_EQ(numDropped, 8u);
+  EXPECT_EQ(events[0].worker, 0);
+  EXPECT_EQ(events[1].worker, 1);
+  EXPECT_EQ(events[2].timeNs, 7u);
+  EXPECT_EQ(events[2].isEnd, 1);
+  EXPECT_EQ(timelines[1].numEvents + timelines[1].numDropped, 0u);
+  fusco_plan_destroy(plan);
+  fusco_context_destroy(context);
+  fusco_domain_destroy(domain);
+}
+
 //===--- Code -------------------------------------------------------------===//
 
 TEST_F(GpuTest, TakesPtxWhereTheCubinDoesNotFit) {

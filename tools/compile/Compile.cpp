@@ -289,6 +289,7 @@ llvm::Expected<bool> fusco::compile::compile(const Options &options) {
   programs.ringChunks = options.ringChunks;
   programs.stageLag = options.stageLag;
   programs.hasBackward = options.hasBackward;
+  programs.timeline = options.hasTimeline;
   if (isForGpu(options))
     setCudaWorkers(programs, options.maxBlocks, options.threadsPerBlock);
   if (!runPipeline(*module, [&](mlir::OpPassManager &manager) {

@@ -114,6 +114,8 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
      "the stages of a pipeline need")
     ("stage-lag", po::value(&options.stageLag)->default_value(1),
      "chunks that a stage of a pipeline is behind the one before it")
+    ("timeline", "let the programs note when they begin and end each step, stage, "
+     "wait and put, for fusco-run --timeline")
     ("sanitize", po::value(&sanitize),
      "thread: have ThreadSanitizer watch every access to memory; only a process "
      "built with it, such as build-tsan/bin/fusco-run, loads such a library")
@@ -153,6 +155,7 @@ ParsedOptions fusco::compile::parseOptions(int argc, char **argv) {
   options.fuse = !values.count("no-fuse");
   options.hasBaseline = !values.count("no-baseline");
   options.hasBackward = values.count("backward");
+  options.hasTimeline = values.count("timeline");
   for (auto [flag, value, least] :
        {std::tuple("--chunk-tokens", options.chunkTokens, 0),
         std::tuple("--ring-chunks", options.ringChunks, 0),

@@ -32,6 +32,7 @@ struct Options {
   bool fuse = true;            ///< make dispatch and combine of unfused steps
   bool hasBaseline = true;     ///< add the unfused programs for fusco-run
   bool hasBackward = false;    ///< add the backward of each function
+  bool hasTimeline = false;    ///< programs note what they do and when
   bool sanitizeThread = false; ///< instrument for ThreadSanitizer
   UniqueOption unique = UniqueOption::Auto;
   PolicyOption forwarders = PolicyOption::Auto;

@@ -191,6 +191,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
     Tensors tensors(rank);
+    std::optional<TimelineRecorder> recorder = makeRecorder(rank, options);
     for (const Step &step : steps)
       if (step.program >= 0)
         tensors.create(step.program, routing.ranks[index].tokens,
@@ -238,8 +239,11 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       std::vector<std::vector<Span>> spans(
           steps.size(), std::vector<Span>(size_t(iterations)));
       for (int64_t iteration = 0; iteration != iterations; ++iteration)
-        for (size_t i = 0; i != steps.size(); ++i)
+        for (size_t i = 0; i != steps.size(); ++i) {
           spans[i][size_t(iteration)] = timeStep(steps[i]);
+          if (recorder && steps[i].program >= 0)
+            recorder->take(steps[i].program);
+        }
       std::vector<Quartiles> times;
       for (const std::vector<Span> &step : spans)
         times.push_back(quartilesUs(rank.gather(step), size_t(iterations)));
@@ -249,6 +253,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     double warmupUs = 0;
     for (const Quartiles &step : runSteps(numWarmups))
       warmupUs += step.median;
+    if (recorder) // without them
+      recorder.emplace(rank, options.timelineCalls);
     const std::vector<fusco_plan_info> infos =
         rank.gather(plans.front().info());
     tensors.download(programs.shuffles.front().dispatch);
@@ -265,8 +271,12 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     const std::vector<Quartiles> times = runSteps(iterations);
     if (rank.index == 0)
       progress.advance();
+    std::optional<Timeline> timeline;
+    if (recorder)
+      timeline = recorder->gather();
     if (!rank.fills(0))
       return;
+    result.timeline = std::move(timeline);
     result.plans = infos;
     result.iterations = iterations;
     stepUs = times;

@@ -17,6 +17,7 @@
 #include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
+#include "tools/run/Timeline.h"
 #include "tools/run/Timing.h"
 
 #include <optional>
@@ -49,6 +50,7 @@ struct BenchResult {
   std::optional<double> writeGbps, readGbps; ///< on a CPU
   std::optional<int> launches;        ///< kernels of each program, on a GPU
   std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
+  std::optional<Timeline> timeline;   ///< if \p options ask for it
 };
 
 /// Times \p programs, and \p mpi if there is one, in turn, iteration by

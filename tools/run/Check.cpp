@@ -32,9 +32,10 @@ constexpr int numRepetitions = 2;
 class RankRounds {
 public:
   RankRounds(Rank &rank, const Programs &programs, MpiBaseline *mpi,
-             Round &round, uint64_t seed)
-      : rank(rank), programs(programs), mpi(mpi),
-        contents(rank, programs.backward.has_value(), round, seed) {
+             Round &round, const Options &options)
+      : recorder(makeRecorder(rank, options)), rank(rank), programs(programs),
+        mpi(mpi),
+        contents(rank, programs.backward.has_value(), round, options.seed) {
     for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
   }
@@ -44,6 +45,7 @@ public:
 
   const Comparison &comparison() const { return contents.comparison; }
   std::optional<fusco_plan_info> firstPlan;
+  std::optional<TimelineRecorder> recorder; ///< if \p options ask for it
 
 private:
   void makeTensors(int64_t tokens);
@@ -83,6 +85,8 @@ std::string RankRounds::runProgram(int program, const Plan &plan) {
   tensors->upload(program);
   tensors->run(program, plan);
   rank.synchronize();
+  if (recorder)
+    recorder->take(program);
   tensors->download(program);
   tensors->fill(program, false, poison);
   tensors->upload(program);
@@ -163,7 +167,7 @@ CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                                 options.seed),
                     numCheckRounds, ranks.isLead());
   ranks.launch([&](Rank &rank) {
-    RankRounds rounds(rank, programs, mpi, round, options.seed);
+    RankRounds rounds(rank, programs, mpi, round, options);
     bool hasMismatch = false;
     for (int number = 0; number != numCheckRounds && !hasMismatch; ++number) {
       rounds.run(number, routing);
@@ -175,6 +179,11 @@ CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       hasMismatch = std::count(found.begin(), found.end(), 1) != 0;
     }
     gatherResults(rank, rounds.comparison(), *rounds.firstPlan, result);
+    if (!rounds.recorder)
+      return;
+    Timeline timeline = rounds.recorder->gather();
+    if (rank.fills(0))
+      result.timeline = std::move(timeline);
   });
   result.hasBackward = programs.backward.has_value();
   return result;

@@ -17,6 +17,7 @@
 #include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
 #include "tools/run/Routing.h"
+#include "tools/run/Timeline.h"
 
 #include <string>
 #include <vector>
@@ -31,6 +32,7 @@ struct CheckResult {
   std::string mismatch; ///< the first difference found; empty if none
   bool hasBackward = false;
   std::vector<fusco_plan_info> plans; ///< by rank, for \p routing itself
+  std::optional<Timeline> timeline;   ///< if \p options ask for it
 
   bool passed() const { return mismatch.empty(); }
 };

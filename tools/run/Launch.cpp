@@ -226,6 +226,18 @@ void Rank::synchronize(void *stream) {
   }
 }
 
+uint64_t Rank::takeEvents(std::vector<fusco_event> &events) {
+  uint64_t numEvents = 0, numDropped = 0;
+  require(library, library.api().contextTakeEvents(context, nullptr, 0,
+                                                   &numEvents, nullptr));
+  events.resize(numEvents + 1); // never NULL
+  require(library,
+          library.api().contextTakeEvents(context, events.data(), events.size(),
+                                          &numEvents, &numDropped));
+  events.resize(numEvents);
+  return numDropped;
+}
+
 void Rank::leave() {
   if (hasLeft)
     return;

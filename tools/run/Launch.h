@@ -67,6 +67,9 @@ public:
   /// its context's own. Throws Error after leave() if one failed. On a CPU they
   /// were over when they returned.
   void synchronize(void *stream = nullptr);
+  /// Takes the events that its programs, which are over, have noted; gives the
+  /// number of those that are missing.
+  uint64_t takeEvents(std::vector<fusco_event> &events);
   /// To be called when this rank fails, before its tensors end. The first call
   /// waits for the others to stop, who may be writing to them.
   void leave();

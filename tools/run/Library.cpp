@@ -103,6 +103,7 @@ RuntimeApi resolveApi(void *object, const std::string &path) {
   resolve(object, path, "fusco_context_destroy", api.contextDestroy);
   resolve(object, path, "fusco_context_rank", api.contextRank);
   resolve(object, path, "fusco_context_synchronize", api.contextSynchronize);
+  resolve(object, path, "fusco_context_take_events", api.contextTakeEvents);
   resolve(object, path, "fusco_plan_create", api.planCreate);
   resolve(object, path, "fusco_plan_destroy", api.planDestroy);
   resolve(object, path, "fusco_plan_get_info", api.planGetInfo);

@@ -37,6 +37,7 @@ struct RuntimeApi {
   decltype(&fusco_context_destroy) contextDestroy;
   decltype(&fusco_context_rank) contextRank;
   decltype(&fusco_context_synchronize) contextSynchronize;
+  decltype(&fusco_context_take_events) contextTakeEvents;
   decltype(&fusco_plan_create) planCreate;
   decltype(&fusco_plan_destroy) planDestroy;
   decltype(&fusco_plan_get_info) planGetInfo;

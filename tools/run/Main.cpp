@@ -15,6 +15,8 @@
 #include "tools/run/MpiBaseline.h"
 #include "tools/run/Processes.h"
 #include "tools/run/Report.h"
+#include "tools/run/TimelineTable.h"
+#include "tools/run/Trace.h"
 
 #include <fmt/format.h>
 
@@ -69,6 +71,10 @@ Programs programsOf(const Library &library, const Options &options) {
   }
   if (options.mpiBaseline)
     requireMpiSupports(library, options);
+  if (options.timeline && library.info().numSpans == 0)
+    throw Error(fmt::format("library '{}' has no timeline; compile it with "
+                            "fusco-compile --timeline",
+                            library.path()));
   return programs;
 }
 
@@ -85,6 +91,15 @@ const std::vector<fusco_plan_info> &plansOf(const Report &report) {
   if (report.bench)
     return report.bench->plans;
   return report.check ? report.check->plans : report.graph->plans;
+}
+
+/// That of \p report's last calls, if there is one.
+const Timeline *timelineOf(const Report &report) {
+  if (report.bench)
+    return report.bench->timeline ? &*report.bench->timeline : nullptr;
+  if (report.check)
+    return report.check->timeline ? &*report.check->timeline : nullptr;
+  return nullptr;
 }
 
 /// Checks layer after layer, up to the first that is wrong.
@@ -157,7 +172,11 @@ int runRanks(const Library &library, Options options) {
 
   if (options.json)
     writeAtomically(*options.json, toJson(report));
-  printToStdout(toTable(report));
+  const Timeline *timeline = timelineOf(report);
+  if (timeline)
+    writeAtomically(*options.timeline, toTrace(library, *timeline));
+  printToStdout(toTable(report) +
+                (timeline ? toTable(library, *timeline) : ""));
   if (!mismatch.empty())
     throw Error(fmt::format("check failed: {} (repeat with --seed {})",
                             mismatch, options.seed));
@@ -170,6 +189,8 @@ int runLibrary(int argc, char **argv) {
     return 0;
   if (options->json)
     requireWritable(*options->json);
+  if (options->timeline)
+    requireWritable(*options->timeline);
   Library library(options->library);
   if (library.isOnGpu())
     allowConcurrentStreams();

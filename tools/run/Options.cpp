@@ -113,7 +113,7 @@ uint64_t freshSeed() {
 /// What Boost stores that Options holds in another form.
 struct RawOptions {
   std::string library, routing, weights, synthetic, launch, transport,
-      tokensPerRank, baselines, json, rows, layer;
+      tokensPerRank, baselines, json, timeline, rows, layer;
   int64_t ranks, tokens, iterations, graph;
   std::string seed;
 };
@@ -181,6 +181,13 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "MPI)");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
       "write the results to this file");
+  add("timeline", po::value(&raw.timeline)->value_name("OUT.json"),
+      "libraries of fusco-compile --timeline: write what each rank did when, "
+      "in the last calls of --bench or --check, for ui.perfetto.dev or "
+      "chrome://tracing");
+  add("timeline-calls",
+      po::value(&options.timelineCalls)->value_name("N")->default_value(3),
+      "calls of each program in the timeline");
   return described;
 }
 
@@ -203,6 +210,8 @@ Options convert(const po::variables_map &given, Options options,
     options.json = raw.json;
   if (given.count("ranks"))
     options.ranks = raw.ranks;
+  if (given.count("timeline"))
+    options.timeline = raw.timeline;
   if (given.count("tokens"))
     options.tokens = raw.tokens;
   if (given.count("iterations"))
@@ -264,6 +273,13 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
     throw UsageError("--layer chooses from a file: give --routing");
   if (!options.routing && options.rows)
     throw UsageError("--rows chooses from a file: give --routing");
+  requireWithin("--timeline-calls", options.timelineCalls, 1, 1000);
+  if (!options.timeline && !given["timeline-calls"].defaulted())
+    throw UsageError("--timeline-calls counts what is in a timeline: give "
+                     "--timeline");
+  if (options.timeline && options.graph && !options.bench && !options.check)
+    throw UsageError("--timeline is of --check or --bench: give one of them "
+                     "with --graph");
   if (!options.bench && options.iterations)
     throw UsageError("--iterations counts timed runs: give --bench");
 }

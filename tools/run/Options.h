@@ -60,6 +60,8 @@ struct Options {
   std::vector<std::string> baselines; ///< programs of the library
   bool mpiBaseline = false;
   std::optional<std::string> json;
+  std::optional<std::string> timeline; ///< file for the trace
+  int64_t timelineCalls = 3;           ///< of each program, the last ones
 };
 
 /// Parses the command line. Returns nothing if --help or --version was asked

@@ -31,6 +31,7 @@ enum {
   FUSCO_MAX_TENSORS = 12,
   FUSCO_MAX_PROGRAMS = 8,
   FUSCO_MAX_CHANNELS = 24,
+  FUSCO_MAX_SPANS = 96,
   FUSCO_MAX_DIMS = 3,
   FUSCO_NAME_BYTES = 64
 };
@@ -105,6 +106,26 @@ typedef struct fusco_channel_info {
   int32_t phase;               /**< fusco_phase */
 } fusco_channel_info;
 
+/** What a worker does in a span, and what the `value` of its events is. */
+typedef enum fusco_span_kind {
+  FUSCO_SPAN_CALL = 0,  /**< a call of the program of this name; 0 */
+  FUSCO_SPAN_STEP = 1,  /**< a step of a call, and on a GPU a worker's part of
+                             one; 0 */
+  FUSCO_SPAN_STAGE = 2, /**< a stage of a pipeline; begin: the chunk */
+  FUSCO_SPAN_WAIT = 3,  /**< a wait for a slot or a credit of a channel that was
+                             not there at the first look; begin: the peer */
+  FUSCO_SPAN_PUT = 4 /**< a put on a channel, up to where the program goes on;
+                          begin: the peer, end: bytes */
+} fusco_span_kind;
+
+/** Something whose begin and end programs note, in a library that was compiled
+ *  with a timeline. The spans of a worker nest. */
+typedef struct fusco_span_info {
+  char name[FUSCO_NAME_BYTES]; /**< of the program, step, stage or channel */
+  int32_t kind;                /**< fusco_span_kind */
+  int32_t channel;             /**< of a wait or a put; else -1 */
+} fusco_span_info;
+
 /** All that is known about a model at compile time. */
 typedef struct fusco_library_info {
   uint64_t magic;      /**< FUSCO_LIBRARY_MAGIC; first, so that it can be read
@@ -143,6 +164,8 @@ typedef struct fusco_library_info {
   fusco_program_info programs[FUSCO_MAX_PROGRAMS];
   int32_t numChannels;
   fusco_channel_info channels[FUSCO_MAX_CHANNELS];
+  int32_t numSpans; /**< 0: it was compiled without a timeline */
+  fusco_span_info spans[FUSCO_MAX_SPANS];
 } fusco_library_info;
 
 /** What the plan program leaves in a plan's memory for the host to read. */
@@ -151,6 +174,17 @@ typedef struct fusco_plan_stats {
   int64_t rowsScaleUp, rowsScaleOut, rowsReceived, rowsPadded;
   int64_t unitsSent, unitsForwarded, assignmentsDropped;
 } fusco_plan_stats;
+
+/** Events of a worker that a timeline has room for. */
+enum { FUSCO_TIMELINE_EVENTS = 16384 };
+
+/** What a worker has noted since the host took its events. Later events than
+ *  there is room for are only counted. */
+typedef struct fusco_timeline {
+  uint64_t numEvents;
+  uint64_t numDropped;
+  fusco_event events[FUSCO_TIMELINE_EVENTS];
+} fusco_timeline;
 
 /** A tensor as a program sees it. */
 typedef struct fusco_program_tensor {
@@ -192,6 +226,8 @@ typedef struct fusco_device_control {
   int64_t team;     /**< the team that was started last, -1: the kernel ends */
   int64_t failed;   /**< fusco_status of the kernel that runs or ran last */
   int64_t values[FUSCO_MAX_TEAM_VALUES]; /**< what that team was handed */
+  fusco_timeline *timelines; /**< [blocks]; NULL where the library has no
+                                  timeline */
 } fusco_device_control;
 
 /** The first error that kernels of a rank found since the host took one: in
@@ -280,6 +316,13 @@ FUSCO_API int32_t fusco_program_put(const fusco_program_args *args,
 FUSCO_API int32_t fusco_program_fail(const fusco_program_args *args,
                                      int32_t status, int64_t a, int64_t b,
                                      int64_t c);
+
+/** Notes that the calling rank begins (\p isEnd 0) or ends (1) \p span, an
+ *  index in the library's description; fusco_span_kind says what \p value is.
+ *  Only programs of a library with a timeline call it. Costs a look at
+ *  CLOCK_MONOTONIC, some 30 ns. */
+FUSCO_API void fusco_program_mark(const fusco_program_args *args, int32_t span,
+                                  int32_t isEnd, int64_t value);
 
 #ifdef __cplusplus
 }

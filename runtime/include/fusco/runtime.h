@@ -176,6 +176,34 @@ FUSCO_API void fusco_context_destroy(fusco_context *context);
 FUSCO_API fusco_status fusco_context_synchronize(fusco_context *context,
                                                  void *stream);
 
+/** The begin or the end of a span: something that a rank's worker did, such as
+ * a stage of a pipeline or a wait. */
+typedef struct fusco_event {
+  uint64_t timeNs; /**< CLOCK_MONOTONIC of the host, on a GPU %globaltimer */
+  int64_t value;   /**< which chunk, peer or bytes, by the span's kind */
+  int32_t span;    /**< index of spans in the library's description
+                        (fusco/library.h), which says its name and kind */
+  int16_t worker;  /**< 0 on a CPU, on a GPU the thread block */
+  int16_t isEnd;
+} fusco_event;
+
+/** Takes what the programs of \p context have noted since the last time, worker
+ *  by worker, each one's events in the order of time. Only a library that was
+ *  compiled with a timeline (fusco-compile --timeline) notes anything; of any
+ *  other this is FUSCO_UNSUPPORTED. No program of the context may run: on a GPU
+ *  fusco_context_synchronize comes first.
+ *
+ *  \p events has room for \p capacity events; FUSCO_CAPACITY if that is too
+ *  little, and then nothing is taken. With \p events NULL it only says how many
+ *  there are. \p numDropped (or NULL): events that are missing since a worker
+ *  had noted as many as there is room for (FUSCO_TIMELINE_EVENTS); spans may
+ *  then lack their end. */
+FUSCO_API fusco_status fusco_context_take_events(fusco_context *context,
+                                                 fusco_event *events,
+                                                 uint64_t capacity,
+                                                 uint64_t *numEvents,
+                                                 uint64_t *numDropped);
+
 /** The rank of \p context and the number of ranks; -1 and 0 for NULL. */
 FUSCO_API int32_t fusco_context_rank(const fusco_context *context);
 FUSCO_API int32_t fusco_context_num_ranks(const fusco_context *context);

@@ -44,6 +44,7 @@ Program = structure(
     ("tensors", Tensor * 12),
 )
 Channel = structure(("name", NAME), ("phase", ctypes.c_int32))
+Span = structure(("name", NAME), ("kind", ctypes.c_int32), ("channel", ctypes.c_int32))
 Library = structure(
     ("magic", ctypes.c_uint64),
     ("abiVersion", ctypes.c_uint32),
@@ -76,6 +77,8 @@ Library = structure(
     ("programs", Program * 8),
     ("numChannels", ctypes.c_int32),
     ("channels", Channel * 24),
+    ("numSpans", ctypes.c_int32),
+    ("spans", Span * 96),
 )
 
 
@@ -103,10 +106,12 @@ data = bytes.fromhex(found.group(1))
 if len(data) != ctypes.sizeof(Library):
     sys.exit(f"expected {ctypes.sizeof(Library)} bytes, got {len(data)}")
 library = Library.from_buffer_copy(data)
-show("library", library, skip=["programs", "channels"])
+show("library", library, skip=["programs", "channels", "spans"])
 for program in library.programs[: library.numPrograms]:
     show("program", program, skip=["tensors"])
     for tensor in program.tensors[: program.numTensors]:
         show("tensor", tensor)
 for channel in library.channels[: library.numChannels]:
     show("channel", channel)
+for span in library.spans[: library.numSpans]:
+    show("span", span)
