@@ -131,6 +131,8 @@ typedef struct fusco_library_info {
   uint8_t hasTable;    /**< experts are placed by the tensor "placement" */
   uint8_t isRankMajor; /**< a row per token and destination rank, rather than
                             per assignment */
+  uint8_t partialBits; /**< of an element of combine's partial sums: 32, or of
+                            bf16 16; 0 where nothing combines */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */
