@@ -215,6 +215,11 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
       describeRows(info, described.tensors[i]);
     program.walk([&](ReduceRowOp reduce) {
       info.isWeighted |= reduce.getWeights() != nullptr;
+      // A dispatch's backward has float32 sums beside a combine's of bf16.
+      if (info.partialBits == 0 || reduce.getPartials())
+        info.partialBits = reduce.getPartials()
+                               ? reduce.getPartials()->getIntOrFloatBitWidth()
+                               : 32;
     });
   }
   return info;

@@ -91,7 +91,7 @@ Value Quantizer::widenMagnitude(Value bits, int64_t width) {
       source.element.isBF16()
           ? bits
           : b.create<arith::BitcastOp>(b.lanes(source.element, width), bits),
-      width);
+      source.element, width);
 }
 
 BlockScale Quantizer::scaleOf(Value magnitude) {

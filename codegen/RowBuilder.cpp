@@ -132,24 +132,69 @@ Value RowBuilder::broadcastF32(Value scalar, int64_t width) {
   return create<vector::BroadcastOp>(lanes(getF32Type(), width), scalar);
 }
 
+Type RowBuilder::loadedType(Type element, int64_t width) {
+  bool isAsBits = element.isBF16() || element.getIntOrFloatBitWidth() == 8;
+  return lanes(isAsBits ? getIntegerType(element.getIntOrFloatBitWidth())
+                        : element,
+               width);
+}
+
 Value RowBuilder::loadElements(Value pointer, const RowType &row,
                                int64_t width) {
   unsigned alignment = std::min(row.alignment, width * row.elementBytes());
-  Type type = row.element.isBF16() ? Type(getI16Type()) : row.element;
-  return create<LLVM::LoadOp>(lanes(type, width), pointer, alignment);
+  return create<LLVM::LoadOp>(loadedType(row.element, width), pointer,
+                              alignment);
 }
 
-Value RowBuilder::widen(Value elements, int64_t width) {
-  Type type = getElementTypeOrSelf(elements), wide = lanes(getF32Type(), width);
-  if (type.isF32())
+/// The bits of bf16, i16, as float32.
+static Value widenBF16(RowBuilder &b, Value bits, int64_t width) {
+  Type i32 = b.getI32Type();
+  Value wide = b.create<arith::ExtUIOp>(b.lanes(i32, width), bits);
+  return b.create<arith::BitcastOp>(
+      b.lanes(b.getF32Type(), width),
+      b.create<arith::ShLIOp>(wide, b.splatInt(16, i32, width)));
+}
+
+/// The bits of float8, i8, as float32. By way of f16, which holds all of their
+/// numbers, and which every target converts without a detour for denormals.
+static Value widenFloat8(RowBuilder &b, Value bits, Type element,
+                         int64_t width) {
+  Type i16 = b.getI16Type();
+  auto splat = [&](int64_t value) { return b.splatInt(value, i16, width); };
+  auto shift = [&](Value value, int64_t by) -> Value {
+    return b.create<arith::ShLIOp>(value, splat(by));
+  };
+  Value wide = b.create<arith::ExtUIOp>(b.lanes(i16, width), bits);
+  auto asF32 = [&](Value half) -> Value {
+    Value number =
+        b.create<arith::BitcastOp>(b.lanes(b.getF16Type(), width), half);
+    return b.create<arith::ExtFOp>(b.lanes(b.getF32Type(), width), number);
+  };
+  if (isa<Float8E5M2Type>(element)) // the upper half of one
+    return asF32(shift(wide, 8));
+  // One less bit of exponent, with another bias: 2^-8 times the number. The
+  // magnitude of all ones is the NaN; bit 7 fills f16's exponent.
+  Value magnitude = b.both(wide, splat(0x7F));
+  Value isNan = b.compare(arith::CmpIPredicate::eq, magnitude, splat(0x7F));
+  magnitude = b.select(isNan, splat(0xFF), magnitude);
+  Value sign = shift(b.both(wide, splat(0x80)), 8);
+  Value half = b.create<arith::OrIOp>(sign, shift(magnitude, 7));
+  return b.create<arith::MulFOp>(asF32(half), b.splatF32(0x1p8f, width));
+}
+
+Value RowBuilder::widen(Value elements, Type element, int64_t width) {
+  if (element.isF32())
     return elements;
-  if (type.isF16())
-    return create<arith::ExtFOp>(wide, elements);
-  Type i32 = getI32Type();
-  Value bits =
-      create<arith::ShLIOp>(create<arith::ExtUIOp>(lanes(i32, width), elements),
-                            splatInt(16, i32, width));
-  return create<arith::BitcastOp>(wide, bits);
+  if (element.isF16())
+    return create<arith::ExtFOp>(lanes(getF32Type(), width), elements);
+  if (element.isBF16())
+    return widenBF16(*this, elements, width);
+  return widenFloat8(*this, elements, element, width);
+}
+
+Value RowBuilder::roundToBF16(Value value, int64_t width) {
+  RowType row(MemRefType::get({1, width}, getBF16Type()));
+  return widenBF16(*this, narrowToBits(value, row, width), width);
 }
 
 Value RowBuilder::canonicalNan(Value value) {

@@ -77,15 +77,20 @@ struct RowBuilder : ScalarBuilder {
   mlir::Value splatF32(float value, int64_t width);
   mlir::Value splatInt(int64_t value, mlir::Type type, int64_t width);
   mlir::Value broadcastF32(mlir::Value scalar, int64_t width);
-  /// \p width elements at \p pointer: of bf16 the bits.
+  /// \p width elements at \p pointer: of bf16 and float8 the bits.
   mlir::Value loadElements(mlir::Value pointer, const RowType &row,
                            int64_t width);
-  /// What loadElements loaded, widened exactly to float32.
-  mlir::Value widen(mlir::Value elements, int64_t width);
+  /// What loadElements loaded of rows of \p element, widened exactly to
+  /// float32.
+  mlir::Value widen(mlir::Value elements, mlir::Type element, int64_t width);
   mlir::Value loadWidened(mlir::Value pointer, const RowType &row,
                           int64_t width) {
-    return widen(loadElements(pointer, row, width), width);
+    return widen(loadElements(pointer, row, width), row.element, width);
   }
+  /// The type of what loadElements loads.
+  mlir::Type loadedType(mlir::Type element, int64_t width);
+  /// float32 \p value rounded to bf16, as float32.
+  mlir::Value roundToBF16(mlir::Value value, int64_t width);
   /// f32 \p value, a NaN as the one that results have.
   mlir::Value canonicalNan(mlir::Value value);
   /// float32 \p value rounded to the row's element, as its bits: to nearest

@@ -19,7 +19,8 @@ using namespace fusco::pipe;
 using Cmp = arith::CmpIPredicate;
 
 SumTree::SumTree(ReduceRowOp op)
-    : op(op), numRanks(op.getNumRanks()), ranksPerNode(op.getRanksPerNode()) {}
+    : op(op), numRanks(op.getNumRanks()), ranksPerNode(op.getRanksPerNode()),
+      isRounded(op.getPartials() && op.getPartials()->isBF16()) {}
 
 Value SumTree::buildNeutral(RowBuilder &b, Value count) {
   return b.select(b.compare(Cmp::eq, count, b.index(0)), b.f32(0.0f),
@@ -70,7 +71,7 @@ SmallVector<Value> SumTree::closeBranches(RowBuilder &b, Value end,
     for (int64_t piece = 0; piece < pieces; ++piece) {
       Value &lower = next[from * pieces + piece];
       Value &upper = next[(from + 1) * pieces + piece];
-      upper = b.create<arith::AddFOp>(upper, lower);
+      upper = b.create<arith::AddFOp>(upper, close(b, lower, width));
       lower = b.splatF32(start, width);
     }
     return next;
@@ -90,4 +91,17 @@ SmallVector<Value> SumTree::closeBranches(RowBuilder &b, Value end,
     return when(isSet(endsNode), folded,
                 [&](ArrayRef<Value> inner) { return fold(inner, 1, -0.0f); });
   });
+}
+
+Value SumTree::close(RowBuilder &b, Value sum, int64_t width) const {
+  return isRounded ? b.roundToBF16(sum, width) : sum;
+}
+
+SmallVector<Value> SumTree::finish(RowBuilder &b, ArrayRef<Value> sums,
+                                   int64_t width) const {
+  SmallVector<Value> finished(sums);
+  if (!hasNodes())
+    for (Value &sum : finished)
+      sum = close(b, sum, width);
+  return finished;
 }

@@ -47,10 +47,18 @@ public:
                                                llvm::ArrayRef<mlir::Value> sums,
                                                int64_t pieces,
                                                int64_t width) const;
+  /// The last level's \p sums when all branches are closed: of one node or
+  /// rank, they are partial sums themselves.
+  llvm::SmallVector<mlir::Value>
+  finish(RowBuilder &b, llvm::ArrayRef<mlir::Value> sums, int64_t width) const;
 
 private:
+  /// \p sum as it is added to the next level.
+  mlir::Value close(RowBuilder &b, mlir::Value sum, int64_t width) const;
+
   mutable pipe::ReduceRowOp op;
   int64_t numRanks, ranksPerNode;
+  bool isRounded; ///< partial sums are bf16
 };
 
 } // namespace fusco

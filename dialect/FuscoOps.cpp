@@ -137,6 +137,33 @@ static LogicalResult verifySlots(Operation *op, Type rows,
          << type;
 }
 
+/// The scales of \p rows, one for each \p block elements.
+static LogicalResult verifyScales(Operation *op, RankedTensorType rows,
+                                  RankedTensorType scales, int64_t block) {
+  int64_t hidden = rows.getShape().back();
+  if (block < 1 || block > hidden) // quantize_c1, dequantize_c1
+    return op->emitOpError("expected 'block' from 1 to ")
+           << hidden << ", the hidden size, got " << block;
+  bool isPacked = scales.getElementType().isInteger(32);
+  if (!isPacked &&
+      !scales.getElementType().isF32()) // quantize_c3, dequantize_c3
+    return op->emitOpError("expected scales of f32, or of i32 for four powers "
+                           "of two each, got ")
+           << scales.getElementType();
+  SmallVector<int64_t> shape(rows.getShape());
+  shape.back() = scaleColumns(hidden, block, isPacked);
+  if (scales.getShape() != ArrayRef(shape) ||
+      getLayout(scales) != getLayout(rows)) // quantize_c3, dequantize_c3
+    return op->emitOpError("expected a row of ")
+           << shape.back() << " scales for each row of the input, got "
+           << scales;
+  return success();
+}
+
+static bool isFloat8(Type element) {
+  return isa<Float8E4M3FNType, Float8E5M2Type>(element);
+}
+
 /// The group that \p symbol names, or a diagnostic on \p op.
 static GroupOp lookupGroup(Operation *op, FlatSymbolRefAttr symbol,
                            SymbolTableCollection &symbolTable) {
@@ -473,8 +500,56 @@ LogicalResult DispatchOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 
 void CombineOp::build(OpBuilder &b, OperationState &state, Type out, Value y,
                       Value plan, bool weighted) {
-  build(b, state, out, y, plan, /*residual=*/Value(), weighted,
+  build(b, state, out, y, /*scales=*/Value(), plan, /*summands=*/ValueRange(),
+        /*block=*/IntegerAttr(), weighted, /*partials=*/TypeAttr(),
         /*hops=*/ArrayAttr());
+}
+
+int64_t CombineOp::getBytesPerRow() {
+  auto bytesOf = [](RankedTensorType type) {
+    return type.getShape().back() * (type.getElementTypeBitWidth() / 8);
+  };
+  return bytesOf(getY().getType()) +
+         (getScales() ? bytesOf(getScales().getType()) : 0);
+}
+
+/// What \p combine adds up: numbers, or float8 with its scales.
+static LogicalResult verifyExpertRows(CombineOp combine) {
+  RankedTensorType y = combine.getY().getType();
+  Type element = y.getElementType();
+  if (!combine.getScales()) {
+    if (isCastable(element)) // combine_c8
+      return success();
+    return combine.emitOpError("expected 'y' of bf16, f16 or f32, or of "
+                               "float8 and 'scaled', got ")
+           << y;
+  }
+  if (!isFloat8(element)) // combine_c8
+    return combine.emitOpError("expected 'y' that is 'scaled' to be of "
+                               "f8E4M3FN or f8E5M2, got ")
+           << y;
+  return verifyScales(combine, y, combine.getScales().getType(),
+                      *combine.getBlock()); // combine_c8
+}
+
+static LogicalResult verifySummands(CombineOp combine) {
+  constexpr size_t most = 2;
+  int64_t hidden = combine.getY().getType().getShape().back();
+  if (combine.getSummands().size() > most) // combine_c6
+    return combine.emitOpError("expected at most ")
+           << int64_t(most) << " summands, got "
+           << combine.getSummands().size();
+  for (Type type : combine.getSummands().getTypes()) {
+    auto summand = cast<RankedTensorType>(type);
+    if (failed(verifyRows(combine, summand)))
+      return failure();
+    if (!isa<TokenMajorLayoutAttr>(getLayout(summand)) ||
+        summand.getShape().back() != hidden) // combine_c6
+      return combine.emitOpError("expected a token-major summand of hidden "
+                                 "size ")
+             << hidden << ", got " << summand;
+  }
+  return success();
 }
 
 LogicalResult CombineOp::verify() {
@@ -494,17 +569,11 @@ LogicalResult CombineOp::verify() {
       isa<RankMajorLayoutAttr>(getLayout(getY().getType()))) // combine_c7
     return emitOpError("expected rank-major rows, which several experts may "
                        "have made, to be weighted already; got 'weighted'");
-  if (!getResidual())
-    return success();
-  RankedTensorType residual = getResidual().getType();
-  if (failed(verifyRows(*this, residual)))
-    return failure();
-  if (!isa<TokenMajorLayoutAttr>(getLayout(residual)) ||
-      residual.getShape().back() !=
-          getY().getType().getShape().back()) // combine_c6
-    return emitOpError("expected a token-major residual of hidden size ")
-           << getY().getType().getShape().back() << ", got " << residual;
-  return success();
+  if (!getPartialType().isF32() && !getPartialType().isBF16()) // combine_c9
+    return emitOpError("expected 'partials' to be f32 or bf16, got ")
+           << getPartialType();
+  return success(succeeded(verifyExpertRows(*this)) &&
+                 succeeded(verifySummands(*this)));
 }
 
 LogicalResult CombineOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
@@ -540,30 +609,28 @@ LogicalResult QuantizeOp::verify() {
                    scales = getScales().getType();
   if (failed(verifyRows(*this, {from, to, scales})))
     return failure();
-  int64_t hidden = from.getShape().back(), block = getBlock();
-  if (block < 1 || block > hidden) // quantize_c1
-    return emitOpError("expected 'block' from 1 to ")
-           << hidden << ", the hidden size, got " << block;
   if (from.getShape() != to.getShape() || getLayout(from) != getLayout(to) ||
-      !isa<Float8E4M3FNType, Float8E5M2Type>(
-          to.getElementType())) // quantize_c2
+      !isFloat8(to.getElementType())) // quantize_c2
     return emitOpError(
                "expected rows of f8E4M3FN or f8E5M2 in the input's shape "
                "and layout, got ")
            << from << " to " << to;
-  bool isPacked = scales.getElementType().isInteger(32);
-  if (!isPacked && !scales.getElementType().isF32()) // quantize_c3
-    return emitOpError("expected scales of f32, or of i32 for four powers of "
-                       "two each, got ")
-           << scales.getElementType();
-  int64_t columns = scaleColumns(hidden, block, isPacked);
-  if (scales.getRank() != 2 ||
-      scales.getShape().front() != from.getDimSize(0) ||
-      scales.getShape().back() != columns ||
-      getLayout(scales) != getLayout(from)) // quantize_c3
-    return emitOpError("expected a row of ")
-           << columns << " scales for each row of the input, got " << scales;
-  return success();
+  return verifyScales(*this, from, scales, getBlock());
+}
+
+LogicalResult DequantizeOp::verify() {
+  RankedTensorType from = getInput().getType(), to = getOutput().getType(),
+                   scales = getScales().getType();
+  if (failed(verifyRows(*this, {from, to, scales})))
+    return failure();
+  if (!isFloat8(from.getElementType())) // dequantize_c2
+    return emitOpError("expected rows of f8E4M3FN or f8E5M2, got ") << from;
+  if (from.getShape() != to.getShape() || getLayout(from) != getLayout(to) ||
+      !to.getElementType().isF32()) // dequantize_c4
+    return emitOpError(
+               "expected rows of f32 in the input's shape and layout, got ")
+           << from << " to " << to;
+  return verifyScales(*this, from, scales, getBlock());
 }
 
 //===----------------------------------------------------------------------===//

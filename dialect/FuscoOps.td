@@ -279,7 +279,7 @@ def Fusco_YieldOp : Fusco_Op<"yield", [Pure, Terminator, HasParent<"DispatchOp">
   let assemblyFormat = "$rows attr-dict `:` type($rows)";
 }
 
-def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
+def Fusco_CombineOp : Fusco_ShuffleOp<"combine", [AttrSizedOperandSegments]> {
   let summary = "bring the experts' rows back and sum them per token";
   let description = [{
     The adjoint of dispatch: row t of the result is the sum of the rows of token
@@ -291,38 +291,73 @@ def Fusco_CombineOp : Fusco_ShuffleOp<"combine"> {
     assignments gives +0. A NaN result has the bits 0x7FFF (bf16, f16) or
     0x7FFFFFFF (f32).
 
-    `plus` adds row t of another tensor of tokens, such as a residual or a shared
-    expert's output, to that sum in float32, before the rounding.
+    Where `y` is `scaled`, its rows are float8 with scales for every `block`
+    elements, and what is summed is what fusco.dequantize makes of them: z is an
+    element times its block's scale, rounded to float32, whatever w is.
+
+    `plus` adds up to two summands to that sum in float32, in their order, before
+    the rounding: row t of a tensor of tokens, such as a residual or a shared
+    expert's output, or the one row of a tensor that has no other, a bias.
+
+    `partials`, if given, is the type of partial sums: f32, as without it, or
+    bf16. With bf16 the sum of each rank that holds an assignment of the token is
+    rounded to bf16 before ranks are added, and each node's sum of those before
+    nodes are added, to nearest even; the sum of the nodes is float32. So it is
+    whether or not a partial sum travels: the bits do not depend on the plan.
 
     `hops` is how the rows travel, which `fusco-plan-dedup` decides: on several
     nodes `[scale_up, scale_out]`, on one `[scale_up]`. A scale_up hop per
     assignment pulls: the forwarder (on the token's own node, its rank) reads
     each row where it is. Per rank it pushes: each rank sums its rows of a token
-    and sends one float32 partial sum. The scale_out hop is always unique per
-    node, since the tree sums a node first: it carries one float32 row.
+    and sends one partial sum. The scale_out hop is always unique per node, since
+    the tree sums a node first: it carries one partial sum.
+
+    ```mlir
+    %out = fusco.combine %y scaled %scales block 128 by %plan weighted
+        plus %bias, %residual partials bf16
+        : tensor<?x2048xf8E4M3FN, #fusco.expert_major<align = 16>>
+          scaled tensor<?x16xf32, #fusco.expert_major<align = 16>>,
+          !fusco.plan<@ep>, tensor<1x2048xbf16>, tensor<?x2048xbf16>
+        -> tensor<?x2048xbf16>
+    ```
 
     - (combine_c1) `y` is expert-major, rank-major or in expert slots.
     - (combine_c2) the result is token-major.
     - (combine_c3) the result has the hidden size of `y`.
     - (combine_c4) the plan's group is a fusco.group.
     - (combine_c5) rows in expert slots have ceil(experts / ranks) experts.
-    - (combine_c6) `residual` is token-major, of the hidden size of `y`.
+    - (combine_c6) each of `summands` is token-major, of the hidden size of `y`,
+      and there are at most two.
     - (combine_c7) where `y` is rank-major, the combine is not `weighted`.
+    - (combine_c8) `y` is of float8 where it is `scaled`, with `block` and scales
+      as fusco.dequantize takes them, and else of bf16, f16 or f32.
+    - (combine_c9) `partials` is f32 or bf16.
   }];
-  let arguments = (ins Fusco_Rows:$y, Fusco_PlanType:$plan,
-                       Optional<Fusco_Rows>:$residual, UnitAttr:$weighted,
+  let arguments = (ins Fusco_Payload:$y, Optional<Fusco_Payload>:$scales,
+                       Fusco_PlanType:$plan, Variadic<Fusco_Rows>:$summands,
+                       OptionalAttr<I64Attr>:$block, UnitAttr:$weighted,
+                       OptionalAttr<TypeAttr>:$partials,
                        OptionalAttr<Fusco_HopsAttr>:$hops);
   let results = (outs Fusco_Rows:$out);
   let assemblyFormat = [{
-    $y `by` $plan (`weighted` $weighted^)? (`plus` $residual^)? (`hops` $hops^)?
-    attr-dict `:` type($y) `,` qualified(type($plan)) (`,` type($residual)^)?
-    `->` type($out)
+    $y (`scaled` $scales^ `block` $block)? `by` $plan (`weighted` $weighted^)?
+    (`plus` $summands^)? (`partials` $partials^)? (`hops` $hops^)? attr-dict
+    `:` type($y) (`scaled` type($scales)^)? `,` qualified(type($plan))
+    (`,` type($summands)^)? `->` type($out)
   }];
   let builders = [
-    /// Without residual and hops.
+    /// Of rows without scales, without summands and hops.
     OpBuilder<(ins "::mlir::Type":$out, "::mlir::Value":$y,
                    "::mlir::Value":$plan, "bool":$weighted)>
   ];
+  let extraClassDeclaration = [{
+    /// The element type of partial sums.
+    ::mlir::Type getPartialType() {
+      return getPartials().value_or(::mlir::Float32Type::get(getContext()));
+    }
+    /// Bytes that experts hand over for an assignment: a row, with its scales.
+    int64_t getBytesPerRow();
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -387,6 +422,36 @@ def Fusco_QuantizeOp : Fusco_Op<"quantize", [Pure]> {
   let assemblyFormat = [{
     $input `block` $block attr-dict `:` type($input) `->` type($output) `,`
     type($scales)
+  }];
+  let hasVerifier = 1;
+}
+
+def Fusco_DequantizeOp : Fusco_Op<"dequantize", [Pure]> {
+  let summary = "float32 rows of float8 elements and scales of their blocks";
+  let description = [{
+    The way back from fusco.quantize: an element, which float32 holds exactly,
+    times the scale of its block, in float32, rounded to nearest even with
+    denormals kept. A NaN becomes 0x7FFFFFFF. A scale of i32 is a byte b that
+    stands as fusco.quantize says: 2^(b - 127), of which 2^-127 is a denormal, or
+    a NaN where b is 255. A scale may be any number, and bytes of no block hold
+    anything.
+
+    ```mlir
+    %y = fusco.dequantize %q, %scales block 128
+        : tensor<?x2048xf8E4M3FN>, tensor<?x16xf32> -> tensor<?x2048xf32>
+    ```
+
+    - (dequantize_c1) `block` is from 1 to the hidden size.
+    - (dequantize_c2) elements are f8E4M3FN or f8E5M2.
+    - (dequantize_c3) scales are as fusco.quantize leaves them: see quantize_c3.
+    - (dequantize_c4) shape and layout are kept, and the result is of f32.
+  }];
+  let arguments = (ins Fusco_Payload:$input, Fusco_Payload:$scales,
+                       I64Attr:$block);
+  let results = (outs Fusco_Rows:$output);
+  let assemblyFormat = [{
+    $input `,` $scales `block` $block attr-dict `:` type($input) `,`
+    type($scales) `->` type($output)
   }];
   let hasVerifier = 1;
 }

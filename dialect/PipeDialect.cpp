@@ -465,17 +465,30 @@ LogicalResult StoreRowOp::verify() {
                        getSource()); // store_row_c1
 }
 
+/// \p scales are those of rows of \p hidden elements.
+static LogicalResult verifyScaleColumns(Operation *op, MemRefType scales,
+                                        int64_t hidden, int64_t block) {
+  int64_t columns =
+      fusco::scaleColumns(hidden, block, scales.getElementType().isInteger(32));
+  if (scales.getDimSize(1) == columns)
+    return success();
+  return op->emitOpError("expected ")
+         << columns << " scales in a row, got " << scales;
+}
+
 LogicalResult QuantizeRowOp::verify() {
   if (failed(verifyRowType(*this, getData().getType(), getSource())))
     return failure(); // quantize_row_c1
-  MemRefType scales = getScales().getType();
-  int64_t columns =
-      fusco::scaleColumns(getSource().getType().getDimSize(1), getBlock(),
-                          scales.getElementType().isInteger(32));
-  if (scales.getDimSize(1) != columns) // quantize_row_c1
-    return emitOpError("expected ")
-           << columns << " scales in a row, got " << scales;
-  return success();
+  return verifyScaleColumns(*this, getScales().getType(),
+                            getSource().getType().getDimSize(1),
+                            getBlock()); // quantize_row_c1
+}
+
+/// Each of \p plus can be added to rows of \p out.
+static LogicalResult verifyPlus(Operation *op, OperandRange plus, Value out) {
+  return success(llvm::all_of(plus.getTypes(), [&](Type type) {
+    return succeeded(verifyRowType(op, type, out));
+  }));
 }
 
 LogicalResult ReduceRowOp::verify() {
@@ -484,15 +497,25 @@ LogicalResult ReduceRowOp::verify() {
   if (static_cast<int64_t>(getRanksPerNode()) < 1) // reduce_row_c1
     return emitOpError("expected at least 1 rank per node, got ")
            << static_cast<int64_t>(getRanksPerNode());
-  if (failed(verifyRowType(*this, getRowType(), getOut()))) // reduce_row_c3
+  if (failed(verifyRowType(*this, getRowType(), getOut())) ||
+      failed(verifyPlus(*this, getPlus(), getOut()))) // reduce_row_c3
     return failure();
-  return getPlus() ? verifyRowType(*this, getPlus().getType(), getOut())
-                   : success();
+  auto rows = cast<MemRefType>(getRowType());
+  bool isFloat8 = rows.getElementTypeBitWidth() == 8;
+  if (isFloat8 != !!getScaleAddresses()) // reduce_row_c4
+    return emitOpError("expected ")
+           << (isFloat8 ? "scales of" : "no scales of") << " rows of " << rows;
+  if (!isFloat8)
+    return success();
+  return verifyScaleColumns(*this, cast<MemRefType>(*getScaleType()),
+                            rows.getDimSize(1), *getBlock()); // reduce_row_c4
 }
 
 LogicalResult MergeRowOp::verify() {
-  return getPlus() ? verifyRowType(*this, getPlus().getType(), getOut())
-                   : success(); // merge_row_c1
+  Type partials = getPartials().value_or(Type());
+  if (partials && !partials.isF32() && !partials.isBF16()) // merge_row_c2
+    return emitOpError("expected 'partials' of f32 or bf16, got ") << partials;
+  return verifyPlus(*this, getPlus(), getOut()); // merge_row_c1
 }
 
 LogicalResult DotRowOp::verify() {

@@ -873,26 +873,37 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row", [AttrSizedOperandSegments]> {
   let description = [{
     The sum that fusco.combine defines, over the descriptors [begin, end) of
     `token`, into row `row` of `out`; a partial sum where these are not all. The
-    rows read are of `row_type`. Without `weights` they are 1. Row `row` of `plus`
-    is added at the end, before the rounding.
+    rows read are of `row_type`, and where they are `scaled`, the row of scales of
+    `scale_type` for each of them is read at `scale_addresses`. Without `weights`
+    they are 1. Row `row` of each of `plus`, or the one row of a tensor of one, is
+    added at the end, before the rounding. `partials` is fusco.combine's.
 
     - (reduce_row_c1) `ranks_per_node` is at least 1.
     - (reduce_row_c2) it stands in a pipe.program or pipe.team.
     - (reduce_row_c3) `row_type` is a type of rows of `out`'s hidden size, and so
-      is that of `plus`.
+      are those of `plus`.
+    - (reduce_row_c4) rows are of float8 where they are `scaled`, with the columns
+      of scales that fusco.quantize says.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks,
     Pipe_Int32Table:$slots, Optional<Pipe_Weights>:$weights, Index:$token,
     Index:$begin, Index:$end, TypeAttrOf<Pipe_AnyRows>:$row_type,
-    Pipe_AnyRows:$out, Index:$row, Optional<Pipe_AnyRows>:$plus,
-    I64Attr:$num_ranks, I64Attr:$ranks_per_node, UnitAttr:$streaming);
+    Optional<Pipe_Int64s>:$scale_addresses,
+    OptionalAttr<TypeAttrOf<Pipe_AnyRows>>:$scale_type,
+    OptionalAttr<I64Attr>:$block,
+    Pipe_AnyRows:$out, Index:$row, Variadic<Pipe_AnyRows>:$plus,
+    I64Attr:$num_ranks, I64Attr:$ranks_per_node,
+    OptionalAttr<TypeAttr>:$partials, UnitAttr:$streaming);
   let assemblyFormat = [{
     $addresses `at` `(` $ranks `,` $slots `)` (`weights` $weights^)?
-    `[` $token `,` $begin `to` $end `]` `as` $row_type `into` $out `[` $row `]`
-    (`plus` $plus^)? `ranks` $num_ranks `per_node` $ranks_per_node
+    `[` $token `,` $begin `to` $end `]` `as` $row_type
+    (`scaled` $scale_addresses^ `as` $scale_type `block` $block)?
+    `into` $out `[` $row `]` (`plus` $plus^)?
+    `ranks` $num_ranks `per_node` $ranks_per_node (`partials` $partials^)?
     (`streaming` $streaming^)? attr-dict
     `:` type($addresses) `at` `(` type($ranks) `,` type($slots) `)`
-    (`weights` type($weights)^)? `into` type($out) (`plus` type($plus)^)?
+    (`weights` type($weights)^)? (`scaled` type($scale_addresses)^)?
+    `into` type($out) (`plus` type($plus)^)?
   }];
   let hasVerifier = 1;
 }
@@ -900,19 +911,24 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row", [AttrSizedOperandSegments]> {
 def Pipe_MergeRowOp : Pipe_Op<"merge_row"> {
   let summary = "add partial sums, write the result";
   let description = [{
-    Adds the float32 rows at addresses[0] to addresses[count - 1] in this order,
-    and rounds the sum once to the element of `out`; +0 if there are none. Row
-    `row` of `plus` is added at the end, before the rounding.
+    Adds the rows at addresses[0] to addresses[count - 1], whose elements are
+    `partials`, f32 if none is given, in this order and in float32, and rounds the
+    sum once to the element of `out`; +0 if there are none. `node` sums those of
+    the ranks of a node, and is rounded to `partials` first. Row `row` of each of
+    `plus`, or the one row of a tensor of one, is added at the end, before the last
+    rounding.
 
-    - (merge_row_c1) `plus` has the hidden size of `out`.
+    - (merge_row_c1) each of `plus` has the hidden size of `out`.
+    - (merge_row_c2) `partials` is f32 or bf16.
   }];
   let arguments = (ins Pipe_Int64s:$addresses, Index:$count, Pipe_AnyRows:$out,
-                       Index:$row, Optional<Pipe_AnyRows>:$plus,
+                       Index:$row, Variadic<Pipe_AnyRows>:$plus,
+                       OptionalAttr<TypeAttr>:$partials, UnitAttr:$node,
                        UnitAttr:$streaming);
   let assemblyFormat = [{
     $addresses `count` $count `into` $out `[` $row `]` (`plus` $plus^)?
-    (`streaming` $streaming^)? attr-dict `:` type($addresses) `into` type($out)
-    (`plus` type($plus)^)?
+    (`partials` $partials^)? (`node` $node^)? (`streaming` $streaming^)? attr-dict
+    `:` type($addresses) `into` type($out) (`plus` type($plus)^)?
   }];
   let hasVerifier = 1;
 }

@@ -75,9 +75,9 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
       auto dispatches = llvm::to_vector(function.getOps<DispatchOp>());
       auto combines = llvm::to_vector(function.getOps<CombineOp>());
       // No step of the unfused form weights or quantises rows on their way to
-      // the experts, moves several tensors, knows slots, adds a residual or
-      // places experts by a table. What is not one shuffle is left to lowering,
-      // which says so.
+      // the experts or back, moves several tensors, knows slots, adds summands,
+      // rounds partial sums or places experts by a table. What is not one
+      // shuffle is left to lowering, which says so.
       if (llvm::hasSingleElement(function.getBody()) &&
           dispatches.size() + combines.size() == 1 &&
           llvm::none_of(dispatches,
@@ -87,7 +87,8 @@ struct AddBaselinePass : fusco::impl::AddBaselinePassBase<AddBaselinePass> {
                         }) &&
           llvm::all_of(combines,
                        [](CombineOp op) {
-                         return !op.getResidual() &&
+                         return !op.getScales() && op.getSummands().empty() &&
+                                op.getPartialType().isF32() &&
                                 isExpertMajor(op.getY().getType());
                        }) &&
           llvm::none_of(getOperation().getOps<GroupOp>(),

@@ -85,6 +85,10 @@ private:
     return p.viewSlot(ring, lane, slot, getAsksLayout(p.shape),
                       /*packed=*/nullptr);
   }
+  /// The partial sums of a slot; see ProgramBuilder.
+  Value viewSums(Value ring, Value lane, Value slot) {
+    return p.viewSums(ring, lane, slot, tensors.partials);
+  }
   bool isByRank() const { return route.scaleUp == pipe::Unit::Rank; }
   bool hasOtherNodes() const { return p.shape.nodes > 1; }
   bool isDealt() const { return route.forwarders == Forwarders::Balanced; }
@@ -97,24 +101,42 @@ private:
 };
 } // namespace
 
+/// Scales travel with `y`, as a second tensor of rows.
+static constexpr int64_t scalesPayload = 1;
+
 //===----------------------------------------------------------------------===//
 // The steps
 //===----------------------------------------------------------------------===//
 
 /// What is added to the sums that go to \p out: the result's, not partial ones.
-static Value getPlus(const CombineTensors &tensors, Value out) {
-  return out == tensors.out ? tensors.residual : Value();
+static ValueRange getPlus(const CombineTensors &tensors, Value out) {
+  return out == tensors.out ? ValueRange(tensors.summands) : ValueRange();
+}
+
+/// How partial sums are rounded; null: not at all.
+static TypeAttr getPartials(const CombineTensors &tensors) {
+  return tensors.partials.isF32() ? TypeAttr()
+                                  : TypeAttr::get(tensors.partials);
 }
 
 /// The sum of the rows of \p run, read from where they are.
 static void buildSumOfRows(ProgramBuilder &p, const CombineTensors &tensors,
                            const Descriptors &by, const Run &run, Value out,
                            Value row, bool weighted, bool streaming) {
-  p.b.create<ReduceRowOp>(p.local(shared::addresses), by.ranks, by.slots,
-                          weighted ? by.weights : Value(), run.token, run.begin,
-                          run.end, cast<MemRefType>(tensors.y.getType()), out,
-                          row, getPlus(tensors, out), p.shape.numRanks(),
-                          p.shape.ranksPerNode, streaming);
+  Value scaleAddresses;
+  TypeAttr scaleType;
+  IntegerAttr block;
+  if (tensors.scales) {
+    scaleAddresses = p.local(addressesOf(scalesPayload));
+    scaleType = TypeAttr::get(tensors.scales.getType());
+    block = p.b.getI64IntegerAttr(tensors.block);
+  }
+  p.b.create<ReduceRowOp>(
+      p.local(shared::addresses), by.ranks, by.slots,
+      weighted ? by.weights : Value(), run.token, run.begin, run.end,
+      cast<MemRefType>(tensors.y.getType()), scaleAddresses, scaleType, block,
+      out, row, getPlus(tensors, out), p.shape.numRanks(), p.shape.ranksPerNode,
+      getPartials(tensors), streaming);
 }
 
 void fusco::buildSums(ProgramBuilder &p, const CombineTensors &tensors,
@@ -131,7 +153,12 @@ void CombineBuilder::build() {
   p.setForwarders(route.forwarders);
   numTokens = p.rowsOf(tensors.out);
   Exposure exposed{{tensors.y}};
-  Value turn = buildReadyExchange(p, exposed, numTokens, p.rowsOf(tensors.y));
+  Value room = p.rowsOf(tensors.y);
+  if (tensors.scales) {
+    exposed.rows.push_back(tensors.scales);
+    room = p.minimum(room, p.rowsOf(tensors.scales));
+  }
+  Value turn = buildReadyExchange(p, exposed, numTokens, room);
   p.step("move");
   p.resolveAddresses(shared::combineHeaders, turn, exposed);
   // 2.
@@ -199,7 +226,7 @@ void CombineBuilder::buildPartial(Value chunk) {
       Value answer = p.claim(shared::partials, source, asker);
       RingSlot request = viewAsks(p.local(shared::requestsTaken), source, slot);
       Value partials =
-          p.viewSums(p.peer(asker, shared::partialsTaken), theirLane, answer);
+          viewSums(p.peer(asker, shared::partialsTaken), theirLane, answer);
       Value count = p.toIndex(p.load(request.count, {p.index(0)}));
       p.forEach(p.index(0), count, [&](Value unit) {
         sumRows(request.by, p.wholeRun(request.by, unit), partials, unit,
@@ -230,14 +257,14 @@ void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
   Value number =
       p.forEachUnit(by, run, pipe::Unit::Rank, [&](const UnitRun &unit) {
         Value i = p.localOf(unit.rank);
-        Value partials = p.viewSums(ring, p.rankOf(origin, i),
-                                    p.loadEntry(shared::rankSlots, i));
+        Value partials = viewSums(ring, p.rankOf(origin, i),
+                                  p.loadEntry(shared::rankSlots, i));
         Value partial = p.takeEntry(shared::rankCounts, i);
         p.store(p.b.create<RowAddressOp>(partials, partial), summands,
                 {unit.number});
       });
   p.b.create<MergeRowOp>(summands, number, out, row, getPlus(tensors, out),
-                         isStreaming);
+                         getPartials(tensors), /*node=*/true, isStreaming);
 }
 
 //===----------------------------------------------------------------------===//
@@ -350,7 +377,7 @@ void CombineBuilder::buildSum(Value chunk) {
       if (isByRank())
         p.receiveRankSlots(shared::partials, from.node);
       Value answer = p.claim(shared::sums, from.lane, from.peer);
-      Value sums = p.viewSums(p.local(shared::sumsSent), from.lane, answer);
+      Value sums = viewSums(p.local(shared::sumsSent), from.lane, answer);
       Value count = p.toIndex(p.load(ask.count, {p.index(0)}));
       auto sumUnit = [&](Value unit) {
         sumRun(ask.by, p.wholeRun(ask.by, unit), from.node, sums, unit,
@@ -361,11 +388,13 @@ void CombineBuilder::buildSum(Value chunk) {
         p.forRange(p.index(0), count, sumUnit);
       else
         p.forEach(p.index(0), count, sumUnit);
+      int64_t bytesPerSum =
+          tensors.partials.getIntOrFloatBitWidth() / 8 * p.shape.hidden;
       p.b.create<PutOp>(shared::sumsSent, ValueRange{from.lane, answer},
                         from.peer, shared::sumsTaken,
                         ValueRange{from.theirLane, answer},
-                        /*head_bytes=*/0, count, 4 * p.shape.hidden,
-                        shared::sums, from.lane, from.theirLane);
+                        /*head_bytes=*/0, count, bytesPerSum, shared::sums,
+                        from.lane, from.theirLane);
       if (isByRank())
         releasePartials(from.node);
       p.release(shared::asks, from.lane, from.peer, from.theirLane);
@@ -443,8 +472,8 @@ void CombineBuilder::buildFinish(Value chunk) {
 
 std::pair<Value, Value> CombineBuilder::takeSum(Value lane) {
   if (!isDealt())
-    return {p.viewSums(p.local(shared::sumsTaken), lane,
-                       p.loadEntry(shared::nodeSlots, lane)),
+    return {viewSums(p.local(shared::sumsTaken), lane,
+                     p.loadEntry(shared::nodeSlots, lane)),
             p.takeEntry(shared::nodeCounts, lane)};
   Value otherNodes = p.index(p.shape.nodes - 1), from = p.deal(lane);
   Value places = p.local(shared::placesTaken);
@@ -454,14 +483,14 @@ std::pair<Value, Value> CombineBuilder::takeSum(Value lane) {
       p.toIndex(p.load(places, {from, answer, p.add(otherNodes, lane)}));
   Value entry = p.add(p.b.create<arith::MulIOp>(from, otherNodes), lane);
   Value ring = p.peer(p.rankOf(p.nodeOf(p.rank()), from), shared::sumsTaken);
-  return {p.viewSums(ring, lane, slot),
+  return {viewSums(ring, lane, slot),
           p.add(first, p.takeEntry(shared::dealtCounts, entry))};
 }
 
 void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
   Value node = p.nodeOf(p.rank()), zero = p.index(0);
   Value summands = p.local(shared::summands);
-  auto ownType = MemRefType::get({1, p.shape.hidden}, p.b.getF32Type());
+  auto ownType = MemRefType::get({1, p.shape.hidden}, tensors.partials);
   Value ownSum = p.b.create<pipe::ViewOp>(ownType, p.local(shared::ownSum),
                                           ValueRange(zero), /*offset=*/0);
   Value number =
@@ -482,7 +511,8 @@ void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
             });
       });
   p.b.create<MergeRowOp>(summands, number, tensors.out, run.token,
-                         tensors.residual, streaming);
+                         tensors.summands, getPartials(tensors),
+                         /*node=*/false, streaming);
 }
 
 void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,

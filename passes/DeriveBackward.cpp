@@ -67,6 +67,9 @@ static void addBackward(func::FuncOp forward, DispatchOp dispatch) {
   b.create<func::ReturnOp>(dx);
 }
 
+/// The gradients of a combine's summands are no shuffle: that of the result
+/// itself, and for
+/// a bias its sum over tokens. Roundings have that of the numbers they round.
 static void addBackward(func::FuncOp forward, CombineOp combine,
                         GroupOp group) {
   ImplicitLocOpBuilder b(combine.getLoc(), forward);
@@ -148,6 +151,11 @@ private:
       return success();
     }
     CombineOp combine = combines.front();
+    if (combine.getScales())
+      return combine.emitOpError("expected rows of bf16, f16 or f32 to derive "
+                                 "the backward of, got ")
+             << combine.getY().getType()
+             << ", which are 'scaled'; combine those of a dequantization";
     if (failed(requireExpertMajor(combine, combine.getY().getType())))
       return failure();
     auto group = SymbolTable::lookupNearestSymbolFrom<GroupOp>(

@@ -146,6 +146,11 @@ FailureOr<FunctionContents> fusco::recognise(func::FuncOp function) {
                                    "fusco-fuse-shuffle puts it there, and its "
                                    "option 'remarks' says why it did not");
             })
+            .Case([&](DequantizeOp o) {
+              return o.emitOpError("expected before a combine, to be part of "
+                                   "it; fusco-fuse-shuffle makes it so, and "
+                                   "its option 'remarks' says why it did not");
+            })
             .Case([&](PermuteOp o) {
               return take(isToExperts(o) ? contents.toExperts
                                          : contents.byDestination,
@@ -197,6 +202,22 @@ std::string fusco::roleOfRows(DispatchOp dispatch, unsigned i) {
                               : withNumber("rows", i - numScales);
 }
 
+/// Whether \p type is of one row for all tokens.
+static bool isOfOneRow(RankedTensorType type) {
+  return type.getRank() == 2 && type.getDimSize(0) == 1;
+}
+
+std::string fusco::roleOfSummand(CombineOp combine, unsigned i) {
+  auto isBias = [&](unsigned number) {
+    return isOfOneRow(
+        cast<RankedTensorType>(combine.getSummands()[number].getType()));
+  };
+  unsigned alike = 0;
+  for (unsigned before = 0; before < i; ++before)
+    alike += isBias(before) == isBias(i);
+  return withNumber(isBias(i) ? "bias" : "residual", alike);
+}
+
 TensorArguments::TensorArguments(func::FuncOp function,
                                  func::ReturnOp terminator)
     : function(function) {
@@ -234,7 +255,8 @@ void TensorArguments::addWorkspace(Value value, StringRef role,
 LogicalResult TensorArguments::bindOne(Operation *op, Value value,
                                        StringRef role, bool isOutput) {
   auto type = cast<RankedTensorType>(value.getType());
-  if (type.getRank() == 2 && !type.isDynamicDim(0))
+  bool isBias = role.starts_with("bias");
+  if (type.getRank() == 2 && !type.isDynamicDim(0) && !isBias)
     return op->emitOpError("expected '")
            << role << "' to have a number of rows that is known at run time "
            << "only, '?', got " << type;
@@ -301,12 +323,16 @@ LogicalResult TensorArguments::bindAll(FunctionContents contents) {
         return failure();
     return success();
   }
-  if (combine)
+  if (combine) {
+    for (auto [i, summand] : llvm::enumerate(combine.getSummands()))
+      if (failed(bindInput(combine, summand, roleOfSummand(combine, i))))
+        return failure();
     return failure(
-        (combine.getResidual() &&
-         failed(bindInput(combine, combine.getResidual(), "residual"))) ||
+        (combine.getScales() &&
+         failed(bindInput(combine, combine.getScales(), "scales"))) ||
         failed(bindInput(combine, combine.getY(), "y")) ||
         failed(bindOutput(combine, combine.getOut(), "out")));
+  }
   if (toExperts) {
     addWorkspace(byDestination.getOutput(), "send", "send");
     addWorkspace(allToAll.getOutput(), "recv", "recv");
@@ -348,14 +374,20 @@ SmallVector<Type> TensorArguments::types() const {
   });
 }
 
-/// The fusco.quantize whose scales a dispatch leaves in \p value; null if it
-/// does not.
-static QuantizeOp getMakerOfScales(Value value) {
+/// How many elements share one, where \p value are the scales that a dispatch
+/// leaves or a combine takes.
+static std::optional<int64_t> getScaledColumns(Value value) {
+  for (Operation *user : value.getUsers())
+    if (auto combine = dyn_cast<CombineOp>(user))
+      if (combine.getScales() == value)
+        return combine.getBlock();
   auto dispatch = value.getDefiningOp<DispatchOp>();
   if (!dispatch || !llvm::is_contained(dispatch.getPayloads(), value))
-    return {};
+    return std::nullopt;
   unsigned i = cast<OpResult>(value).getResultNumber();
-  return dispatch.isScales(i) ? dispatch.getQuantize(i) : QuantizeOp();
+  if (!dispatch.isScales(i))
+    return std::nullopt;
+  return dispatch.getQuantize(i).getBlock();
 }
 
 /// Whether a dispatch leaves \p value by columns.
@@ -382,10 +414,10 @@ SmallVector<Attribute> TensorArguments::attributes(Builder &builder) const {
     if (isByColumns(tensor.value))
       entries.push_back(builder.getNamedAttr(ProgramOp::byColumnsAttrName,
                                              builder.getUnitAttr()));
-    if (QuantizeOp quantize = getMakerOfScales(tensor.value))
+    if (std::optional<int64_t> columns = getScaledColumns(tensor.value))
       entries.push_back(
           builder.getNamedAttr(ProgramOp::scaledColumnsAttrName,
-                               builder.getI64IntegerAttr(quantize.getBlock())));
+                               builder.getI64IntegerAttr(*columns)));
     if (tensor.isOutput)
       entries.push_back(builder.getNamedAttr(ProgramOp::outputAttrName,
                                              builder.getUnitAttr()));

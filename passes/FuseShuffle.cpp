@@ -7,8 +7,8 @@
 /// \file
 /// fusco-fuse-shuffle:
 ///   1. three steps, with casts between them or not, become one operation;
-///   2. a cast beside that operation becomes part of it, and a quantization
-///      before it;
+///   2. a cast beside that operation becomes part of it, and so do a
+///      quantization before a dispatch and a dequantization before a combine;
 ///   3. of what is left, remarks say why.
 /// What is legal stands in the match functions, which 1. and 2. share with 3.
 ///
@@ -180,6 +180,20 @@ static FailureOr<DispatchOp> matchQuantize(QuantizeOp quantize, Refuse refuse) {
   return dispatch;
 }
 
+/// The combine of what \p dequantize makes, which can do that on the way.
+static FailureOr<CombineOp> matchDequantize(DequantizeOp dequantize,
+                                            Refuse refuse) {
+  Value rows = dequantize.getOutput();
+  if (failed(checkUsedOnce(rows, refuse)))
+    return failure();
+  auto combine = dyn_cast<CombineOp>(*rows.user_begin());
+  if (!combine || combine.getY() != rows)
+    return refuse("its rows are not taken by a 'fusco.combine'");
+  if (combine->getBlock() != dequantize->getBlock())
+    return refuse("the steps stand in different blocks");
+  return combine;
+}
+
 //===----------------------------------------------------------------------===//
 // Patterns
 //===----------------------------------------------------------------------===//
@@ -306,6 +320,25 @@ struct FuseQuantize : OpRewritePattern<QuantizeOp> {
   }
 };
 
+/// The combine takes what \p dequantize takes.
+struct FuseDequantize : OpRewritePattern<DequantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DequantizeOp dequantize,
+                                PatternRewriter &rewriter) const override {
+    FailureOr<CombineOp> combine =
+        matchDequantize(dequantize, refuseMatch(rewriter, dequantize));
+    if (failed(combine))
+      return failure();
+    rewriter.modifyOpInPlace(*combine, [&] {
+      combine->getYMutable().assign(dequantize.getInput());
+      combine->getScalesMutable().assign(dequantize.getScales());
+      combine->setBlock(dequantize.getBlock());
+    });
+    rewriter.eraseOp(dequantize);
+    return success();
+  }
+};
+
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
@@ -322,14 +355,15 @@ private:
 void FuseShufflePass::runOnOperation() {
   ModuleOp module = getOperation();
   RewritePatternSet patterns(&getContext());
-  patterns.add<FuseDispatch, FuseCombine, FuseCast, FuseQuantize>(
-      &getContext()); // 1., 2.
+  patterns.add<FuseDispatch, FuseCombine, FuseCast, FuseQuantize,
+               FuseDequantize>(&getContext()); // 1., 2.
   // The driver erases what nobody uses. Only steps that become so on the way
   // shall go: others are the input's, and lowering has something to say of
   // them.
   SmallVector<Operation *> ops;
   module.walk([&](Operation *op) {
-    if (isa<PermuteOp, AllToAllOp, UnpermuteOp, CastOp, QuantizeOp>(op) &&
+    if (isa<PermuteOp, AllToAllOp, UnpermuteOp, CastOp, QuantizeOp,
+            DequantizeOp>(op) &&
         !op->use_empty())
       ops.push_back(op);
   });
@@ -355,6 +389,7 @@ void FuseShufflePass::emitRemarks() {
         .Case([&](PermuteOp last) { (void)matchDispatch(last, refuse); })
         .Case([&](UnpermuteOp last) { (void)matchCombine(last, refuse); })
         .Case([&](CastOp cast) { (void)matchCast(cast, refuse); })
-        .Case([&](QuantizeOp op) { (void)matchQuantize(op, refuse); });
+        .Case([&](QuantizeOp op) { (void)matchQuantize(op, refuse); })
+        .Case([&](DequantizeOp op) { (void)matchDequantize(op, refuse); });
   });
 }

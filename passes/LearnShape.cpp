@@ -107,6 +107,15 @@ static LogicalResult checkHops(const Shuffle &shuffle, int64_t numNodes) {
     return shuffle.op->emitOpError("expected a combine's scale_out hop to be "
                                    "unique per node, got ")
            << hops;
+  auto combine = dyn_cast<CombineOp>(shuffle.op);
+  for (HopAttr hop : hops.getAsRange<HopAttr>()) {
+    bool carriesSums =
+        hop.getScope() == HopScope::ScaleOut || hop.getUnique() == Unique::Rank;
+    if (combine && carriesSums && hop.getWire() != combine.getPartialType())
+      return combine.emitOpError("expected partial sums to travel as what they "
+                                 "are, ")
+             << combine.getPartialType() << ", got " << hop;
+  }
   if (dispatch && dispatch.getWeighted() &&
       route.scaleUp != pipe::Unit::Assignment)
     return shuffle.op->emitOpError(
@@ -137,7 +146,12 @@ static void addNeeds(ShuffleShape &shape, const Shuffle &shuffle) {
   bool isByRank = route.scaleUp == pipe::Unit::Rank;
   bool isDealt = route.forwarders == Forwarders::Balanced;
   needs.hasGroups |= route.forwarders == Forwarders::Groups;
-  if (isa<CombineOp>(shuffle.op)) {
+  if (auto combine = dyn_cast<CombineOp>(shuffle.op)) {
+    shape.partialBytes =
+        std::max<int64_t>(shape.partialBytes,
+                          combine.getPartialType().getIntOrFloatBitWidth() / 8);
+    if (combine.getScales()) // beside the rows
+      shape.numPayloads = std::max<int64_t>(shape.numPayloads, 2);
     needs.combines = true;
     needs.combinesDealt |= isDealt;
     needs.combinesByRank |= isByRank;

@@ -156,7 +156,8 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
   dispatched.keptIds = find("kept_ids");
   dispatched.rowWeights = find("row_weights");
   dispatched.ready = find("ready");
-  CombineTensors combined{find("y"), find("out"), find("residual")};
+  CombineTensors combined{find("y"), find("out")};
+  combined.partials = p.b.getF32Type();
   Workspace workspace{find("send"), find("recv")};
   if (auto dispatch = contents.dispatch) {
     if (contents.weightGradient) {
@@ -174,9 +175,16 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
     Value rows = dispatched.payloads[DispatchOp(dispatch).getRowsNumber()].rows;
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
                   isStreaming("dispatch.stores", rows, assignments));
-  } else if (auto combine = contents.combine) {
-    buildCombine(p, combined, getRoute(CombineOp(combine).getHopsAttr()),
-                 CombineOp(combine).getWeighted(),
+  } else if (CombineOp combine = contents.combine) {
+    combined.partials = combine.getPartialType();
+    if (combine.getScales()) {
+      combined.scales = find("scales");
+      combined.block = *combine.getBlock();
+    }
+    for (unsigned i = 0; i < combine.getSummands().size(); ++i)
+      combined.summands.push_back(find(roleOfSummand(combine, i)));
+    buildCombine(p, combined, getRoute(combine.getHopsAttr()),
+                 combine.getWeighted(),
                  isStreaming("combine.stores", combined.out, tokens));
   } else if (contents.toExperts) {
     dispatched.payloads.push_back({find("x"), find("rows"), {}});

@@ -65,6 +65,9 @@ mlir::FailureOr<FunctionContents> recognise(mlir::func::FuncOp function);
 /// hold `rows`, `rows_1`, ..., `scales`, ...
 std::string roleOfX(unsigned i);
 std::string roleOfRows(DispatchOp dispatch, unsigned i);
+/// Of a summand of a combine: `residual`, `residual_1`, or where it is one row
+/// for all tokens `bias`, `bias_1`.
+std::string roleOfSummand(CombineOp combine, unsigned i);
 
 /// The tensors of a program: the function's tensor arguments, then its tensor
 /// results, then what lies between the steps of an unfused form, which the

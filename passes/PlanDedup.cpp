@@ -152,9 +152,9 @@ Candidate CandidateBuilder::combineCandidate(CombineOp combine,
                                              RowPer scaleUp) const {
   RankedTensorType y = combine.getY().getType(),
                    out = combine.getOut().getType();
-  Type partialSum = Float32Type::get(combine.getContext());
+  Type partialSum = combine.getPartialType();
   Traffic traffic = combineTraffic(rows, scaleUp,
-                                   {bytesPerRow(y, y.getElementType()),
+                                   {double(combine.getBytesPerRow()),
                                     bytesPerRow(out, partialSum),
                                     bytesPerRow(out, out.getElementType())});
   bool isPartial = scaleUp == RowPer::Rank;

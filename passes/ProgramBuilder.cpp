@@ -296,9 +296,10 @@ RingSlot ProgramBuilder::viewSlot(Value ring, Value lane, Value slot,
   return result;
 }
 
-Value ProgramBuilder::viewSums(Value ring, Value lane, Value slot) {
-  auto type = MemRefType::get({shape.chunking.chunkTokens, shape.hidden},
-                              b.getF32Type());
+Value ProgramBuilder::viewSums(Value ring, Value lane, Value slot,
+                               Type element) {
+  auto type =
+      MemRefType::get({shape.chunking.chunkTokens, shape.hidden}, element);
   return b.create<pipe::ViewOp>(type, ring, ValueRange{lane, slot},
                                 /*offset=*/0);
 }

@@ -186,8 +186,9 @@ public:
   /// of \p packed where that is not null.
   RingSlot viewSlot(mlir::Value ring, mlir::Value lane, mlir::Value slot,
                     const SlotLayout &layout, const PackedRow *packed);
-  /// The float32 rows of that slot, one per token of a chunk.
-  mlir::Value viewSums(mlir::Value ring, mlir::Value lane, mlir::Value slot);
+  /// The partial sums of that slot, one per token of a chunk, of \p element.
+  mlir::Value viewSums(mlir::Value ring, mlir::Value lane, mlir::Value slot,
+                       mlir::Type element);
   /// The slot \p slot of lane \p lane in \p ring, of lists of units.
   RingSlot viewList(mlir::Value ring, mlir::Value lane, mlir::Value slot);
 
@@ -492,12 +493,17 @@ struct DispatchTensors {
 void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
                    const Route &route, bool weighted, bool streaming);
 
-/// The tensors of a program that combines; `residual` may be null.
+/// The tensors of a program that combines, and how it sums.
 struct CombineTensors {
-  mlir::Value y, out, residual;
+  mlir::Value y, out;
+  llvm::SmallVector<mlir::Value, 2>
+      summands;       ///< in the order of their addition
+  mlir::Value scales; ///< of `y`, one for each `block` elements; or null
+  int64_t block = 0;
+  mlir::Type partials; ///< element of partial sums, f32 or bf16
 };
 /// CombineProgram.cpp: for each token, the sum of its rows at `addresses`, each
-/// of the type of `y`, and of its residual, into `out`.
+/// of the type of `y`, and of its summands, into `out`.
 void buildSums(ProgramBuilder &p, const CombineTensors &tensors, bool weighted,
                bool streaming);
 /// CombineProgram.cpp.

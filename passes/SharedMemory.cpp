@@ -55,7 +55,7 @@ SlotLayout fusco::getAsksLayout(const ShuffleShape &shape) {
 }
 
 int64_t fusco::getSumsBytes(const ShuffleShape &shape) {
-  return alignUp(shape.chunking.chunkTokens * shape.hidden * 4,
+  return alignUp(shape.chunking.chunkTokens * shape.hidden * shape.partialBytes,
                  SlotLayout::alignment);
 }
 
@@ -303,7 +303,8 @@ void Declarer::declareCombine() {
     ring(shared::asksTaken, otherNodes, asksBytes);
     ring(shared::sumsSent, otherNodes, sumsBytes);
     ring(shared::sumsTaken, otherNodes, sumsBytes);
-    buffer(shared::ownSum, {1, 4 * shape.hidden}, b.getI8Type());
+    buffer(shared::ownSum, {1, shape.partialBytes * shape.hidden},
+           b.getI8Type());
     buffer(shared::summands, {shape.nodes}, i64);
   }
   if (needs.combinesByRank) {

@@ -88,7 +88,8 @@ struct ShuffleShape {
   bool isRankMajor = false;
   bool hasTable = false;
   int64_t wireBytesPerRow = 0; ///< of the widest row that travels between nodes
-  int64_t numPayloads = 1;     ///< tensors that a dispatch moves at most
+  int64_t numPayloads = 1;     ///< tensors of rows that peers address at most
+  int64_t partialBytes = 0;    ///< of an element of the widest partial sums
   int64_t scratchBytes = 0;    ///< of the widest row that is quantised
   int64_t rowWorkers = 1;      ///< who may work on rows at once
   bool hasSteps = false;       ///< programs say where their steps begin
@@ -144,7 +145,7 @@ private:
 /// The slots of the rings.
 SlotLayout getRowsLayout(const ShuffleShape &shape);
 SlotLayout getAsksLayout(const ShuffleShape &shape);
-/// Bytes of the float32 sums of a chunk.
+/// Bytes of the partial sums of a chunk.
 int64_t getSumsBytes(const ShuffleShape &shape);
 
 /// A list of units that a rank hands to one that sends them to other nodes: the

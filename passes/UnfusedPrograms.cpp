@@ -275,7 +275,10 @@ void fusco::buildUnfusedCombine(ProgramBuilder &p,
   // Unpermute: the sum.
   p.step("unpermute");
   p.addressOwn(workspace.send);
-  buildSums(p, {workspace.send, tensors.out, /*residual=*/Value()}, weighted,
-            streaming);
+  CombineTensors sent;
+  sent.y = workspace.send;
+  sent.out = tensors.out;
+  sent.partials = tensors.partials;
+  buildSums(p, sent, weighted, streaming);
   b.create<FenceOp>();
 }

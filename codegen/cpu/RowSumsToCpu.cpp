@@ -11,6 +11,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "codegen/RowScales.h"
 #include "codegen/SumTree.h"
 #include "codegen/cpu/CpuPatterns.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -25,22 +26,28 @@ using Cmp = arith::CmpIPredicate;
 
 namespace {
 
-/// A row that is added to sums; none.
+/// A row that is added to sums.
 struct Addend {
-  Addend(RowBuilder &b, Value rows, Value row) {
-    if (!rows)
-      return;
-    type.emplace(cast<MemRefType>(rows.getType()));
-    pointer = b.rowPointer(b.addressOf(rows), row, *type);
-  }
-
-  std::optional<RowType> type;
+  RowType type;
   Value pointer;
 };
 
+/// Row \p row of each of \p tensors, or the one row of a tensor of one.
+SmallVector<Addend, 2> getAddends(RowBuilder &b, ValueRange tensors,
+                                  Value row) {
+  SmallVector<Addend, 2> addends;
+  for (Value rows : tensors) {
+    auto memref = cast<MemRefType>(rows.getType());
+    RowType type(memref);
+    Value at = memref.getDimSize(0) == 1 ? b.index(0) : row;
+    addends.push_back({type, b.rowPointer(b.addressOf(rows), at, type)});
+  }
+  return addends;
+}
+
 /// Rounds \p sums, pieces of \p width columns from column \p offset (index) on,
 /// and \p plus into the row at \p out.
-void storeSums(RowBuilder &b, ValueRange sums, const Addend &plus, Value out,
+void storeSums(RowBuilder &b, ValueRange sums, ArrayRef<Addend> plus, Value out,
                const RowType &row, Value offset, int64_t width,
                bool isStreaming) {
   int64_t pieceBytes = width * row.elementBytes();
@@ -50,13 +57,12 @@ void storeSums(RowBuilder &b, ValueRange sums, const Addend &plus, Value out,
       pieceBytes * static_cast<int64_t>(sums.size()) >= lineBytes;
   for (auto [piece, sum] : llvm::enumerate(sums)) {
     Value total = sum;
-    if (plus.type) {
-      int64_t bytes = plus.type->elementBytes();
-      Value from =
-          b.advance(plus.pointer, b.mul(b.toI64(offset), b.i64(bytes)));
+    for (const auto &[type, pointer] : plus) {
+      int64_t bytes = type.elementBytes();
+      Value from = b.advance(pointer, b.mul(b.toI64(offset), b.i64(bytes)));
       total = b.create<arith::AddFOp>(
-          sum, b.loadWidened(b.advance(from, piece * width * bytes), *plus.type,
-                             width));
+          total,
+          b.loadWidened(b.advance(from, piece * width * bytes), type, width));
     }
     b.storeBits(b.narrowToBits(total, row, width),
                 b.advance(to, piece * pieceBytes), row, width, isNonTemporal);
@@ -80,6 +86,22 @@ Value buildRowPointers(RowBuilder &b, ReduceRowOp op, Value token, Value count,
     Value pointer = b.rowPointer(b.load(op.getAddresses(), {rank}),
                                  b.load(op.getSlots(), {token, at}), row);
     b.create<LLVM::StoreOp>(pointer, b.element(pointers, b.ptrType(), i));
+  });
+  return pointers;
+}
+
+/// Likewise to their rows of \p scales.
+Value buildScalePointers(RowBuilder &b, ReduceRowOp op, RowScales &scales,
+                         Value count) {
+  int64_t topk = op.getRanks().getType().getDimSize(1);
+  Value pointers =
+      b.frameArray(op->getParentOfType<ProgramOp>(), b.ptrType(), topk);
+  b.forRange(b.index(0), count, [&](Value i) {
+    Value at = b.add(op.getBegin(), i);
+    Value rank = b.toIndex(b.load(op.getRanks(), {op.getToken(), at}));
+    Value slot = b.load(op.getSlots(), {op.getToken(), at});
+    b.create<LLVM::StoreOp>(b.toPointer(scales.rowAddress(b, rank, slot)),
+                            b.element(pointers, b.ptrType(), i));
   });
   return pointers;
 }
@@ -129,29 +151,57 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     SumTree tree(op);
     Value count = b.sub(op.getEnd(), op.getBegin());
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
-    Addend plus(b, op.getPlus(), op.getRow());
+    SmallVector<Addend, 2> plus = getAddends(b, op.getPlus(), op.getRow());
     Value pointers = buildRowPointers(b, op, op.getToken(), count, row);
+    std::optional<RowScales> scales = RowScales::of(op);
+    Value scalePointers =
+        scales ? buildScalePointers(b, op, *scales, count) : Value();
     Value ends = tree.hasRanks() ? buildEnds(b, op, tree, count) : Value();
     bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
     Value neutral = SumTree::buildNeutral(b, count);
     Value nextPointers = buildNextPointers(b, op, count, row);
 
+    // 64 columns at a time: three levels of four vectors stay in registers. A
+    // vector has one scale.
+    constexpr int64_t unroll = 4;
+    int64_t widest = scales ? scales->sharedColumns(16) : 16;
+    // Where the scales of pieces are in their rows: of the first if all share.
+    auto findScales = [&](Value offset, int64_t width, int64_t pieces) {
+      if (scales->areShared(widest * unroll))
+        pieces = 1;
+      SmallVector<Value> offsets;
+      for (int64_t piece = 0; piece < pieces; ++piece)
+        offsets.push_back(
+            scales->offsetOf(b, b.add(offset, b.index(piece * width))));
+      return offsets;
+    };
+
     /// Columns [offset, offset + width * pieces) of the result.
     auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
       int64_t pieceBytes = width * row.elementBytes();
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
+      SmallVector<Value> scaleOffsets;
+      if (scales)
+        scaleOffsets = findScales(offset, width, pieces);
       SmallVector<Value> initial = tree.buildStart(b, neutral, pieces, width);
       auto loop = b.create<scf::ForOp>(
           b.index(0), count, b.index(1), initial,
           [&](OpBuilder &, Location, Value i, ValueRange carried) {
-            auto pointerOf = [&](Value array) {
-              Value start = b.create<LLVM::LoadOp>(
-                  b.ptrType(), b.element(array, b.ptrType(), i));
-              return b.advance(start, byteOffset);
+            auto pointerOf = [&](Value array) -> Value {
+              return b.create<LLVM::LoadOp>(b.ptrType(),
+                                            b.element(array, b.ptrType(), i));
             };
-            Value pointer = pointerOf(pointers);
+            Value pointer = b.advance(pointerOf(pointers), byteOffset);
             if (pieceBytes * pieces >= lineBytes)
-              prefetch(b, pointerOf(nextPointers), pieceBytes * pieces);
+              prefetch(b, b.advance(pointerOf(nextPointers), byteOffset),
+                       pieceBytes * pieces);
+            SmallVector<Value> factors;
+            for (Value at : scaleOffsets) {
+              Value start = pointerOf(scalePointers);
+              factors.push_back(b.broadcastF32(
+                  scales->widen(b, scales->load(b, b.advance(start, at))),
+                  width));
+            }
             Value weight = b.splatF32(1.0f, width);
             if (op.getWeights())
               weight = b.broadcastF32(
@@ -162,6 +212,9 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
             for (int64_t piece = 0; piece < pieces; ++piece) {
               Value value = b.loadWidened(
                   b.advance(pointer, piece * pieceBytes), row, width);
+              if (!factors.empty())
+                value = b.create<arith::MulFOp>(
+                    value, factors[factors.size() == 1 ? 0 : piece]);
               sums[piece] = b.create<math::FmaOp>(weight, value, sums[piece]);
             }
             Value end;
@@ -171,11 +224,11 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
             b.create<scf::YieldOp>(
                 tree.closeBranches(b, end, sums, pieces, width));
           });
-      storeSums(b, loop.getResults().take_back(pieces), plus, out, outRow,
-                offset, width, isStreaming);
+      SmallVector<Value> sums(loop.getResults().take_back(pieces));
+      storeSums(b, tree.finish(b, sums, width), plus, out, outRow, offset,
+                width, isStreaming);
     };
-    // 64 columns at a time: three levels of four vectors stay in registers.
-    b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, reduceColumns);
+    b.coverRow(row.hidden, widest, unroll, reduceColumns);
     rewriter.eraseOp(op);
     return success();
   }
@@ -193,9 +246,11 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
     RowBuilder b(op.getLoc(), rewriter);
     RowType outRow(op.getOut().getType());
     RowType row(
-        MemRefType::get({ShapedType::kDynamic, outRow.hidden}, b.getF32Type()));
+        MemRefType::get({ShapedType::kDynamic, outRow.hidden},
+                        op.getPartials().value_or(Type(b.getF32Type()))));
+    bool isRounded = op.getNode() && row.element.isBF16();
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
-    Addend plus(b, op.getPlus(), op.getRow());
+    SmallVector<Addend, 2> plus = getAddends(b, op.getPlus(), op.getRow());
     bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
     // -0 is the neutral element of an addition; nothing at all gives +0.
     Value start = b.select(b.compare(Cmp::eq, op.getCount(), b.index(0)),
@@ -203,7 +258,7 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
     auto mergeColumns = [&](Value offset, int64_t width, int64_t pieces) {
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
       SmallVector<Value> initial(pieces, b.broadcastF32(start, width));
-      ValueRange sums = b.forRange(
+      SmallVector<Value> sums = llvm::to_vector_of<Value>(b.forRange(
           b.index(0), op.getCount(), initial,
           [&](Value i, ValueRange carried) -> SmallVector<Value> {
             Value pointer = b.advance(
@@ -216,7 +271,10 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
               next.push_back(b.create<arith::AddFOp>(sum, value));
             }
             return next;
-          });
+          }));
+      if (isRounded)
+        for (Value &sum : sums)
+          sum = b.roundToBF16(sum, width);
       storeSums(b, sums, plus, out, outRow, offset, width, isStreaming);
     };
     b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, mergeColumns);

@@ -10,6 +10,7 @@
 ///
 //===----------------------------------------------------------------------===//
 
+#include "codegen/RowScales.h"
 #include "codegen/SumTree.h"
 #include "codegen/cuda/CudaPatterns.h"
 #include "codegen/cuda/SimtBuilder.h"
@@ -35,8 +36,9 @@ constexpr int64_t maxRegisters = 72;
 
 /// Columns that threads sum: pieces of the rows that are read, `width` each.
 struct Columns {
-  Columns(SimtBuilder &b, const RowType &row, ArrayRef<Value> pieces)
-      : row(row), width(widthOf(row)), numbers(pieces.begin(), pieces.end()) {
+  Columns(SimtBuilder &b, const RowType &row, int64_t width,
+          ArrayRef<Value> pieces)
+      : row(row), width(width), numbers(pieces.begin(), pieces.end()) {
     for (Value piece : pieces)
       offsets.push_back(b.toI64(b.mul(piece, b.index(bytes()))));
   }
@@ -55,14 +57,23 @@ struct Columns {
     return elements;
   }
 
-  /// Rounds \p sums, and row \p row of \p plus where that is not null, into the
-  /// row at \p out, where \p isInside.
-  void store(SimtBuilder &b, ValueRange sums, Value plus, Value row, Value out,
-             const RowType &outRow, Value isInside) const {
+  /// What load gives before anything is loaded.
+  SmallVector<Value> loadNothing(SimtBuilder &b) const {
+    auto type = cast<ShapedType>(b.loadedType(row.element, width));
+    return SmallVector<Value>(
+        size(), b.create<arith::ConstantOp>(type, b.getZeroAttr(type)));
+  }
+
+  /// Rounds \p sums, and row \p row of each of \p plus or the one row of a
+  /// tensor of one, into the row at \p out, where \p isInside.
+  void store(SimtBuilder &b, ValueRange sums, ValueRange plus, Value row,
+             Value out, const RowType &outRow, Value isInside) const {
     SmallVector<Value> totals(sums), bits;
-    if (plus) {
-      RowType type(cast<MemRefType>(plus.getType()));
-      Value start = b.rowPointer(b.addressOf(plus), row, type);
+    for (Value tensor : plus) {
+      auto memref = cast<MemRefType>(tensor.getType());
+      RowType type(memref);
+      Value at = memref.getDimSize(0) == 1 ? b.index(0) : row;
+      Value start = b.rowPointer(b.addressOf(tensor), at, type);
       for (auto [number, total] : llvm::zip_equal(numbers, totals)) {
         Value offset =
             b.toI64(b.mul(number, b.index(width * type.elementBytes())));
@@ -89,50 +100,40 @@ struct Columns {
 
 } // namespace
 
-/// sums = add(i, values of row i, sums) for \p count rows; `pointerOf` may be
-/// asked for row 0 where there is none. A row's values are under way while the
-/// one before it is added.
-static ValueRange
-addRows(SimtBuilder &b, const Columns &columns, Value count, ValueRange sums,
-        function_ref<Value(Value)> pointerOf,
+/// sums = add(i, what is loaded of row i, sums) for \p count rows; `pointersOf`
+/// may be asked for row 0 where there is none, and \p none stands for it. A
+/// row's values are under way while the one before it is added.
+static SmallVector<Value>
+addRows(SimtBuilder &b, Value count, ArrayRef<Value> sums, ArrayRef<Value> none,
+        function_ref<SmallVector<Value>(Value)> pointersOf,
+        function_ref<SmallVector<Value>(ArrayRef<Value>)> load,
         function_ref<SmallVector<Value>(Value, ValueRange, ValueRange)> add) {
-  auto loadIf = [&](Value condition, Value pointer, ValueRange otherwise) {
+  auto loadIf = [&](Value condition, Value row, ValueRange otherwise) {
+    SmallVector<Value> pointers = pointersOf(row);
     auto branch = b.create<scf::IfOp>(
         condition,
-        [&](OpBuilder &, Location) {
-          b.create<scf::YieldOp>(columns.load(b, pointer));
-        },
+        [&](OpBuilder &, Location) { b.create<scf::YieldOp>(load(pointers)); },
         [&](OpBuilder &, Location) { b.create<scf::YieldOp>(otherwise); });
     return branch.getResults();
   };
-  Type element = columns.row.element;
-  if (element.isBF16())
-    element = b.getI16Type();
-  auto type = VectorType::get(columns.width, element);
-  SmallVector<Value> none(
-      columns.size(), b.create<arith::ConstantOp>(type, b.getZeroAttr(type)));
   Value zero = b.index(0);
   SmallVector<Value> carried(sums);
-  llvm::append_range(
-      carried, loadIf(b.compare(Cmp::sgt, count, zero), pointerOf(zero), none));
+  llvm::append_range(carried,
+                     loadIf(b.compare(Cmp::sgt, count, zero), zero, none));
   ValueRange results =
       b.forRange(zero, count, carried,
                  [&](Value i, ValueRange values) -> SmallVector<Value> {
-                   ValueRange elements = values.take_back(columns.size());
+                   ValueRange loaded = values.take_back(none.size());
                    Value after = b.add(i, b.index(1));
                    Value hasNext = b.compare(Cmp::slt, after, count);
-                   Value next = b.select(hasNext, after, i);
-                   ValueRange nextElements =
-                       loadIf(hasNext, pointerOf(next), elements);
-                   SmallVector<Value> wide;
-                   for (Value piece : elements)
-                     wide.push_back(b.widen(piece, columns.width));
+                   ValueRange nextLoaded =
+                       loadIf(hasNext, b.select(hasNext, after, i), loaded);
                    SmallVector<Value> yielded =
-                       add(i, wide, values.drop_back(columns.size()));
-                   llvm::append_range(yielded, nextElements);
+                       add(i, loaded, values.drop_back(none.size()));
+                   llvm::append_range(yielded, nextLoaded);
                    return yielded;
                  });
-  return results.drop_back(columns.size());
+  return llvm::to_vector_of<Value>(results.drop_back(none.size()));
 }
 
 namespace {
@@ -143,10 +144,11 @@ namespace {
 
 /// Descriptors of a token, one in each lane.
 struct Descriptors {
-  Value count;   ///< how many lanes hold one
-  Value address; ///< of the row, i64
-  Value weight;  ///< f32
-  Value end;     ///< SumTree::End, i32
+  Value count;        ///< how many lanes hold one
+  Value address;      ///< of the row, i64
+  Value weight;       ///< f32
+  Value end;          ///< SumTree::End, i32
+  Value scaleAddress; ///< of the row of its scales, i64; null if not scaled
 };
 
 struct LowerReduceRow : CudaPattern<ReduceRowOp> {
@@ -155,6 +157,7 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
   /// Those from number \p first of the \p count on.
   static Descriptors buildDescriptors(SimtBuilder &b, ReduceRowOp op,
                                       const SumTree &tree, const RowType &row,
+                                      std::optional<RowScales> &scales,
                                       Value count, int64_t first) {
     Value i = b.add(b.index(first), b.laneInWarp());
     Value none = b.f32(1.0f);
@@ -163,9 +166,9 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
         [&](OpBuilder &, Location) {
           Value at = b.add(op.getBegin(), i);
           Value rank = b.toIndex(b.load(op.getRanks(), {op.getToken(), at}));
-          Value slot = b.toI64(b.load(op.getSlots(), {op.getToken(), at}));
+          Value slot = b.load(op.getSlots(), {op.getToken(), at});
           Value address = b.add(b.load(op.getAddresses(), {rank}),
-                                b.mul(slot, b.i64(row.bytes)));
+                                b.mul(b.toI64(slot), b.i64(row.bytes)));
           Value weight = op.getWeights()
                              ? b.load(op.getWeights(), {op.getToken(), at})
                              : none;
@@ -173,15 +176,21 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
                           ? b.create<arith::ExtUIOp>(b.getI32Type(),
                                                      tree.buildEnd(b, i, count))
                           : b.i32(0);
-          b.create<scf::YieldOp>(ValueRange{address, weight, end});
+          SmallVector<Value> yielded{address, weight, end};
+          if (scales)
+            yielded.push_back(scales->rowAddress(b, rank, slot));
+          b.create<scf::YieldOp>(yielded);
         },
         [&](OpBuilder &, Location) {
-          b.create<scf::YieldOp>(ValueRange{b.i64(0), none, b.i32(0)});
+          SmallVector<Value> yielded{b.i64(0), none, b.i32(0)};
+          if (scales)
+            yielded.push_back(b.i64(0));
+          b.create<scf::YieldOp>(yielded);
         });
     Value held = b.create<arith::MinSIOp>(b.sub(count, b.index(first)),
                                           b.index(threadsPerWarp));
-    return {held, branch.getResult(0), branch.getResult(1),
-            branch.getResult(2)};
+    return {held, branch.getResult(0), branch.getResult(1), branch.getResult(2),
+            scales ? branch.getResult(3) : Value()};
   }
 
   LogicalResult matchAndRewrite(ReduceRowOp op,
@@ -194,21 +203,58 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
     Value count = b.sub(op.getEnd(), op.getBegin());
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
     Value neutral = SumTree::buildNeutral(b, count);
+    std::optional<RowScales> scales = RowScales::of(op);
     SmallVector<Descriptors> chunks;
     int64_t topk = op.getRanks().getType().getDimSize(1);
     for (int64_t first = 0; first < topk; first += threadsPerWarp)
-      chunks.push_back(buildDescriptors(b, op, tree, row, count, first));
+      chunks.push_back(
+          buildDescriptors(b, op, tree, row, scales, count, first));
+
+    // The columns of a piece share a scale.
+    int64_t width = Columns::widthOf(row);
+    if (scales)
+      width = scales->sharedColumns(width);
 
     auto reducePieces = [&](ArrayRef<Value> pieces, Value isInside) {
-      Columns columns(b, row, pieces);
-      int64_t width = columns.width, size = columns.size();
+      Columns columns(b, row, width, pieces);
+      int64_t size = columns.size();
+      SmallVector<Value> none = columns.loadNothing(b), scaleOffsets;
+      if (scales) {
+        Type type = scales->storedType(b);
+        none.append(size, b.create<arith::ConstantOp>(
+                              type, cast<TypedAttr>(b.getZeroAttr(type))));
+        for (Value piece : pieces)
+          scaleOffsets.push_back(
+              scales->offsetOf(b, b.mul(piece, b.index(width))));
+      }
+      // The columns' elements, then their scales.
+      auto load = [&](ArrayRef<Value> pointers) {
+        SmallVector<Value> loaded = columns.load(b, pointers[0]);
+        for (Value offset : scaleOffsets)
+          loaded.push_back(scales->load(b, b.advance(pointers[1], offset)));
+        return loaded;
+      };
+      auto valueOf = [&](ValueRange loaded, int64_t piece) -> Value {
+        Value value = b.widen(loaded[piece], row.element, width);
+        if (!scales)
+          return value;
+        Value scale = scales->widen(b, loaded[size + piece]);
+        return b.create<arith::MulFOp>(value, b.broadcastF32(scale, width));
+      };
       SmallVector<Value> sums = tree.buildStart(b, neutral, size, width);
       for (const Descriptors &chunk : chunks) {
-        auto pointerOf = [&](Value i) {
-          return b.toPointer(b.readLane(chunk.address, i));
+        auto pointersOf = [&](Value i) {
+          SmallVector<Value> pointers{
+              b.toPointer(b.readLane(chunk.address, i))};
+          if (scales)
+            pointers.push_back(b.toPointer(b.readLane(chunk.scaleAddress, i)));
+          return pointers;
         };
-        auto add = [&](Value i, ValueRange values,
+        auto add = [&](Value i, ValueRange loaded,
                        ValueRange carried) -> SmallVector<Value> {
+          SmallVector<Value> values;
+          for (int64_t piece = 0; piece < size; ++piece)
+            values.push_back(valueOf(loaded, piece));
           Value weight =
               op.getWeights() ? b.readLane(chunk.weight, i) : b.f32(1.0f);
           weight = b.broadcastF32(weight, width);
@@ -221,13 +267,11 @@ struct LowerReduceRow : CudaPattern<ReduceRowOp> {
                                                 b.readLane(chunk.end, i));
           return tree.closeBranches(b, end, next, size, width);
         };
-        sums = llvm::to_vector(
-            addRows(b, columns, chunk.count, sums, pointerOf, add));
+        sums = addRows(b, chunk.count, sums, none, pointersOf, load, add);
       }
-      columns.store(b, ArrayRef(sums).take_back(size), op.getPlus(),
-                    op.getRow(), out, outRow, isInside);
+      columns.store(b, tree.finish(b, ArrayRef(sums).take_back(size), width),
+                    op.getPlus(), op.getRow(), out, outRow, isInside);
     };
-    int64_t width = Columns::widthOf(row);
     int64_t registers = width * static_cast<int64_t>(tree.levels()) +
                         2 * llvm::divideCeil(width * row.elementBytes(), 4);
     b.forPieces(scope, b.index(row.hidden / width),
@@ -252,28 +296,38 @@ struct LowerMergeRow : CudaPattern<MergeRowOp> {
     SimtScope scope = getSimtScope(op);
     RowType outRow(op.getOut().getType());
     RowType row(
-        MemRefType::get({ShapedType::kDynamic, outRow.hidden}, b.getF32Type()));
+        MemRefType::get({ShapedType::kDynamic, outRow.hidden},
+                        op.getPartials().value_or(Type(b.getF32Type()))));
+    bool isRounded = op.getNode() && row.element.isBF16();
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
     Value start = SumTree::buildNeutral(b, op.getCount());
-    auto pointerOf = [&](Value i) {
-      return b.toPointer(b.load(op.getAddresses(), {i}));
-    };
-    auto add = [&](Value, ValueRange values, ValueRange sums) {
-      SmallVector<Value> next;
-      for (auto [sum, value] : llvm::zip_equal(sums, values))
-        next.push_back(b.create<arith::AddFOp>(sum, value));
-      return next;
+    auto pointersOf = [&](Value i) {
+      return SmallVector<Value>{b.toPointer(b.load(op.getAddresses(), {i}))};
     };
     int64_t width = Columns::widthOf(row);
-    b.forPieces(
-        scope, b.index(row.hidden / width), maxPieces,
-        [&](ArrayRef<Value> pieces, Value isInside) {
-          Columns columns(b, row, pieces);
-          SmallVector<Value> sums(pieces.size(), b.broadcastF32(start, width));
-          columns.store(
-              b, addRows(b, columns, op.getCount(), sums, pointerOf, add),
-              op.getPlus(), op.getRow(), out, outRow, isInside);
-        });
+    auto add = [&](Value, ValueRange loaded, ValueRange sums) {
+      SmallVector<Value> next;
+      for (auto [sum, value] : llvm::zip_equal(sums, loaded))
+        next.push_back(
+            b.create<arith::AddFOp>(sum, b.widen(value, row.element, width)));
+      return next;
+    };
+    b.forPieces(scope, b.index(row.hidden / width), maxPieces,
+                [&](ArrayRef<Value> pieces, Value isInside) {
+                  Columns columns(b, row, width, pieces);
+                  auto load = [&](ArrayRef<Value> pointers) {
+                    return columns.load(b, pointers.front());
+                  };
+                  SmallVector<Value> sums(pieces.size(),
+                                          b.broadcastF32(start, width));
+                  sums = addRows(b, op.getCount(), sums, columns.loadNothing(b),
+                                 pointersOf, load, add);
+                  if (isRounded)
+                    for (Value &sum : sums)
+                      sum = b.roundToBF16(sum, width);
+                  columns.store(b, sums, op.getPlus(), op.getRow(), out, outRow,
+                                isInside);
+                });
     b.finish(scope);
     rewriter.eraseOp(op);
     return success();

@@ -474,6 +474,90 @@ pipe.program @reduce_partial(%rows: memref<?x16xbf16> {pipe.name = "x"}, %sums: 
 
 // -----
 
+// Float8 with scales: 64 columns share one, which multiplies what they are before the
+// weight does. 2^8 is what f16 has more of exponent than the bits are shifted for.
+// CHECK-LABEL: pipe.program @reduce_scaled
+pipe.program @reduce_scaled(%out: memref<?x128xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
+                            %table: memref<8x2xi32> {pipe.name = "c"}, %scales: memref<1xi64> {pipe.name = "s"}) {
+  %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x128xf32>
+  // CHECK-DAG: %[[MORE:.*]] = arith.constant dense<2.560000e+02> : vector<16xf32>
+  // CHECK: arith.divui %{{.*}}, %c64
+  // CHECK: scf.for
+  // CHECK: %[[SCALAR:.*]] = llvm.load %{{.*}} : !llvm.ptr -> f32
+  // CHECK-NEXT: %[[SCALE:.*]] = vector.broadcast %[[SCALAR]] : f32 to vector<16xf32>
+  // CHECK: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr -> vector<16xi8>
+  // CHECK: %[[HALF:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+  // CHECK-NEXT: %[[NUMBER:.*]] = arith.mulf %[[HALF]], %[[MORE]]
+  // CHECK-NEXT: %[[VALUE:.*]] = arith.mulf %[[NUMBER]], %[[SCALE]]
+  // CHECK-NEXT: math.fma %{{.*}}, %[[VALUE]], %{{.*}}
+  // CHECK-COUNT-3: arith.mulf %{{.*}}, %[[SCALE]]
+  // CHECK-NOT: llvm.load
+  // CHECK: scf.yield
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x128xf8E4M3FN> scaled %scales as memref<?x2xf32> block 64
+    into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) scaled memref<1xi64> into memref<?x128xf32>
+  pipe.return
+}
+
+// -----
+
+// Blocks of 6 columns are cut into vectors of two; a power of two is one of its
+// exponent, the least a denormal, the largest a NaN.
+// CHECK-LABEL: pipe.program @reduce_packed
+pipe.program @reduce_packed(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
+                            %table: memref<8x2xi32> {pipe.name = "c"}, %scales: memref<1xi64> {pipe.name = "s"}) {
+  %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x16xf32>
+  // CHECK-DAG: %[[LEAST:.*]] = arith.constant 4194304 : i32
+  // CHECK-DAG: %[[NAN:.*]] = arith.constant 2147483647 : i32
+  // CHECK: llvm.load %{{.*}} : !llvm.ptr -> i8
+  // CHECK: arith.shli
+  // CHECK: arith.select %{{.*}}, %[[LEAST]]
+  // CHECK: arith.select %{{.*}}, %[[NAN]]
+  // CHECK: arith.shli %{{.*}} : vector<2xi16>
+  // CHECK-NEXT: arith.bitcast %{{.*}} : vector<2xi16> to vector<2xf16>
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x16xf8E5M2> scaled %scales as memref<?x1xi32> block 6
+    into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) scaled memref<1xi64> into memref<?x16xf32>
+  pipe.return
+}
+
+// -----
+
+// A rank's sum is rounded to bf16 before it is added, and that of the node before
+// summands are.
+// CHECK-LABEL: pipe.program @reduce_partials
+// CHECK-SAME: %{{.*}}: memref<?x16xf32>{{.*}} %{{.*}}: memref<4xi64>
+pipe.program @reduce_partials(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
+                              %table: memref<8x2xi32> {pipe.name = "c"}, %bias: memref<1x16xf32> {pipe.name = "s"},
+                              %residual: memref<?x16xf32> {pipe.name = "r"}) {
+  %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %out, %begin : memref<?x16xf32>
+  // CHECK: %[[SUMS:.*]]:2 = scf.for
+  // CHECK: scf.if
+  // CHECK: %[[PARTIAL:.*]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  // CHECK-NEXT: arith.addf %{{.*}}, %[[PARTIAL]]
+  // CHECK: arith.bitcast %[[SUMS]]#1 : vector<16xf32> to vector<16xi32>
+  // CHECK: %[[SUM:.*]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  // CHECK: %[[BIAS:.*]] = llvm.load
+  // CHECK: %[[BIASED:.*]] = arith.addf %[[SUM]], %[[BIAS]]
+  // CHECK: %[[RESIDUAL:.*]] = llvm.load
+  // CHECK: arith.addf %[[BIASED]], %[[RESIDUAL]]
+  pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
+    as memref<?x16xf32> into %out[%token] plus %bias, %residual ranks 4 per_node 4 partials bf16
+    : memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
+    plus memref<1x16xf32>, memref<?x16xf32>
+  pipe.return
+}
+
+// -----
+
 // Partial sums are added from -0, the neutral element, or give +0 if there are none,
 // and are rounded once.
 // CHECK-LABEL: pipe.program @merge_row
@@ -495,6 +579,24 @@ pipe.program @merge_row(%out: memref<?x32xbf16> {pipe.name = "x"}, %addresses: m
   // CHECK: arith.cmpf uno, %[[SUMS]]#1, %[[SUMS]]#1
   // CHECK: llvm.store %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
   pipe.merge_row %addresses count %count into %out[%count] streaming : memref<4xi64> into memref<?x32xbf16>
+  pipe.return
+}
+
+// -----
+
+// Sums of bf16 are half as wide; a node's own is one, too.
+// CHECK-LABEL: pipe.program @merge_partials
+pipe.program @merge_partials(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"}) {
+  %count = pipe.rank
+  // CHECK: %[[SUM:.*]] = scf.for
+  // CHECK: llvm.load %{{.*}} {alignment = 32 : i64} : !llvm.ptr -> vector<16xi16>
+  // CHECK: arith.addf
+  // CHECK: arith.bitcast %[[SUM]] : vector<16xf32> to vector<16xi32>
+  // CHECK: arith.shrui
+  // CHECK: arith.trunci {{.*}} to vector<16xi16>
+  // CHECK: arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  // CHECK: llvm.store
+  pipe.merge_row %addresses count %count into %out[%count] partials bf16 node : memref<4xi64> into memref<?x16xf32>
   pipe.return
 }
 

@@ -367,6 +367,38 @@ pipe.program @reduce_40_descriptors(%out: memref<?x1xf32> {pipe.name = "x"}, %ad
 
 // -----
 
+// Float8 with scales: a lane of the warp holds the address of a descriptor's scales
+// too, and a scale is under way with its 16 columns. Sums of ranks are rounded to bf16.
+// CHECK-LABEL: pipe.program @reduce_scaled
+pipe.program @reduce_scaled(%out: memref<?x512xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
+                            %table: memref<8x2xi32> {pipe.name = "c"}, %scales: memref<4xi64> {pipe.name = "s"}) {
+  %c0 = arith.constant 0 : index
+  %rows = memref.dim %out, %c0 : memref<?x512xbf16>
+  // CHECK: %[[HELD:.*]]:3 = scf.if %{{.*}} -> (i64, i32, i64) {
+  // CHECK: %[[ELEMENTS:.*]]:2 = scf.if %{{.*}} -> (vector<16xi8>, f32) {
+  // CHECK: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<16xi8>
+  // CHECK: llvm.load %{{.*}} : !llvm.ptr<1> -> f32
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}}, %{{.*}}, %[[BITS:[^ ]*]] = %[[ELEMENTS]]#0, %[[SCALAR:[^ ]*]] = %[[ELEMENTS]]#1)
+  // CHECK: scf.if %{{.*}} -> (vector<16xi8>, f32) {
+  // CHECK: arith.extui %[[BITS]]
+  // CHECK: %[[SCALE:.*]] = vector.broadcast %[[SCALAR]]
+  // CHECK: %[[VALUE:.*]] = arith.mulf %{{.*}}, %[[SCALE]]
+  // CHECK: math.fma %{{.*}}, %[[VALUE]]
+  // CHECK: scf.if
+  // CHECK: %[[PARTIAL:.*]] = arith.bitcast %{{.*}} : vector<16xi32> to vector<16xf32>
+  // CHECK-NEXT: arith.addf %{{.*}}, %[[PARTIAL]]
+  pipe.for_each %c0 to %rows {
+  ^bb0(%token: index):
+    pipe.reduce_row %addresses at (%table, %table)[%token, %c0 to %token]
+      as memref<?x512xf8E4M3FN> scaled %scales as memref<?x4xf32> block 128
+      into %out[%token] ranks 4 per_node 4 partials bf16
+      : memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) scaled memref<4xi64> into memref<?x512xbf16>
+  }
+  pipe.return
+}
+
+// -----
+
 // Partial sums are added from -0, or give +0 if there are none.
 // CHECK-LABEL: pipe.program @merge_row
 // CHECK-SAME: %[[ADDRESSES:[^:]*]]: memref<4xi64>

@@ -637,11 +637,55 @@ pipe.program @reduce_row_c3_plus(%out: memref<?x16xbf16> {pipe.name = "a"}, %add
 
 // -----
 
+pipe.program @reduce_row_c4(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                            %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.reduce_row' op expected scales of rows of 'memref<?x16xf8E5M2>'}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xf8E5M2> into %out[%i] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @reduce_row_c4_type(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                                 %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.reduce_row' op expected no scales of rows of 'memref<?x16xbf16>'}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16>
+    scaled %addresses as memref<?x4xf32> block 4 into %out[%i] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) scaled memref<4xi64> into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @reduce_row_c4_columns(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
+                                    %table: memref<4x2xi32> {pipe.name = "c"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.reduce_row' op expected 1 scales in a row, got 'memref<?x4xi32>'}}
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xf8E5M2>
+    scaled %addresses as memref<?x4xi32> block 4 into %out[%i] ranks 4 per_node 2
+    : memref<4xi64> at (memref<4x2xi32>, memref<4x2xi32>) scaled memref<4xi64> into memref<?x16xbf16>
+  pipe.return
+}
+
+// -----
+
 pipe.program @merge_row_c1(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"},
                            %plus: memref<?x8xbf16> {pipe.name = "c"}) {
   %i = pipe.rank
   // expected-error@+1 {{'pipe.merge_row' op expected rows of 16, got 'memref<?x8xbf16>'}}
   pipe.merge_row %addresses count %i into %out[%i] plus %plus : memref<4xi64> into memref<?x16xbf16> plus memref<?x8xbf16>
+  pipe.return
+}
+
+// -----
+
+pipe.program @merge_row_c2(%out: memref<?x16xbf16> {pipe.name = "a"}, %addresses: memref<4xi64> {pipe.name = "b"}) {
+  %i = pipe.rank
+  // expected-error@+1 {{'pipe.merge_row' op expected 'partials' of f32 or bf16, got 'f16'}}
+  pipe.merge_row %addresses count %i into %out[%i] partials f16 : memref<4xi64> into memref<?x16xbf16>
   pipe.return
 }
 

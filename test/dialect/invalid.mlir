@@ -715,7 +715,7 @@ func.func @combine_c5(%y: tensor<3x4x16xbf16, #fusco.expert_slots<capacity = 4>>
 fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @combine_c6(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %r: tensor<?x8xbf16>, %plan: !fusco.plan<@ep>) {
-  // expected-error@+1 {{expected a token-major residual of hidden size 16, got 'tensor<?x8xbf16>'}}
+  // expected-error@+1 {{expected a token-major summand of hidden size 16, got 'tensor<?x8xbf16>'}}
   %0 = fusco.combine %y by %plan plus %r
     : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<?x8xbf16> -> tensor<?x16xbf16>
   return
@@ -727,10 +727,76 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 func.func @combine_c6_layout(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>,
                              %r: tensor<?x16xbf16, #fusco.rank_major>, %plan: !fusco.plan<@ep>) {
-  // expected-error@+1 {{expected a token-major residual of hidden size 16, got 'tensor<?x16xbf16, #fusco.rank_major>'}}
+  // expected-error@+1 {{expected a token-major summand of hidden size 16, got 'tensor<?x16xbf16, #fusco.rank_major>'}}
   %0 = fusco.combine %y by %plan plus %r
     : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<?x16xbf16, #fusco.rank_major>
     -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c6_number(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %r: tensor<1x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected at most 2 summands, got 3}}
+  %0 = fusco.combine %y by %plan plus %r, %r, %r
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<1x16xbf16>, tensor<1x16xbf16>, tensor<1x16xbf16> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c8(%y: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'y' of bf16, f16 or f32, or of float8 and 'scaled', got 'tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>'}}
+  %0 = fusco.combine %y by %plan
+    : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c8_type(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %s: tensor<?x4xf32, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'y' that is 'scaled' to be of f8E4M3FN or f8E5M2, got 'tensor<?x16xbf16, #fusco.expert_major<align = 1>>'}}
+  %0 = fusco.combine %y scaled %s block 4 by %plan
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>> scaled tensor<?x4xf32, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c8_block(%y: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, %s: tensor<?x1xf32, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'block' from 1 to 16, the hidden size, got 17}}
+  %0 = fusco.combine %y scaled %s block 17 by %plan
+    : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>> scaled tensor<?x1xf32, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c8_scales(%y: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>, %s: tensor<?x4xf32>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected a row of 4 scales for each row of the input, got 'tensor<?x4xf32>'}}
+  %0 = fusco.combine %y scaled %s block 4 by %plan
+    : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>> scaled tensor<?x4xf32>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+func.func @combine_c9(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // expected-error@+1 {{expected 'partials' to be f32 or bf16, got 'f16'}}
+  %0 = fusco.combine %y by %plan partials f16
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return
 }
 
@@ -853,6 +919,50 @@ func.func @quantize_c3_rows(%x: tensor<5x16xbf16>) {
 func.func @quantize_c3_layout(%x: tensor<?x16xbf16>) {
   // expected-error@+1 {{expected a row of 4 scales for each row of the input, got 'tensor<?x4xf32, #fusco.rank_major>'}}
   %0:2 = fusco.quantize %x block 4 : tensor<?x16xbf16> -> tensor<?x16xf8E4M3FN>, tensor<?x4xf32, #fusco.rank_major>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// dequantize
+//===----------------------------------------------------------------------===//
+
+func.func @dequantize_c1(%q: tensor<?x16xf8E4M3FN>, %s: tensor<?x4xf32>) {
+  // expected-error@+1 {{expected 'block' from 1 to 16, the hidden size, got 0}}
+  %0 = fusco.dequantize %q, %s block 0 : tensor<?x16xf8E4M3FN>, tensor<?x4xf32> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c2(%q: tensor<?x16xbf16>, %s: tensor<?x4xf32>) {
+  // expected-error@+1 {{expected rows of f8E4M3FN or f8E5M2, got 'tensor<?x16xbf16>'}}
+  %0 = fusco.dequantize %q, %s block 4 : tensor<?x16xbf16>, tensor<?x4xf32> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c3(%q: tensor<?x16xf8E5M2>, %s: tensor<?x4xf16>) {
+  // expected-error@+1 {{expected scales of f32, or of i32 for four powers of two each, got 'f16'}}
+  %0 = fusco.dequantize %q, %s block 4 : tensor<?x16xf8E5M2>, tensor<?x4xf16> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c3_columns(%q: tensor<?x16xf8E5M2>, %s: tensor<?x4xi32>) {
+  // expected-error@+1 {{expected a row of 1 scales for each row of the input, got 'tensor<?x4xi32>'}}
+  %0 = fusco.dequantize %q, %s block 4 : tensor<?x16xf8E5M2>, tensor<?x4xi32> -> tensor<?x16xf32>
+  return
+}
+
+// -----
+
+func.func @dequantize_c4(%q: tensor<?x16xf8E5M2>, %s: tensor<?x4xf32>) {
+  // expected-error@+1 {{expected rows of f32 in the input's shape and layout, got 'tensor<?x16xf8E5M2>' to 'tensor<?x16xbf16>'}}
+  %0 = fusco.dequantize %q, %s block 4 : tensor<?x16xf8E5M2>, tensor<?x4xf32> -> tensor<?x16xbf16>
   return
 }
 

@@ -152,6 +152,29 @@ func.func @combine(%y: tensor<?x16xf16, #fusco.expert_major<align = 1>>,
   return
 }
 
+// CHECK-LABEL: func.func @combine_scaled
+func.func @combine_scaled(%y: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>,
+                          %s: tensor<?x4xf32, #fusco.expert_major<align = 1>>,
+                          %bias: tensor<1x16xf32>, %residual: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) {
+  // CHECK: fusco.combine %{{.*}} scaled %{{.*}} block 4 by %{{[^ ]*}} weighted plus %{{.*}}, %{{.*}} partials bf16 : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>> scaled tensor<?x4xf32, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>, tensor<1x16xf32>, tensor<?x16xbf16> -> tensor<?x16xf16>
+  %0 = fusco.combine %y scaled %s block 4 by %plan weighted plus %bias, %residual partials bf16
+      : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>
+        scaled tensor<?x4xf32, #fusco.expert_major<align = 1>>, !fusco.plan<@ep>,
+        tensor<1x16xf32>, tensor<?x16xbf16> -> tensor<?x16xf16>
+  return
+}
+
+// CHECK-LABEL: func.func @dequantize
+func.func @dequantize(%q: tensor<8x5x16xf8E5M2, #fusco.expert_slots<capacity = 5>>,
+                      %s: tensor<8x5x1xi32, #fusco.expert_slots<capacity = 5>>) {
+  // CHECK: fusco.dequantize %{{.*}}, %{{.*}} block 4 : tensor<8x5x16xf8E5M2, #fusco.expert_slots<capacity = 5>>, tensor<8x5x1xi32, #fusco.expert_slots<capacity = 5>> -> tensor<8x5x16xf32, #fusco.expert_slots<capacity = 5>>
+  %0 = fusco.dequantize %q, %s block 4
+      : tensor<8x5x16xf8E5M2, #fusco.expert_slots<capacity = 5>>,
+        tensor<8x5x1xi32, #fusco.expert_slots<capacity = 5>>
+      -> tensor<8x5x16xf32, #fusco.expert_slots<capacity = 5>>
+  return
+}
+
 // CHECK-LABEL: func.func @quantize
 func.func @quantize(%x: tensor<?x16xf16>, %rows: tensor<3x16xf32, #fusco.rank_major>) {
   // CHECK: fusco.quantize %{{.*}} block 16 : tensor<?x16xf16> -> tensor<?x16xf8E4M3FN>, tensor<?x1xf32>
@@ -428,6 +451,15 @@ pipe.program @rows_summed(%x: memref<?x16xbf16> {pipe.name = "x"},
       weights memref<32x6xf32> into memref<?x16xf32>
   // CHECK: pipe.merge_row %[[ADDRESSES]] count %[[I]] into %[[X]][%[[I]]] : memref<8xi64> into memref<?x16xbf16>
   pipe.merge_row %addresses count %i into %x[%i] : memref<8xi64> into memref<?x16xbf16>
+  // CHECK: pipe.reduce_row %{{.*}} as memref<?x16xf8E5M2> scaled %[[ADDRESSES]] as memref<?x1xi32> block 4 into %[[X]][%[[I]]] plus %[[SUMS]], %[[X]] ranks 8 per_node 4 partials bf16 : {{.*}} scaled memref<8xi64> into memref<?x16xbf16> plus memref<?x16xf32>, memref<?x16xbf16>
+  pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xf8E5M2>
+      scaled %addresses as memref<?x1xi32> block 4 into %x[%i] plus %sums, %x
+      ranks 8 per_node 4 partials bf16
+      : memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>) scaled memref<8xi64>
+      into memref<?x16xbf16> plus memref<?x16xf32>, memref<?x16xbf16>
+  // CHECK: pipe.merge_row %[[ADDRESSES]] count %[[I]] into %[[X]][%[[I]]] plus %[[SUMS]], %[[X]] partials bf16 node :
+  pipe.merge_row %addresses count %i into %x[%i] plus %sums, %x partials bf16 node
+      : memref<8xi64> into memref<?x16xbf16> plus memref<?x16xf32>, memref<?x16xbf16>
   // CHECK: pipe.merge_row %[[ADDRESSES]]{{.*}} streaming :
   pipe.merge_row %addresses count %i into %sums[%i] streaming : memref<8xi64> into memref<?x16xf32>
   %address = pipe.status

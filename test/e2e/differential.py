@@ -49,6 +49,10 @@ class Failure(Exception):
     pass
 
 
+def scale_blocks(hidden):
+    return [block for block in SCALE_BLOCKS if block < hidden] + [hidden]
+
+
 def draw_shape(rng, options):
     is_small = options.target != "cpu"
     nodes, ranks_per_node = rng.choice(SMALL_TOPOLOGIES if is_small else TOPOLOGIES)
@@ -72,11 +76,21 @@ def draw_shape(rng, options):
         "form": rng.choice(["fused", "fused", "unfused"]),
     }
     if options.float8 or rng.random() < 0.3:
-        blocks = [block for block in SCALE_BLOCKS if block < hidden] + [hidden]
         # There is no unfused form of it.
         shape.update({"dispatch-dtype": rng.choice(FLOAT8), "form": "fused",
-                      "scale-block": rng.choice(blocks),
+                      "scale-block": rng.choice(scale_blocks(hidden)),
                       "scale-type": rng.choice(SCALE_TYPES)})
+    # What combine reads and adds; the unfused form has no part of it but casts.
+    for flag, types, chance in [("combine-dtype", DTYPES, 0.2), ("out-dtype", DTYPES, 0.2)]:
+        if rng.random() < chance:
+            shape[flag] = rng.choice(types)
+    if shape["form"] == "fused":
+        if options.float8 or rng.random() < 0.3:
+            shape["combine-dtype"] = rng.choice(FLOAT8)
+            shape.setdefault("scale-block", rng.choice(scale_blocks(hidden)))
+            shape.setdefault("scale-type", rng.choice(SCALE_TYPES))
+        if rng.random() < 0.3:
+            shape["partials"] = "bf16"
     # Room for all assignments at one expert, where that is not too much.
     capacity = ranks * shape["max-tokens"] * shape["topk"]
     elements = -(-experts // ranks) * capacity * hidden
@@ -101,7 +115,9 @@ def draw_compilation(rng, shape, options):
              f"--forwarders={rng.choice(FORWARDERS)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
-    if "layout" not in shape and rng.random() < 0.4:
+    # Neither slots nor rank-major rows have one, nor what experts return as float8.
+    has_backward = "layout" not in shape and shape.get("combine-dtype") not in FLOAT8
+    if has_backward and rng.random() < 0.4:
         flags.append("--backward")
     if shape["form"] == "unfused" and rng.random() < 0.5:
         flags.append("--no-fuse")
@@ -149,9 +165,11 @@ class Case:
         shape = draw_shape(self.rng, self.options)
         model, library = self.path("model.mlir"), self.path("lib.so")
         flags = [f"--{name}={value}" for name, value in shape.items()]
-        has_residual = shape["form"] == "fused" and self.rng.random() < 0.3
-        if has_residual:
-            flags.append("--residual")
+        summands = [flag for flag in ["--bias", "--residual"]
+                    if shape["form"] == "fused" and self.rng.random() < 0.3]
+        flags += summands
+        if shape.get("layout") != "rank_major" and self.rng.random() < 0.2:
+            flags.append("--unweighted")
         if shape["form"] == "fused" and shape.get("layout") != "rank_major":
             flags += [flag for flag in ["--ready", "--row-weights"] if self.rng.random() < 0.3]
         self.call("fusco-import", "--name=m", *flags, "-o", model)
@@ -161,7 +179,8 @@ class Case:
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
         # What was compiled unfused is a baseline itself, and not everything has one.
-        has_none = has_residual or "scale-block" in shape or "layout" in shape or "placement" in shape
+        has_none = summands or any(flag in shape for flag in
+                                   ["scale-block", "layout", "placement", "partials"])
         if "--no-fuse" not in compilation and not has_none:
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))

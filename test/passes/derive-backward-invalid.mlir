@@ -45,3 +45,12 @@ func.func @several(%x: tensor<?x16xf8E4M3FN>, %s: tensor<?x4xf32>, %plan: !fusco
   %r:4 = fusco.dispatch %x, %s by %plan : (tensor<?x16xf8E4M3FN>, tensor<?x4xf32>), !fusco.plan<@ep> -> (!data, !scales), tensor<4xi32>, tensor<5xi32>
   return %r#0, %r#1 : !data, !scales
 }
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4, topology = <nodes = 1, ranks_per_node = 2>, placement = <block>}
+func.func @combine(%y: tensor<?x16xf8E5M2, #fusco.expert_major<align = 4>>, %s: tensor<?x1xf32, #fusco.expert_major<align = 4>>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected rows of bf16, f16 or f32 to derive the backward of, got 'tensor<?x16xf8E5M2, #fusco.expert_major<align = 4>>', which are 'scaled'; combine those of a dequantization}}
+  %out = fusco.combine %y scaled %s block 16 by %plan : tensor<?x16xf8E5M2, #fusco.expert_major<align = 4>> scaled tensor<?x1xf32, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %out : tensor<?x16xbf16>
+}

@@ -48,6 +48,19 @@ func.func @sum(%y: !expertRows, %plan: !plan) -> tensor<?x16xbf16> {
 // CHECK-NEXT:    %[[DY:.*]], %{{.*}}, %{{.*}} = fusco.dispatch %[[DOUT]] by %[[PLAN]] :
 // CHECK-NEXT:    return %[[DY]]
 
+// Summands and roundings of partial sums have no part in it.
+func.func @plus(%y: !expertRows, %bias: tensor<1x16xbf16>, %residual: tensor<?x16xbf16>, %plan: !plan) -> tensor<?x16xf32> {
+  %out = fusco.combine %y by %plan plus %bias, %residual partials bf16
+    : !expertRows, !plan, tensor<1x16xbf16>, tensor<?x16xbf16> -> tensor<?x16xf32>
+  return %out : tensor<?x16xf32>
+}
+
+// CHECK-LABEL: func.func @plus_backward(
+// CHECK-SAME:      %[[DOUT:.*]]: tensor<?x16xf32> {fusco.name = "dout"},
+// CHECK-SAME:      %[[PLAN:.*]]: !fusco.plan<@ep>)
+// CHECK-NEXT:    %[[DY:.*]], %{{.*}}, %{{.*}} = fusco.dispatch %[[DOUT]] by %[[PLAN]] : tensor<?x16xf32>
+// CHECK-NEXT:    return %[[DY]]
+
 // Rows that were quantised: their gradient is of x's type, and there is none of the
 // scales.
 func.func @quantized(%x: tensor<?x16xbf16>, %plan: !plan) -> (!data, !scales) {

@@ -472,6 +472,51 @@ func.func @two_quantize(%x: !tokens, %z: !tokens, %plan: !plan)
   return %r#0, %r#1, %r#2, %r#3 : !expert_data, !expert_scales, !expert_data, !expert_scales
 }
 
+// What a combine takes is made of float8 on the way.
+// CHECK-LABEL: func.func @dequantize(
+// CHECK-SAME: %[[DATA:.*]]: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>>, %[[SCALES:.*]]: tensor<?x4xf32, #fusco.expert_major<align = 4>>, %[[PLAN:.*]]: !fusco.plan<@ep>)
+// CHECK-NEXT: %[[OUT:.*]] = fusco.combine %[[DATA]] scaled %[[SCALES]] block 4 by %[[PLAN]] weighted : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 4>> scaled tensor<?x4xf32, #fusco.expert_major<align = 4>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+// CHECK-NEXT: return %[[OUT]]
+// HOPS-LABEL: func.func @dequantize(
+// HOPS: fusco.combine {{.*}} hops [#fusco.hop<{{.*}} wire = f8E4M3FN,
+func.func @dequantize(%data: !expert_data, %scales: !expert_scales, %plan: !plan) -> !tokens {
+  %y = fusco.dequantize %data, %scales block 4
+    : !expert_data, !expert_scales -> tensor<?x16xf32, #fusco.expert_major<align = 4>>
+  %out = fusco.combine %y by %plan weighted
+    : tensor<?x16xf32, #fusco.expert_major<align = 4>>, !plan -> !tokens
+  return %out : !tokens
+}
+
+// And so from the unfused form, whose steps move float32.
+// CHECK-LABEL: func.func @dequantize_unfused(
+// CHECK-NEXT: fusco.combine %{{.*}} scaled %{{.*}} block 4 by %{{[^ ]*}} :
+// CHECK-NEXT: return
+func.func @dequantize_unfused(%data: !expert_data, %scales: !expert_scales, %plan: !plan) -> !tokens {
+  %y = fusco.dequantize %data, %scales block 4
+    : !expert_data, !expert_scales -> tensor<?x16xf32, #fusco.expert_major<align = 4>>
+  %a = fusco.unpermute %y by %plan : tensor<?x16xf32, #fusco.expert_major<align = 4>>, !plan
+    -> tensor<?x16xf32, #fusco.device_major<source>>
+  %b = fusco.all_to_all %a by %plan : tensor<?x16xf32, #fusco.device_major<source>>, !plan
+    -> tensor<?x16xf32, #fusco.device_major<destination>>
+  %out = fusco.unpermute %b by %plan : tensor<?x16xf32, #fusco.device_major<destination>>, !plan -> !tokens
+  return %out : !tokens
+}
+
+// CHECK-LABEL: func.func @dequantize_rounded(
+// CHECK-NEXT: fusco.dequantize
+// CHECK-NEXT: fusco.cast
+// CHECK-NEXT: fusco.combine %{{[^ ]*}} by
+func.func @dequantize_rounded(%data: !expert_data, %scales: !expert_scales, %plan: !plan) -> !tokens {
+  // expected-remark@+1 {{not fused: its rows are not taken by a 'fusco.combine'}}
+  %y = fusco.dequantize %data, %scales block 4
+    : !expert_data, !expert_scales -> tensor<?x16xf32, #fusco.expert_major<align = 4>>
+  // expected-remark@+1 {{not fused: the rows are rounded to bf16 before they are summed}}
+  %z = fusco.cast %y : tensor<?x16xf32, #fusco.expert_major<align = 4>>
+    -> tensor<?x16xbf16, #fusco.expert_major<align = 4>>
+  %out = fusco.combine %z by %plan : tensor<?x16xbf16, #fusco.expert_major<align = 4>>, !plan -> !tokens
+  return %out : !tokens
+}
+
 // A dispatch that has become one of several tensors casts none.
 // CHECK-LABEL: func.func @cast_beside(
 // CHECK-NEXT: fusco.cast

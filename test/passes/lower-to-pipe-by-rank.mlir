@@ -165,3 +165,41 @@ func.func @combine(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
   %z = fusco.combine %y by %plan hops [#gather, #back] : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %z : tensor<?x16xbf16>
 }
+
+// -----
+
+// Partial sums of bf16: rings are half as wide, and what crosses nodes too. Scales
+// are read beside the rows, and summands added where the sum is whole.
+fusco.group @ep {experts = 10, topk = 3, max_tokens = 32,
+                 topology = <nodes = 2, ranks_per_node = 3>, placement = <block>}
+!rows = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>
+!scales = tensor<?x4xf32, #fusco.expert_major<align = 8>>
+#gather = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 64>
+#back = #fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 64>
+
+// CHECK: pipe.buffer @sums_sent : memref<1x6x128xi8> symmetric
+// CHECK: pipe.buffer @own_sum : memref<1x32xi8> symmetric
+// CHECK: pipe.buffer @partials_taken : memref<6x6x128xi8> symmetric
+// CHECK: pipe.buffer @addresses_1 : memref<6xi64> plan
+
+// CHECK-LABEL: pipe.program @combine_scaled
+// CHECK-SAME: memref<?x16xf8E4M3FN> {pipe.expert_rows, pipe.name = "y"}
+// CHECK-SAME: memref<?x4xf32> {pipe.expert_rows, pipe.name = "scales", pipe.scaled_columns = 4 : i64}
+// CHECK-SAME: %[[BIAS:[^:]*]]: memref<1x16xbf16> {pipe.name = "bias"}
+// CHECK-SAME: %[[RESIDUAL:[^:]*]]: memref<?x16xf32> {pipe.name = "residual"}
+// CHECK-SAME: %[[OUT:[^:]*]]: memref<?x16xbf16>
+func.func @combine_scaled(%y: !rows, %s: !scales, %bias: tensor<1x16xbf16>, %residual: tensor<?x16xf32>,
+                          %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // CHECK: %[[SCALES:.*]] = pipe.local @addresses_1
+  // CHECK: pipe.stage "partial"
+  // CHECK: pipe.reduce_row %{{.*}} as memref<?x16xf8E4M3FN> scaled %[[SCALES]] as memref<?x4xf32> block 4 into %{{.*}} ranks 6 per_node 3 partials bf16 : {{.*}} into memref<4x16xbf16>
+  // CHECK: pipe.stage "sum"
+  // CHECK: pipe.merge_row %{{.*}} partials bf16 node : memref<3xi64> into memref<4x16xbf16>
+  // CHECK: pipe.put @sums_sent{{.*}} 32
+  // CHECK: pipe.stage "finish"
+  // CHECK: pipe.merge_row %{{.*}} partials bf16 node : memref<3xi64> into memref<1x16xbf16>
+  // CHECK: pipe.merge_row %{{.*}} into %[[OUT]][%{{.*}}] plus %[[BIAS]], %[[RESIDUAL]] partials bf16 : memref<2xi64>
+  %z = fusco.combine %y scaled %s block 4 by %plan plus %bias, %residual partials bf16 hops [#gather, #back]
+    : !rows scaled !scales, !fusco.plan<@ep>, tensor<1x16xbf16>, tensor<?x16xf32> -> tensor<?x16xbf16>
+  return %z : tensor<?x16xbf16>
+}

@@ -144,6 +144,32 @@ fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
   topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
 !rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
 #up = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 32>
+func.func @sums_of_another_type(%y: !rows, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected partial sums to travel as what they are, 'f32', got #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 32>}}
+  %0 = fusco.combine %y by %plan hops [#up] : !rows, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %0 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 8>>
+!wide = tensor<?x16xf32, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = assignment, mode = pull, wire = f32, bytes_per_token = 32>
+func.func @stray_dequantize(%q: !rows, %s: tensor<?x4xf32, #fusco.expert_major<align = 8>>, %plan: !fusco.plan<@ep>) -> tensor<?x16xbf16> {
+  // expected-error@+1 {{expected before a combine, to be part of it; fusco-fuse-shuffle makes it so, and its option 'remarks' says why it did not}}
+  %0 = fusco.dequantize %q, %s block 4 : !rows, tensor<?x4xf32, #fusco.expert_major<align = 8>> -> !wide
+  %1 = fusco.combine %0 by %plan hops [#up] : !wide, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return %1 : tensor<?x16xbf16>
+}
+
+// -----
+
+fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+!rows = tensor<?x16xbf16, #fusco.expert_major<align = 8>>
+#up = #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16, bytes_per_token = 32>
 func.func @weighted_per_rank(%x: tensor<?x16xbf16>, %plan: !fusco.plan<@ep>) -> !rows {
   // expected-error@+1 {{expected a weighted dispatch's scale_up hop to be unique per assignment, since each has its weight, got }}
   %r:3 = fusco.dispatch %x by %plan weighted hops [#up]

@@ -181,3 +181,38 @@ func.func @rank_major(%x: tensor<?x7168xbf16>, %plan: !fusco.plan<@ep>) {
     -> tensor<?x7168xbf16, #fusco.rank_major>, tensor<1xi32>, tensor<2xi32>
   return
 }
+
+// -----
+
+// Partial sums of bf16 take half the bytes of float32 on each hop that they travel,
+// and scales travel with float8 rows.
+fusco.group @ep {experts = 4, topk = 2, max_tokens = 4,
+  topology = <nodes = 2, ranks_per_node = 1>, placement = <block>}
+// CHECK-LABEL: func.func @partials
+// RANK-LABEL: func.func @partials
+func.func @partials(%y: tensor<?x16xbf16, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // CHECK: #fusco.hop<scope = scale_out, unique = node, mode = push, wire = f32, bytes_per_token = 53>] :
+  %0 = fusco.combine %y by %plan
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  // CHECK: #fusco.hop<scope = scale_out, unique = node, mode = push, wire = bf16, bytes_per_token = 27>] :
+  // RANK: unique = node
+  // RANK: #fusco.hop<scope = scale_up, unique = rank, mode = push, wire = bf16,
+  %1 = fusco.combine %y by %plan partials bf16
+    : tensor<?x16xbf16, #fusco.expert_major<align = 1>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}
+
+// -----
+
+fusco.group @ep {experts = 4, topk = 2, max_tokens = 4,
+  topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
+// CHECK-LABEL: func.func @scaled
+func.func @scaled(%y: tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>>,
+                  %s: tensor<?x4xf32, #fusco.expert_major<align = 1>>, %plan: !fusco.plan<@ep>) {
+  // Of two rows of 32 bytes, a fourth is the rank's own.
+  // CHECK: hops [#fusco.hop<scope = scale_up, unique = assignment, mode = pull, wire = f8E4M3FN, bytes_per_token = 48>] :
+  %0 = fusco.combine %y scaled %s block 4 by %plan
+    : tensor<?x16xf8E4M3FN, #fusco.expert_major<align = 1>> scaled tensor<?x4xf32, #fusco.expert_major<align = 1>>,
+      !fusco.plan<@ep> -> tensor<?x16xbf16>
+  return
+}

@@ -214,6 +214,31 @@ TEST(Quantize, DispatchPacksScales) {
   EXPECT_EQ(out[0].rows[7], 0x00);
 }
 
+TEST(Dequantize, MultipliesByTheScaleOfTheBlock) {
+  // 1, -0, the largest, NaN, and one of the next block.
+  const uint8_t data[] = {0x38, 0x80, 0x7E, 0xFF, 0x38};
+  const float scales[] = {3.0f, 0x1p-149f};
+  float row[5];
+  dequantizeRow({e4m3, 4, ScaleType::F32}, 5, data,
+                reinterpret_cast<const uint8_t *>(scales), row);
+  EXPECT_EQ(row[0], 3.0f);
+  EXPECT_TRUE(row[1] == 0 && std::signbit(row[1]));
+  EXPECT_EQ(row[2], 1344.0f);
+  EXPECT_TRUE(std::isnan(row[3]));
+  EXPECT_EQ(row[4], 0x1p-149f);
+}
+
+TEST(Dequantize, TakesEveryByteOfAPowerOfTwo) {
+  const uint8_t data[] = {0x3C, 0x3C, 0x3C, 0x3C}; // 1 in e5m2
+  const uint8_t scales[] = {0, 127, 254, 255};
+  float row[4];
+  dequantizeRow({e5m2, 1, ScaleType::UE8M0}, 4, data, scales, row);
+  EXPECT_EQ(row[0], 0x1p-127f);
+  EXPECT_EQ(row[1], 1.0f);
+  EXPECT_EQ(row[2], 0x1p127f);
+  EXPECT_TRUE(std::isnan(row[3]));
+}
+
 TEST(Quantize, DispatchRefusesWhatDoesNotFit) {
   Shape shape = f32Shape(1, 1, 1, 1);
   const RankInput input = inputOf(shape, {0}, {0});

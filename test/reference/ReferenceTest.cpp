@@ -43,7 +43,7 @@ uint32_t combineOne(const Shape &shape, const std::vector<int64_t> &ids,
       storeElement(shape.outputType, y[size_t(slot.rank)].data(), slot.row,
                    narrow(shape.outputType, values[k]));
   }
-  return encodingsOf(shape.tokenType,
+  return encodingsOf(shape.combinedType(),
                      combine(shape, inputs, dispatched, pointersTo(y))[0])[0];
 }
 
@@ -349,6 +349,52 @@ TEST(Combine, TypesOfOutputsAndResultMayDiffer) {
             f32(1.0f + 0x1p-10f));
   shape.tokenType = ElementType::BF16;
   EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-10f}), 0x3F80u);
+}
+
+TEST(Combine, ResultMayBeOfAnotherTypeThanTokens) {
+  Shape shape = f32Shape(1, 2, 2, 2);
+  shape.resultType = ElementType::F16;
+  EXPECT_EQ(combineOne(shape, {0, 1}, {1, 1}, {1.0f, 0x1p-12f}), 0x3C00u);
+}
+
+TEST(Combine, RoundsSumsOfRanksAndOfNodes) {
+  // Two nodes of two ranks, an expert on each. 2^-8 is half a unit of 1.
+  Shape shape = f32Shape(2, 2, 4, 3);
+  auto sum = [&](const std::vector<int64_t> &ids, float a, float b, float c) {
+    return combineOne(shape, ids, {1, 1, 1}, {a, b, c});
+  };
+  const float small = 0x1p-8f;
+  EXPECT_EQ(sum({0, 1, 2}, 1, small, small), f32(1 + 2 * small));
+  shape.partialType = ElementType::BF16;
+  // Of one rank, and of one node, each a tie to even.
+  EXPECT_EQ(sum({0, 0, -1}, 1, small, 0), f32(1));
+  EXPECT_EQ(sum({0, 1, -1}, 1, small, 0), f32(1));
+  // The sum of nodes is not rounded.
+  EXPECT_EQ(sum({0, 2, -1}, 1, small, 0), f32(1 + small));
+  // Before it is added to another rank's, and to another node's.
+  EXPECT_EQ(sum({0, 0, 1}, 1, small, small), f32(1));
+  EXPECT_EQ(sum({0, 1, 2}, 1, small, small), f32(1 + small));
+  // One rank alone rounds, too.
+  Shape one = f32Shape(1, 1, 1, 2);
+  one.partialType = ElementType::BF16;
+  EXPECT_EQ(combineOne(one, {0, 0}, {1, 1}, {1, small}), f32(1));
+}
+
+TEST(Combine, AddsBiasAndThenResidual) {
+  Shape shape = f32Shape(1, 1, 1, 1);
+  shape.hasBias = shape.hasResidual = true;
+  RankInput input = inputOf(shape, {0, -1}, {0, 0});
+  input.bias = bytesOf(ElementType::F32, {f32(-1)});
+  input.residual = bytesOf(ElementType::F32, {f32(0x1p-30f), f32(2)});
+  const Bytes y = bytesOf(ElementType::F32, {f32(1)});
+  const auto dispatched = dispatch(shape, {input});
+  // In the other order the small one would vanish.
+  EXPECT_EQ(encodingsOf(ElementType::F32,
+                        combine(shape, {input}, dispatched, {y.data()})[0]),
+            (Encodings{f32(0x1p-30f), f32(1)}));
+  input.bias.clear();
+  EXPECT_THROW(combine(shape, {input}, dispatched, {y.data()}),
+               std::invalid_argument);
 }
 
 TEST(Combine, OverflowOnlyAtTheEnd) {

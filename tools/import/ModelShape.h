@@ -39,15 +39,26 @@ struct ModelShape {
   bool hasReady = false;      ///< dispatch counts rows as they arrive
   std::string dtype;          ///< of a row's elements, as MLIR spells it
   std::string dispatchDtype;  ///< of a dispatched row's elements, likewise
-  int64_t scaleBlock = 0;     ///< elements that share a scale, where dispatched
-                              ///< rows are of float8
+  std::string combineDtype;   ///< of what experts hand to combine
+  std::string outDtype;       ///< of combine's result
+  std::string partials;       ///< of combine's partial sums: f32, or bf16
+  int64_t scaleBlock = 0;     ///< elements that share a scale, where rows that
+                              ///< are dispatched or combined are of float8
   std::string scaleType;      ///< f32, or ue8m0: powers of two, four in an i32
   bool hasScalesByColumns = false; ///< scales are stored by columns
   std::string idType;              ///< of expert ids, likewise
   bool isFused = true;             ///< dispatch and combine, not their parts
+  bool isWeighted = true;          ///< combine takes the router's weights
+  bool hasBias = false;            ///< combine adds one row to all tokens
   bool hasResidual = false;        ///< combine adds a tensor of tokens
 
-  bool isQuantized() const { return dispatchDtype.compare(0, 2, "f8") == 0; }
+  bool isQuantized() const { return isFloat8(dispatchDtype); }
+  bool combinesFloat8() const { return isFloat8(combineDtype); }
+
+private:
+  static bool isFloat8(const std::string &type) {
+    return type.compare(0, 2, "f8") == 0;
+  }
 };
 
 } // namespace fusco::importer

@@ -21,12 +21,15 @@ using namespace fusco;
 using namespace fusco::importer;
 
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
-// {3} of weights, {4} of token-major rows, {5} of rows at experts, {6} of rows
-// by destination rank, {7} of rows by source rank; {8}, {9}, {10} and {11} are
-// {4}, {5}, {6} and {7} as dispatched, {12} the cast to that where it differs,
-// and {13} what it makes of %x. {14}, {15} and {16} are combine's residual as
-// argument, operand and type, {17} is how combine weights. `{{` stands for a
-// brace.
+// {3} of token-major rows, {4} of rows that experts return, {5} and {6} of these
+// by destination and by source rank; {7}, {8}, {9} and {10} are token-major rows,
+// rows at experts, and those by destination and by source rank as dispatched,
+// {11} the cast to that where it differs, and {12} what it makes of %x. {13} are
+// combine's arguments beside rows and plan, {14} what it adds and how as operands
+// and attributes, {15} their types, {16} is how it weights; {17}, {18} and {19}
+// are the weights as argument, operand and type. {20} is the type of combine's
+// result, {21} and {22} are the scales of {4} as operand and type. `{{` stands for
+// a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{
@@ -34,30 +37,30 @@ module @{0} {{
 )";
 
 static constexpr const char *combineTemplate = R"(
-  func.func @combine(%y: {5}{14}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %z = fusco.combine %y by %plan{17}{15}
-        : {5}, !fusco.plan<@ep>{16} -> {4}
-    return %z : {4}
+  func.func @combine(%y: {4}{13}, %plan: !fusco.plan<@ep>) -> {20} {{
+    %z = fusco.combine %y{21} by %plan{16}{14}
+        : {4}{22}, !fusco.plan<@ep>{15} -> {20}
+    return %z : {20}
   }
 }
 )";
 
 static constexpr const char *unfusedTemplate = R"(
-  func.func @dispatch(%x: {4}, %ids: {2}, %weights: {3})
-      -> ({9}, !fusco.plan<@ep>) {{
-    %plan = fusco.plan %ids, %weights in @ep
-        : {2}, {3} -> !fusco.plan<@ep>{12}
-    %send = fusco.permute {13} by %plan : {8}, !fusco.plan<@ep> -> {10}
-    %recv = fusco.all_to_all %send by %plan : {10}, !fusco.plan<@ep> -> {11}
-    %rows = fusco.permute %recv by %plan : {11}, !fusco.plan<@ep> -> {9}
-    return %rows, %plan : {9}, !fusco.plan<@ep>
+  func.func @dispatch(%x: {3}, %ids: {2}{17})
+      -> ({8}, !fusco.plan<@ep>) {{
+    %plan = fusco.plan %ids{18} in @ep
+        : {2}{19} -> !fusco.plan<@ep>{11}
+    %send = fusco.permute {12} by %plan : {7}, !fusco.plan<@ep> -> {9}
+    %recv = fusco.all_to_all %send by %plan : {9}, !fusco.plan<@ep> -> {10}
+    %rows = fusco.permute %recv by %plan : {10}, !fusco.plan<@ep> -> {8}
+    return %rows, %plan : {8}, !fusco.plan<@ep>
   }
-  func.func @combine(%y: {5}, %plan: !fusco.plan<@ep>) -> {4} {{
-    %send = fusco.unpermute %y by %plan : {5}, !fusco.plan<@ep> -> {7}
-    %recv = fusco.all_to_all %send by %plan : {7}, !fusco.plan<@ep> -> {6}
-    %z = fusco.unpermute %recv by %plan weighted
-        : {6}, !fusco.plan<@ep> -> {4}
-    return %z : {4}
+  func.func @combine(%y: {4}, %plan: !fusco.plan<@ep>) -> {20} {{
+    %send = fusco.unpermute %y by %plan : {4}, !fusco.plan<@ep> -> {6}
+    %recv = fusco.all_to_all %send by %plan : {6}, !fusco.plan<@ep> -> {5}
+    %z = fusco.unpermute %recv by %plan{16}
+        : {5}, !fusco.plan<@ep> -> {20}
+    return %z : {20}
   }
 }
 )";
@@ -219,8 +222,13 @@ static std::string dispatchText(const ModelShape &shape) {
     addResult("ready", {"%ready", types.int32s(tiles + 1), ""});
   }
 
-  Tensors arguments{xs[0], ids, weights};
-  Tensors planned = shape.isRankMajor ? Tensors{ids} : Tensors{ids, weights};
+  Tensors arguments{xs[0], ids}, planned{ids};
+  bool plansWeights =
+      !shape.isRankMajor && (shape.isWeighted || shape.hasRowWeights);
+  if (shape.isRankMajor || plansWeights)
+    arguments.push_back(weights);
+  if (plansWeights)
+    planned.push_back(weights);
   std::string placed, placedType;
   if (shape.hasTable) {
     Tensor table{"%placement", types.int32s(types.physicalExperts()), ""};
@@ -261,27 +269,48 @@ std::string fusco::importer::moduleText(const ModelShape &shape) {
           : "block");
   const char *byDestination = ", #fusco.device_major<destination>";
   const char *bySource = ", #fusco.device_major<source>";
-  const std::string &dtype = shape.dtype, &dispatched = shape.dispatchDtype;
+  const std::string &dtype = shape.dtype, &dispatched = shape.dispatchDtype,
+                    &returned = shape.combineDtype;
   std::string cast;
   if (dispatched != dtype)
     cast = llvm::formatv("\n    %cast = fusco.cast %x : {0} -> {1}",
                          types.rows(dtype), types.rows(dispatched));
-  std::string residual, plus, residualType;
-  if (shape.hasResidual) {
-    residualType = ", " + types.rows(dtype);
-    residual = ", %residual: " + types.rows(dtype);
-    plus = " plus %residual";
+  std::string combined, sum, summandTypes, scaled, scaledType;
+  if (shape.combinesFloat8()) {
+    std::string scales =
+        types.expertTable(types.scaleColumns(), types.scaleElement());
+    combined += ", %scales: " + scales;
+    scaled = llvm::formatv(" scaled %scales block {0}", shape.scaleBlock);
+    scaledType = " scaled " + scales;
+  }
+  auto addSummand = [&](llvm::StringRef name, const std::string &type) {
+    combined += (", %" + name + ": " + type).str();
+    sum += ((sum.empty() ? " plus %" : ", %") + name).str();
+    summandTypes += ", " + type;
+  };
+  if (shape.hasBias)
+    addSummand("bias", llvm::formatv("tensor<1x{0}x{1}>", shape.hidden, dtype));
+  if (shape.hasResidual)
+    addSummand("residual", types.rows(dtype));
+  if (shape.partials != "f32")
+    sum += " partials " + shape.partials;
+  std::string weightsArgument, weighted, weightsType;
+  if (shape.isWeighted) {
+    weightsArgument = ", %weights: " + types.weights();
+    weighted = ", %weights";
+    weightsType = ", " + types.weights();
   }
   auto fill = [&](const char *text) {
-    return llvm::formatv(text, shape.name, group, types.ids(), types.weights(),
-                         types.rows(dtype), types.expertRows(dtype),
-                         types.rows(dtype, byDestination),
-                         types.rows(dtype, bySource), types.rows(dispatched),
-                         types.expertRows(dispatched),
-                         types.rows(dispatched, byDestination),
-                         types.rows(dispatched, bySource), cast,
-                         cast.empty() ? "%x" : "%cast", residual, plus,
-                         residualType, shape.isRankMajor ? "" : " weighted")
+    return llvm::formatv(
+               text, shape.name, group, types.ids(), types.rows(dtype),
+               types.expertRows(returned), types.rows(returned, byDestination),
+               types.rows(returned, bySource), types.rows(dispatched),
+               types.expertRows(dispatched),
+               types.rows(dispatched, byDestination),
+               types.rows(dispatched, bySource), cast,
+               cast.empty() ? "%x" : "%cast", combined, sum, summandTypes,
+               shape.isWeighted ? " weighted" : "", weightsArgument, weighted,
+               weightsType, types.rows(shape.outDtype), scaled, scaledType)
         .str();
   };
   if (!shape.isFused)

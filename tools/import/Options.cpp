@@ -96,6 +96,17 @@ static const std::vector<ChoiceFlag> &choiceFlags() {
        {"bf16", "f16", "f32", "f8E4M3FN", "f8E5M2"},
        "elements of a dispatched row, cast or quantised on the way; default: "
        "those of --dtype"},
+      {"combine-dtype",
+       {"bf16", "f16", "f32", "f8E4M3FN", "f8E5M2"},
+       "elements of a row that experts hand to combine, float8 with scales, "
+       "which combine takes beside them; default: those of --dtype"},
+      {"out-dtype",
+       {"bf16", "f16", "f32"},
+       "elements of combine's result; default: those of --dtype"},
+      {"partials",
+       {"f32", "bf16"},
+       "what a rank's and a node's sum of a token is rounded to before it is "
+       "added to others, and travels as"},
       {"scale-type",
        {"f32", "ue8m0"},
        "scales of float8 rows: float32, or powers of two, four in an int32"},
@@ -151,6 +162,8 @@ static po::options_description describeFlags() {
   // The description owns the strings that it is given.
   for (const ChoiceFlag &flag : choiceFlags())
     add(flag.name, argument(alternatives(flag.choices).c_str()), flag.help);
+  add("unweighted", "combine adds rows as they are: dispatch takes no weights");
+  add("bias", "combine adds a row, the same for all tokens, to its result");
   add("residual", "combine adds a tensor of tokens, such as a shared expert's "
                   "output, to its result");
   add("row-weights", "dispatch leaves each row's weight beside it, which is so "
@@ -348,13 +361,14 @@ static void checkTable(const po::variables_map &given, ModelShape &shape) {
 
 /// What belongs to float8 rows: their scales.
 static void checkScales(const po::variables_map &given, ModelShape &shape) {
-  if (!shape.isQuantized()) {
+  if (!shape.isQuantized() && !shape.combinesFloat8()) {
     for (const char *flag : {"scale-block", "scale-type", "scale-order"})
       if (given.count(flag))
         throw Error(Error::BadInput,
                     "--" + std::string(flag) +
                         " belongs to float8 rows; expected it beside "
-                        "--dispatch-dtype f8E4M3FN or f8E5M2");
+                        "--dispatch-dtype or --combine-dtype f8E4M3FN or "
+                        "f8E5M2");
     return;
   }
   if (shape.hasScalesByColumns && shape.isRankMajor)
@@ -365,8 +379,9 @@ static void checkScales(const po::variables_map &given, ModelShape &shape) {
     throw Error(
         Error::BadInput,
         "--form unfused moves rows as they are or cast; expected --form "
-        "fused with --dispatch-dtype " +
-            shape.dispatchDtype);
+        "fused with " +
+            (shape.isQuantized() ? "--dispatch-dtype " + shape.dispatchDtype
+                                 : "--combine-dtype " + shape.combineDtype));
   constexpr int64_t usualBlock = 128;
   if (shape.scaleBlock == 0)
     shape.scaleBlock = std::min(usualBlock, shape.hidden);
@@ -375,6 +390,29 @@ static void checkScales(const po::variables_map &given, ModelShape &shape) {
                                      std::to_string(shape.hidden) +
                                      " (the hidden size), got " +
                                      std::to_string(shape.scaleBlock));
+}
+
+/// What belongs to the sum of a combine.
+static void checkSum(const po::variables_map &given, ModelShape &shape) {
+  shape.hasBias = given.count("bias");
+  shape.hasResidual = given.count("residual");
+  shape.isWeighted = !given.count("unweighted") && !shape.isRankMajor;
+  if (given.count("unweighted") && shape.isRankMajor)
+    throw Error(Error::BadInput, "--layout rank_major is combined without "
+                                 "weights anyway; expected --unweighted with "
+                                 "another layout only");
+  if (shape.isFused)
+    return;
+  for (const char *flag : {"bias", "residual"})
+    if (given.count(flag))
+      throw Error(Error::BadInput,
+                  "--form unfused adds nothing to combine's result; expected "
+                  "--form fused with --" +
+                      std::string(flag));
+  if (shape.partials != "f32")
+    throw Error(Error::BadInput, "--form unfused sums in float32; expected "
+                                 "--form fused with --partials " +
+                                     shape.partials);
 }
 
 /// Names every required flag that neither the command line nor a config can
@@ -445,15 +483,15 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
   ModelShape &shape = options.shape;
   shape.name = readName(given, config);
   shape.dtype = readDtype(given, config, chosen["dtype"]);
-  shape.dispatchDtype =
-      given.count("dispatch-dtype") ? chosen["dispatch-dtype"] : shape.dtype;
+  auto dtypeOf = [&](const char *flag) {
+    return given.count(flag) ? chosen[flag] : shape.dtype;
+  };
+  shape.dispatchDtype = dtypeOf("dispatch-dtype");
+  shape.combineDtype = dtypeOf("combine-dtype");
+  shape.outDtype = dtypeOf("out-dtype");
+  shape.partials = chosen["partials"];
   shape.idType = chosen["ids"];
   shape.isFused = chosen["form"] == "fused";
-  shape.hasResidual = given.count("residual");
-  if (shape.hasResidual && !shape.isFused)
-    throw Error(Error::BadInput, "--form unfused adds nothing to combine's "
-                                 "result; expected --form fused with "
-                                 "--residual");
   shape.scaleType = chosen["scale-type"];
   shape.hasScalesByColumns = chosen["scale-order"] == "column";
 
@@ -476,6 +514,7 @@ std::optional<Options> fusco::importer::parseOptions(int argc,
   shape.hasReady = given.count("ready");
   checkLayout(given, chosen["layout"], shape);
   checkTable(given, shape);
+  checkSum(given, shape);
   checkScales(given, shape);
   return options;
 }

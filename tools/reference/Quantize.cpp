@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 namespace fusco::reference {
 namespace {
@@ -87,6 +88,23 @@ void quantizeRow(const Quantization &quantization, ElementType from,
       storeElement(quantization.type, data, h,
                    narrow(quantization.type, product));
     }
+  }
+}
+
+void dequantizeRow(const Quantization &quantization, int64_t hidden,
+                   const uint8_t *data, const uint8_t *scales, float *row) {
+  for (int64_t h = 0; h != hidden; ++h) {
+    const int64_t block = h / quantization.blockColumns;
+    float scale;
+    if (quantization.scaleType == ScaleType::F32)
+      scale =
+          widen(ElementType::F32, loadElement(ElementType::F32, scales, block));
+    else if (scales[block] == 255)
+      scale = std::numeric_limits<float>::quiet_NaN();
+    else
+      scale = std::ldexp(1.0f, int(scales[block]) - 127);
+    row[h] = widen(quantization.type, loadElement(quantization.type, data, h)) *
+             scale;
   }
 }
 

@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Quantisation as the semantics define it: a row becomes float8 elements and
-/// one scale for each block of consecutive elements, such that element times
-/// scale is about what the element was.
+/// Quantisation, and the way back, as the semantics define them: a row becomes
+/// float8 elements and one scale for each block of consecutive elements, such
+/// that element times scale is about what the element was.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_REFERENCE_QUANTIZE_H
@@ -62,6 +62,13 @@ struct Quantization {
 void quantizeRow(const Quantization &quantization, ElementType from,
                  int64_t hidden, const uint8_t *row, uint8_t *data,
                  uint8_t *scales);
+
+/// The way back: row[h] becomes element h of \p data, a row of \p hidden
+/// float8, times the scale of its block at \p scales, one float32 product
+/// rounded to nearest, ties to even. A UE8M0 byte b is 2^(b - 127), or NaN if
+/// it is 255; bytes after the last block's are not looked at.
+void dequantizeRow(const Quantization &quantization, int64_t hidden,
+                   const uint8_t *data, const uint8_t *scales, float *row);
 
 } // namespace fusco::reference
 

@@ -35,16 +35,24 @@ void checkShape(const Shape &shape) {
   require(shape.nodes > 0 && shape.ranksPerNode > 0 && shape.experts > 0 &&
               shape.topk > 0 && shape.hidden > 0 && shape.alignRows > 0,
           "every extent of the shape must be positive");
-  if (!shape.quantization)
-    return;
-  const Quantization &quantization = *shape.quantization;
-  require(quantization.type == ElementType::F8E4M3FN ||
-              quantization.type == ElementType::F8E5M2,
-          "expected rows to be quantised to a float8");
-  require(quantization.type == shape.rowType,
-          "expected quantised rows to have the type of the rows");
-  require(quantization.blockColumns > 0,
-          "expected a positive number of columns in a block");
+  auto check = [](const std::optional<Quantization> &quantization,
+                  ElementType type, const char *what) {
+    if (!quantization)
+      return;
+    require(quantization->type == ElementType::F8E4M3FN ||
+                quantization->type == ElementType::F8E5M2,
+            std::string("expected ") + what + " to be quantised to a float8");
+    require(quantization->type == type, std::string("expected quantised ") +
+                                            what + " to have the type of the " +
+                                            what);
+    require(quantization->blockColumns > 0,
+            "expected a positive number of columns in a block");
+  };
+  check(shape.quantization, shape.rowType, "rows");
+  check(shape.outputQuantization, shape.outputType, "outputs");
+  require(shape.partialType == ElementType::F32 ||
+              shape.partialType == ElementType::BF16,
+          "expected partial sums of f32 or bf16");
 }
 
 void checkInput(const Shape &shape, const RankInput &input) {
@@ -57,6 +65,9 @@ void checkInput(const Shape &shape, const RankInput &input) {
   require(input.x.size() ==
               size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
+  require(input.bias.size() ==
+              size_t(shape.hasBias ? shape.bytesPerRow(shape.tokenType) : 0),
+          "expected a bias of one row, or none if the shape has none");
   require(
       input.residual.size() == (shape.hasResidual ? input.x.size() : 0),
       "expected a residual of the shape of x, or none if the shape has none");
@@ -121,20 +132,56 @@ void quantizeRowTo(const Shape &shape, const Rows &from, int64_t fromRow,
                   toRow * quantization.bytesOfScalesPerRow(shape.hidden))]);
 }
 
-/// The sum that Reference.h describes at combine(), of rows of \p type, for the
-/// tokens of \p input. \p weights may be null, and \p residual empty.
+/// sum = sum as an element of \p type.
+void roundTo(ElementType type, std::vector<float> &sum) {
+  for (float &element : sum)
+    element = widen(type, narrow(type, element));
+}
+
+/// How sumRows() sums: what combine() and the backward of dispatch differ in.
+struct Summation {
+  ElementType rowType;
+  ElementType resultType;
+  /// Of rows, and where their scales are by rank; null if not quantised.
+  const Quantization *quantization = nullptr;
+  const std::vector<const uint8_t *> *scales = nullptr;
+  const float *weights = nullptr; ///< null: all are 1
+  ElementType partialType = ElementType::F32;
+  bool hasSummands = false; ///< bias and residual, if the shape has any
+};
+
+/// Row \p row of rank \p rank as float32.
+std::vector<float> rowOf(const Shape &shape, const Summation &how,
+                         const std::vector<const uint8_t *> &rows, int rank,
+                         int64_t row) {
+  std::vector<float> result(size_t(shape.hidden));
+  const Rows all = {how.rowType, rows[size_t(rank)]};
+  if (how.quantization)
+    dequantizeRow(*how.quantization, shape.hidden,
+                  all.data + row * shape.bytesPerRow(how.rowType),
+                  (*how.scales)[size_t(rank)] +
+                      row * how.quantization->bytesOfScalesPerRow(shape.hidden),
+                  result.data());
+  else
+    for (int64_t h = 0; h != shape.hidden; ++h)
+      result[size_t(h)] = elementOf(shape, all, row, h);
+  return result;
+}
+
+/// The sum that Reference.h describes at combine(), for the tokens of \p input.
 Bytes sumRows(const Shape &shape, const RankInput &input,
               const std::vector<Slot> &slots,
-              const std::vector<const uint8_t *> &rows, ElementType type,
-              const float *weights, const Bytes &residual) {
+              const std::vector<const uint8_t *> &rows, const Summation &how) {
   checkShape(shape);
   checkInput(shape, input);
   require(slots.size() == input.ids.size(),
           "expected the slots of the same input");
   require(rows.size() == size_t(shape.numRanks()),
           "expected one array of rows per rank");
+  require(!how.quantization || how.scales->size() == rows.size(),
+          "expected one array of scales per rank");
   const size_t hidden = size_t(shape.hidden);
-  const int64_t bytesPerToken = shape.bytesPerRow(shape.tokenType);
+  const int64_t bytesPerToken = shape.bytesPerRow(how.resultType);
   Bytes out(size_t(input.tokens * bytesPerToken));
   for (int64_t token = 0; token != input.tokens; ++token) {
     const size_t firstPair = size_t(token * shape.topk);
@@ -151,25 +198,33 @@ Bytes sumRows(const Shape &shape, const RankInput &input,
           if (slot.rank != rank)
             continue;
           acc.resize(hidden, 0.0f);
-          const float w = weights ? weights[firstPair + k] : 1.0f;
-          const Rows z = {type, rows[size_t(rank)]};
+          const float w = how.weights ? how.weights[firstPair + k] : 1.0f;
+          const std::vector<float> z = rowOf(shape, how, rows, rank, slot.row);
           for (size_t h = 0; h != hidden; ++h)
-            acc[h] =
-                std::fma(w, elementOf(shape, z, slot.row, int64_t(h)), acc[h]);
+            acc[h] = std::fma(w, z[h], acc[h]);
         }
-        if (!acc.empty())
-          addTo(nodeSum, hasNodeSum, acc);
+        if (acc.empty())
+          continue;
+        roundTo(how.partialType, acc);
+        addTo(nodeSum, hasNodeSum, acc);
       }
-      if (hasNodeSum)
-        addTo(total, hasTotal, nodeSum);
+      if (!hasNodeSum)
+        continue;
+      roundTo(how.partialType, nodeSum);
+      addTo(total, hasTotal, nodeSum);
     }
-    if (!residual.empty())
+    auto addRow = [&](const Bytes &summand, int64_t row) {
       for (size_t h = 0; h != hidden; ++h)
-        total[h] += elementOf(shape, {shape.tokenType, residual.data()}, token,
+        total[h] += elementOf(shape, {shape.tokenType, summand.data()}, row,
                               int64_t(h));
+    };
+    if (how.hasSummands && shape.hasBias)
+      addRow(input.bias, 0);
+    if (how.hasSummands && shape.hasResidual)
+      addRow(input.residual, token);
     for (size_t h = 0; h != hidden; ++h)
-      storeElement(shape.tokenType, &out[size_t(token * bytesPerToken)],
-                   int64_t(h), narrow(shape.tokenType, total[h]));
+      storeElement(how.resultType, &out[size_t(token * bytesPerToken)],
+                   int64_t(h), narrow(how.resultType, total[h]));
   }
   return out;
 }
@@ -398,31 +453,39 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
 
 Bytes combineRank(const Shape &shape, const RankInput &input,
                   const std::vector<Slot> &slots,
-                  const std::vector<const uint8_t *> &y) {
-  return sumRows(shape, input, slots, y, shape.outputType,
-                 shape.weighted ? input.weights.data() : nullptr,
-                 input.residual);
+                  const std::vector<const uint8_t *> &y,
+                  const std::vector<const uint8_t *> &scales) {
+  Summation how = {shape.outputType, shape.combinedType()};
+  if (shape.outputQuantization) {
+    how.quantization = &*shape.outputQuantization;
+    how.scales = &scales;
+  }
+  how.weights = shape.weighted ? input.weights.data() : nullptr;
+  how.partialType = shape.partialType;
+  how.hasSummands = true;
+  return sumRows(shape, input, slots, y, how);
 }
 
 std::vector<Bytes> combine(const Shape &shape,
                            const std::vector<RankInput> &inputs,
                            const std::vector<RankDispatch> &dispatched,
-                           const std::vector<const uint8_t *> &y) {
+                           const std::vector<const uint8_t *> &y,
+                           const std::vector<const uint8_t *> &scales) {
   require(inputs.size() == size_t(shape.numRanks()) &&
               dispatched.size() == inputs.size(),
           "expected one input and one dispatch result per rank");
   std::vector<Bytes> result;
   for (size_t rank = 0; rank != inputs.size(); ++rank)
     result.push_back(
-        combineRank(shape, inputs[rank], dispatched[rank].slots, y));
+        combineRank(shape, inputs[rank], dispatched[rank].slots, y, scales));
   return result;
 }
 
 Bytes dispatchBackward(const Shape &shape, const RankInput &input,
                        const std::vector<Slot> &slots,
                        const std::vector<const uint8_t *> &drows) {
-  return sumRows(shape, input, slots, drows, shape.rowGradientType(),
-                 /*weights=*/nullptr, /*residual=*/{});
+  return sumRows(shape, input, slots, drows,
+                 {shape.rowGradientType(), shape.tokenType});
 }
 
 CombineGradient combineBackward(const Shape &shape, int rank,
@@ -443,7 +506,7 @@ CombineGradient combineBackward(const Shape &shape, int rank,
     gradient.dweights.assign(inputs[size_t(rank)].ids.size(), 0.0f);
   for (size_t source = 0; source != numRanks; ++source) {
     const std::vector<Slot> &slots = dispatched[source].slots;
-    const Rows from = {shape.tokenType, dout[source]};
+    const Rows from = {shape.combinedType(), dout[source]};
     for (size_t pair = 0; pair != slots.size(); ++pair) {
       const Slot &slot = slots[pair];
       if (slot.rank < 0)

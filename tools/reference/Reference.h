@@ -47,13 +47,19 @@ struct Shape {
   bool hasGlobalIds = false;  ///< beside such rows ids stay as they are
   bool hasRowWeights = false; ///< beside rows of experts are their weights
   bool hasReady = false;      ///< rows are counted as they arrive
-  ElementType tokenType = ElementType::BF16;  ///< of x and of combine's result
+  ElementType tokenType = ElementType::BF16;  ///< of x and of what combine adds
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
   bool weighted = true;                       ///< false: every weight is 1.
                                               ///< Rank-major rows are combined
                                               ///< as if it were
-  bool hasResidual = false;                   ///< whether combine adds one
+  bool hasBias = false, hasResidual = false;  ///< whether combine adds one
+  /// Of the partial sums of ranks and of nodes: F32, or BF16.
+  ElementType partialType = ElementType::F32;
+  /// Of combine's result, where that is another than tokenType.
+  std::optional<ElementType> resultType;
+  /// How what experts return is quantised, with outputType as its type.
+  std::optional<Quantization> outputQuantization;
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
   bool hasScalesByColumns = false; ///< their memory, not what they are
@@ -74,7 +80,15 @@ struct Shape {
     return bytesPerRow(rowType) +
            (quantization ? quantization->bytesOfScalesPerRow(hidden) : 0);
   }
-  /// Of the gradient of such rows: that of quantised ones is of what they were.
+  /// Likewise of a row that experts return.
+  int64_t bytesPerOutputRow() const {
+    return bytesPerRow(outputType) +
+           (outputQuantization ? outputQuantization->bytesOfScalesPerRow(hidden)
+                               : 0);
+  }
+  ElementType combinedType() const { return resultType.value_or(tokenType); }
+  /// Of the gradient of dispatched rows: that of quantised ones is of what they
+  /// were.
   ElementType rowGradientType() const {
     return quantization ? tokenType : rowType;
   }
@@ -96,7 +110,9 @@ struct RankInput {
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
   std::vector<float> weights; ///< [tokens, topk]; empty if not takesWeights()
   Bytes x;                    ///< [tokens, hidden] of tokenType
-  Bytes residual;             ///< likewise: what combine adds; empty: nothing
+  Bytes bias;                 ///< [1, hidden] likewise, and
+  Bytes residual;             ///< [tokens, hidden]: what combine adds; empty if
+                              ///< the shape has none
 };
 
 /// Where an assignment's row lies; rank -1 if the id was -1 or the assignment
@@ -168,32 +184,37 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
                                    const std::vector<int64_t> &placement = {});
 
 /// Combines the experts' outputs \p y, per rank [at least offsets.back(),
-/// hidden] of outputType, into one [tokens, hidden] array of tokenType per
-/// rank:
+/// hidden] of outputType, with \p scales beside them if they are quantised,
+/// into one [tokens, hidden] array of combinedType() per rank:
 ///
-///   - within a rank that holds assignments of the token, acc = fma(w, y, acc)
+///   - z is a row of y, or what dequantizeRow() makes of it;
+///   - within a rank that holds assignments of the token, acc = fma(w, z, acc)
 ///     over them, k ascending, from +0, in float32 (w = 1 if not weighted);
-///   - these sums are added in ascending order of the ranks of a node, and the
-///     nodes' sums in ascending order of the nodes, each time starting from the
-///     first that takes part;
-///   - the residual is added, if there is one; a token without an assignment
-///     gives +0 before that;
+///   - these sums, rounded to partialType, are added in ascending order of the
+///     ranks of a node, and the nodes' sums, rounded to it too, in ascending
+///     order of the nodes, each time starting from the first that takes part;
+///   - the bias is added, if there is one, and then the residual; a token
+///   without
+///     an assignment gives +0 before that;
 ///   - the result is rounded once, see narrow().
 ///
 /// Throws std::invalid_argument if a size does not fit.
 std::vector<Bytes> combine(const Shape &shape,
                            const std::vector<RankInput> &inputs,
                            const std::vector<RankDispatch> &dispatched,
-                           const std::vector<const uint8_t *> &y);
+                           const std::vector<const uint8_t *> &y,
+                           const std::vector<const uint8_t *> &scales = {});
 
 /// combine() for the tokens of one rank, that of \p input and \p slots.
 Bytes combineRank(const Shape &shape, const RankInput &input,
                   const std::vector<Slot> &slots,
-                  const std::vector<const uint8_t *> &y);
+                  const std::vector<const uint8_t *> &y,
+                  const std::vector<const uint8_t *> &scales = {});
 
 /// The backward of dispatch for the tokens of one rank: the gradient
 /// [tokens, hidden] of x, of tokenType. It is combine() of \p drows, the
-/// gradients of all ranks' rows, of rowGradientType(), as if not weighted.
+/// gradients of all ranks' rows, of rowGradientType(), as if not weighted, with
+/// partial sums of F32 and nothing added.
 Bytes dispatchBackward(const Shape &shape, const RankInput &input,
                        const std::vector<Slot> &slots,
                        const std::vector<const uint8_t *> &drows);
@@ -215,8 +236,8 @@ struct CombineGradient {
 };
 
 /// The backward of combine for \p rank. \p dout are the gradients of all ranks'
-/// results, of tokenType; \p y are all ranks' outputs of the experts, which are
-/// not read if not weighted.
+/// results, of combinedType(); \p y are all ranks' outputs of the experts,
+/// which are not read if not weighted.
 CombineGradient combineBackward(const Shape &shape, int rank,
                                 const std::vector<RankInput> &inputs,
                                 const std::vector<RankDispatch> &dispatched,

@@ -83,10 +83,11 @@ BenchResult::Directions forwardBytes(const reference::Shape &shape,
     assignments = std::accumulate(rows.begin(), rows.end(), int64_t(0));
   }
   const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
+  const int64_t resultBytes = tokens * shape.bytesPerRow(shape.combinedType());
   return {{tokenBytes, assignments * shape.bytesPerDispatchedRow()},
-          {assignments * shape.bytesPerRow(shape.outputType) +
+          {assignments * shape.bytesPerOutputRow() +
                (shape.hasResidual ? tokenBytes : 0),
-           tokenBytes}};
+           resultBytes}};
 }
 
 /// The same the other way; the gradient of the weights needs the outputs too.
@@ -121,8 +122,9 @@ void fillInputs(Rank &rank, const RankRouting &routing,
           reference::narrow(type, float(random.fraction())));
   };
   fillRows("x", shape.tokenType, Purpose::Tokens);
+  fillRows("bias", shape.tokenType, Purpose::Biases);
   fillRows("residual", shape.tokenType, Purpose::Residuals);
-  fillRows("dout", shape.tokenType, Purpose::TokenGradients);
+  fillRows("dout", shape.combinedType(), Purpose::TokenGradients);
   fillRows("drows", shape.rowGradientType(), Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);
   if (!routing.weights.empty())
@@ -149,6 +151,15 @@ void runExperts(const reference::Shape &shape, Tensors &tensors) {
         reference::narrow(shape.outputType,
                           reference::widen(shape.rowType, row)));
   }
+  if (!shape.outputQuantization)
+    return;
+  // Scales of 1.
+  const bool isPacked = shape.outputQuantization->scaleType ==
+                        reference::Quantization::ScaleType::UE8M0;
+  for (int64_t at = 0; at != tensors.numBytes(outputScales); at += 4)
+    reference::storeElement(reference::ElementType::F32,
+                            tensors.data(outputScales), at / 4,
+                            isPacked ? 0x7F7F7F7F : 0x3F800000);
 }
 
 /// \p us: of one iteration.

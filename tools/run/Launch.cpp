@@ -264,7 +264,8 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
     if (name == "rows" || name == "scales" || name == "local_ids" ||
         name == "row_ids" || name == "row_weights" || name == "dy")
       return roomRows;
-    if (name == "y" || name == "drows" || name == "recv" || name == "recv_back")
+    if (name == "y" || name == outputScales || name == "drows" ||
+        name == "recv" || name == "recv_back")
       return expertRows;
     if (name == "send" || name == "send_back")
       return tokens * rank.library.shape().topk;
@@ -273,7 +274,7 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
   const fusco_program_info &info = rank.library.program(program);
   for (int i = 0; i != info.numTensors; ++i) {
     const fusco_tensor_spec &spec = info.tensors[i];
-    std::string name = spec.name;
+    std::string name = keyOf(spec);
     if (byName.count(name))
       continue;
     std::vector<int64_t> shape(spec.shape, spec.shape + spec.ndim);
@@ -317,7 +318,7 @@ int64_t Tensors::numBytes(const std::string &name) const {
 void Tensors::fill(int program, bool outputs, uint8_t byte) {
   const fusco_program_info &info = rank.library.program(program);
   for (int i = 0; i != info.numTensors; ++i) {
-    const std::string name = info.tensors[i].name;
+    const std::string name = keyOf(info.tensors[i]);
     if ((info.tensors[i].isOutput != 0) == outputs)
       std::fill_n(data(name), numBytes(name), name == "ready" ? 0 : byte);
   }
@@ -362,7 +363,7 @@ void Tensors::upload(int program) const {
     return;
   const fusco_program_info &info = rank.library.program(program);
   for (int i = 0; i != info.numTensors; ++i) {
-    const char *name = info.tensors[i].name;
+    const std::string name = keyOf(info.tensors[i]);
     require(rank.library, rank.library.api().copyToDevice(
                               rank.context, (*this)[name].data, data(name),
                               uint64_t(numBytes(name))));
@@ -374,7 +375,7 @@ void Tensors::download(int program) const {
     return;
   const fusco_program_info &info = rank.library.program(program);
   for (int i = 0; i != info.numTensors; ++i) {
-    const char *name = info.tensors[i].name;
+    const std::string name = keyOf(info.tensors[i]);
     require(rank.library, rank.library.api().copyToHost(
                               rank.context, data(name), (*this)[name].data,
                               uint64_t(numBytes(name))));
@@ -385,7 +386,7 @@ void Tensors::run(int program, const Plan &plan, void *stream) const {
   const fusco_program_info &info = rank.library.program(program);
   const DLTensor *arguments[FUSCO_MAX_TENSORS];
   for (int i = 0; i != info.numTensors; ++i)
-    arguments[i] = &(*this)[info.tensors[i].name];
+    arguments[i] = &(*this)[keyOf(info.tensors[i])];
   fusco_status status = rank.library.api().programRun(
       rank.library.handle(), program, rank.context, plan.get(), arguments,
       stream);

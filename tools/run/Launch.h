@@ -128,17 +128,18 @@ private:
   std::unique_ptr<fusco_plan, void (*)(fusco_plan *)> plan;
 };
 
-/// The tensors of one rank by name; must end before their rank does. On a GPU
-/// each has a mirror on the host, which is what is read and written here;
-/// upload() and download() bring it there and back. On a CPU they do nothing.
+/// The tensors of one rank by name, or rather keyOf(); must end before their
+/// rank does. On a GPU each has a mirror on the host, which is what is read and
+/// written here; upload() and download() bring it there and back. On a CPU they
+/// do nothing.
 class Tensors {
 public:
   explicit Tensors(Rank &rank) : rank(rank) {}
 
   /// Makes the tensors of \p program that are not there yet. Those whose first
   /// extent is dynamic get \p tokens rows, `rows` and `dy` get \p roomRows,
-  /// `y`, `drows`, `recv` and `recv_back` \p expertRows, `send` and `send_back`
-  /// topk for each token.
+  /// `y` and its scales, `drows`, `recv` and `recv_back` \p expertRows, `send`
+  /// and `send_back` topk for each token.
   void create(int program, int64_t tokens, int64_t roomRows,
               int64_t expertRows);
 

@@ -161,7 +161,7 @@ const fusco_tensor_spec *findTensor(const fusco_library_info &info,
   for (int program = 0; program != info.numPrograms; ++program)
     for (int i = 0; i != info.programs[program].numTensors; ++i) {
       const fusco_tensor_spec &spec = info.programs[program].tensors[i];
-      if (std::find(names.begin(), names.end(), spec.name) != names.end())
+      if (std::find(names.begin(), names.end(), keyOf(spec)) != names.end())
         return &spec;
     }
   return nullptr;
@@ -178,12 +178,13 @@ reference::ElementType typeOfTensors(const fusco_library_info &info,
   return elementTypeOf(spec->dtypeCode, spec->dtypeBits).value_or(otherwise);
 }
 
-/// How the rows that have scales are quantised; none have any where no tensor
-/// is called so.
+/// How rows of \p rowType are quantised whose scales are the tensor \p name;
+/// they are not where there is none.
 std::optional<reference::Quantization>
-quantizationOf(const fusco_library_info &info, reference::ElementType rowType) {
+quantizationOf(const fusco_library_info &info, const char *name,
+               reference::ElementType rowType) {
   using reference::Quantization;
-  const fusco_tensor_spec *scales = findTensor(info, {"scales"});
+  const fusco_tensor_spec *scales = findTensor(info, {name});
   if (!scales || scales->scaledColumns < 1)
     return std::nullopt;
   return Quantization{rowType, scales->scaledColumns,
@@ -231,11 +232,17 @@ reference::Shape shapeOf(const fusco_library_info &info,
                             "check bf16, f16, f32, f8E4M3FN and f8E5M2",
                             path, typeText(info.dtypeCode, info.dtypeBits)));
   shape.rowType = *rowType;
-  shape.tokenType = typeOfTensors(info, {"x", "out", "dx", "dout"}, *rowType);
+  shape.tokenType = typeOfTensors(info, {"x", "dx"}, *rowType);
+  shape.resultType = typeOfTensors(info, {"out", "dout"}, shape.tokenType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
-  shape.quantization = quantizationOf(info, *rowType);
+  shape.quantization = quantizationOf(info, "scales", *rowType);
   shape.hasScalesByColumns =
       shape.quantization && areScalesByColumns(info, shape);
+  shape.outputQuantization =
+      quantizationOf(info, outputScales, shape.outputType);
+  if (info.partialBits == 16)
+    shape.partialType = reference::ElementType::BF16;
+  shape.hasBias = findTensor(info, {"bias"}) != nullptr;
   shape.hasResidual = findTensor(info, {"residual"}) != nullptr;
   shape.hasGlobalIds = findTensor(info, {"row_ids"}) != nullptr;
   shape.hasRowWeights =
@@ -265,17 +272,21 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
   auto expertRows = [&](const char *direction, reference::ElementType type) {
     return expertTable(direction, type, shape.hidden);
   };
-  std::string scales;
-  if (const auto &quantization = shape.quantization) {
-    const int64_t columns = quantization->scaleColumns(shape.hidden);
-    const std::string element = nameOf(quantization->scaleElement());
-    if (!shape.hasScalesByColumns)
-      scales = expertTable("output", quantization->scaleElement(), columns);
-    else if (shape.capacityRows == 0)
-      scales = fmt::format("output {}[{}x?]", element, columns);
-    else
-      scales = fmt::format("output {}[{}x{}x{}]", element, local, columns,
-                           shape.capacityRows);
+  auto scales = [&](const char *direction,
+                    const std::optional<reference::Quantization> &how) {
+    return how ? expertTable(direction, how->scaleElement(),
+                             how->scaleColumns(shape.hidden))
+               : std::string();
+  };
+  std::string dispatchedScales = scales("output", shape.quantization);
+  if (shape.hasScalesByColumns) {
+    const int64_t columns = shape.quantization->scaleColumns(shape.hidden);
+    const std::string element = nameOf(shape.quantization->scaleElement());
+    dispatchedScales =
+        shape.capacityRows == 0
+            ? fmt::format("output {}[{}x?]", element, columns)
+            : fmt::format("output {}[{}x{}x{}]", element, local, columns,
+                          shape.capacityRows);
   }
   auto rows = [&](const char *direction, reference::ElementType type) {
     return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);
@@ -286,7 +297,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
       {"placement", fmt::format("input i32[{}]", shape.numPhysicalExperts())},
       {"rows", expertRows("output", shape.rowType)},
-      {"scales", scales},
+      {"scales", dispatchedScales},
       {"local_ids",
        fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
       {"row_ids",
@@ -299,10 +310,13 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"counts", fmt::format("output i32[{}]", local)},
       {"offsets", fmt::format("output i32[{}]", local + 1)},
       {"y", expertRows("input", shape.outputType)},
+      {outputScales, scales("input", shape.outputQuantization)},
+      {"bias",
+       fmt::format("input {}[1x{}]", nameOf(shape.tokenType), shape.hidden)},
       {"residual", rows("input", shape.tokenType)},
-      {"out", rows("output", shape.tokenType)},
+      {"out", rows("output", shape.combinedType())},
       // The backward.
-      {"dout", rows("input", shape.tokenType)},
+      {"dout", rows("input", shape.combinedType())},
       {"dy", rows("output", shape.outputType)},
       {"dweights", fmt::format("output f32[?x{}]", shape.topk)},
       {"drows", rows("input", shape.rowGradientType())},
@@ -336,7 +350,7 @@ int Library::findProgram(const std::string &name) const {
   const auto known = knownTensors(info(), shape());
   for (int i = 0; i != program(index).numTensors; ++i) {
     const fusco_tensor_spec &spec = program(index).tensors[i];
-    auto expected = known.find(spec.name);
+    auto expected = known.find(keyOf(spec));
     if (expected == known.end())
       throw Error(fmt::format("program '{}' of '{}' has a tensor '{}', which "
                               "this fusco-run does not know; it runs what "
@@ -395,6 +409,10 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
         shuffle.dispatch,
         {shape().hasGlobalIds ? "row_ids" : "local_ids", "row_weights"});
   requireTensors(shuffle.combine, {"y", "out"});
+  if (shape().outputQuantization)
+    requireTensors(shuffle.combine, {"scales"});
+  if (shape().hasBias)
+    requireTensors(shuffle.combine, {"bias"});
   if (shape().hasResidual)
     requireTensors(shuffle.combine, {"residual"});
   return shuffle;
@@ -410,6 +428,11 @@ std::optional<Shuffle> Library::findBackward() const {
   if (shape().weighted)
     requireTensors(backward.combine, {"y", "dweights"});
   return backward;
+}
+
+std::string keyOf(const fusco_tensor_spec &spec) {
+  const std::string name = spec.name;
+  return name == "scales" && !spec.isOutput ? outputScales : name;
 }
 
 std::string nameOf(reference::ElementType type) {

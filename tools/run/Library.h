@@ -107,6 +107,11 @@ private:
   reference::Shape modelShape;
 };
 
+/// What a tensor is called among those of all programs: its name, but for the
+/// scales that a combine takes, since a dispatch leaves some by that name.
+std::string keyOf(const fusco_tensor_spec &spec);
+constexpr const char *outputScales = "y_scales";
+
 /// As MLIR spells it, such as "bf16".
 std::string nameOf(reference::ElementType type);
 

@@ -55,7 +55,7 @@ std::string unsupportedOf(const Library &library, const Options &options) {
     return "libraries for GPUs";
   if (options.launch != LaunchKind::Threads)
     return "--launch processes or env";
-  if (shape.quantization)
+  if (shape.quantization || shape.outputQuantization)
     return "float8 rows";
   if (shape.isRankMajor)
     return "rank-major rows";
@@ -63,9 +63,14 @@ std::string unsupportedOf(const Library &library, const Options &options) {
     return "experts placed by a table";
   if (shape.capacityRows != 0)
     return "expert slots";
+  if (shape.hasBias)
+    return "a bias";
   if (shape.hasResidual)
     return "a residual";
-  if (shape.rowType != shape.tokenType || shape.outputType != shape.tokenType)
+  if (shape.partialType != reference::ElementType::F32)
+    return "partial sums of bf16";
+  if (shape.rowType != shape.tokenType || shape.outputType != shape.tokenType ||
+      shape.combinedType() != shape.tokenType)
     return "casts";
   return "";
 }

@@ -26,7 +26,9 @@ enum class Purpose : uint32_t {
   ExpertRows,
   TokenGradients,
   RowGradients,
-  Residuals
+  Residuals,
+  Biases,
+  OutputScales
 };
 
 class Random {

@@ -43,6 +43,11 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
   else
     fillBits(shape.tokenType, random, input.x.data(),
              input.tokens * shape.hidden);
+  if (shape.hasBias) {
+    input.bias.resize(size_t(shape.bytesPerRow(shape.tokenType)));
+    Random bias(seed, Purpose::Biases, uint32_t(number), uint32_t(of));
+    fillNumbers(shape.tokenType, bias, input.bias.data(), 1, shape.hidden);
+  }
   if (shape.hasResidual) {
     input.residual.resize(bytes);
     Random residual(seed, Purpose::Residuals, uint32_t(number), uint32_t(of));
@@ -52,10 +57,10 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
   if (!hasBackward)
     return;
   reference::Bytes &dout = round.dout[size_t(of)];
-  dout.resize(bytes);
+  dout.resize(size_t(input.tokens * shape.bytesPerRow(shape.combinedType())));
   Random gradients(seed, Purpose::TokenGradients, uint32_t(number),
                    uint32_t(of));
-  fillNumbers(shape.tokenType, gradients, dout.data(), input.tokens,
+  fillNumbers(shape.combinedType(), gradients, dout.data(), input.tokens,
               shape.hidden);
 }
 
@@ -73,6 +78,21 @@ reference::Bytes RankCheck::drawRows(int of, reference::ElementType type,
   return rows;
 }
 
+/// The scales of expert-major rows for rank \p of.
+reference::Bytes RankCheck::drawScales(int of) const {
+  const reference::RankDispatch &layout = round.dispatched[size_t(of)];
+  const reference::Quantization &quantization = *shape.outputQuantization;
+  const int64_t bytesPerRow = quantization.bytesOfScalesPerRow(shape.hidden);
+  // Of either type a NaN.
+  reference::Bytes scales(size_t(layout.offsets.back() * bytesPerRow), 0xFF);
+  Random random(seed, Purpose::OutputScales, uint32_t(number), uint32_t(of));
+  for (size_t local = 0; local != layout.counts.size(); ++local)
+    fillScales(quantization, random,
+               scales.data() + layout.offsets[local] * bytesPerRow,
+               layout.counts[local], shape.hidden);
+  return scales;
+}
+
 /// Where each rank's rows are.
 static std::vector<const uint8_t *>
 addressesOf(const std::vector<reference::Bytes> &rows) {
@@ -84,7 +104,8 @@ addressesOf(const std::vector<reference::Bytes> &rows) {
 
 void RankCheck::computeExpected() {
   const std::vector<const uint8_t *> y = addressesOf(round.y);
-  expectedOut = reference::combineRank(shape, input(), dispatched().slots, y);
+  expectedOut = reference::combineRank(shape, input(), dispatched().slots, y,
+                                       addressesOf(round.yScales));
   if (!hasBackward)
     return;
   expectedGradient =
@@ -127,6 +148,8 @@ void RankCheck::draw(int number,
   rank.meet();
   forEachToFill([&](int of) {
     round.y[size_t(of)] = drawRows(of, shape.outputType, Purpose::ExpertRows);
+    if (shape.outputQuantization)
+      round.yScales[size_t(of)] = drawScales(of);
     if (hasBackward)
       round.drows[size_t(of)] =
           drawRows(of, shape.rowGradientType(), Purpose::RowGradients);
@@ -148,6 +171,10 @@ void RankCheck::setDispatchInputs(Tensors &tensors) const {
 
 void RankCheck::setCombineInputs(Tensors &tensors) const {
   tensors.setBytes("y", round.y[size_t(rank.index)]);
+  if (shape.outputQuantization)
+    tensors.setBytes(outputScales, round.yScales[size_t(rank.index)]);
+  if (shape.hasBias)
+    tensors.setBytes("bias", input().bias);
   if (shape.hasResidual)
     tensors.setBytes("residual", input().residual);
 }
@@ -217,7 +244,7 @@ void RankCheck::compareDispatch(const std::string &where,
 
 void RankCheck::compareCombine(const std::string &where,
                                const Tensors &tensors) {
-  comparison.rowsOf(where, tensors, "out", shape.tokenType, expectedOut);
+  comparison.rowsOf(where, tensors, "out", shape.combinedType(), expectedOut);
 }
 
 void RankCheck::compareCombineBackward(const std::string &where,

@@ -28,11 +28,12 @@ namespace fusco::run {
 /// takes no messages: contents follow from the seed.
 struct Round {
   explicit Round(size_t numRanks)
-      : inputs(numRanks), y(numRanks), dout(numRanks), drows(numRanks) {}
+      : inputs(numRanks), y(numRanks), yScales(numRanks), dout(numRanks),
+        drows(numRanks) {}
 
   std::vector<reference::RankInput> inputs;
   std::vector<reference::RankDispatch> dispatched;
-  std::vector<reference::Bytes> y, dout, drows;
+  std::vector<reference::Bytes> y, yScales, dout, drows;
 };
 
 class RankCheck {
@@ -83,6 +84,7 @@ private:
   reference::Bytes scalesByColumns(const DLTensor &tensor) const;
   reference::Bytes drawRows(int of, reference::ElementType type,
                             Purpose purpose) const;
+  reference::Bytes drawScales(int of) const;
   void computeExpected();
   void forEachToFill(const std::function<void(int)> &fill) const;
 

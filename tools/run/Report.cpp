@@ -112,6 +112,8 @@ Json shapeJson(const Report &report) {
           {"dtype", nameOf(shape.rowType)},
           {"token_dtype", nameOf(shape.tokenType)},
           {"output_dtype", nameOf(shape.outputType)},
+          {"result_dtype", nameOf(shape.combinedType())},
+          {"partials_dtype", nameOf(shape.partialType)},
           {"weighted", shape.weighted},
           {"max_tokens", report.library.info().maxTokens},
           {"tokens_per_rank", tokens}};
@@ -191,9 +193,15 @@ std::string typesText(const reference::Shape &shape) {
   const std::string token = nameOf(shape.tokenType);
   const std::string row = nameOf(shape.rowType);
   const std::string output = nameOf(shape.outputType);
-  if (token == row && token == output)
-    return token;
-  return fmt::format("{} (rows {}, outputs {})", token, row, output);
+  const std::string result = nameOf(shape.combinedType());
+  std::string text = token;
+  if (token != row || token != output)
+    text += fmt::format(" (rows {}, outputs {})", row, output);
+  if (token != result)
+    text += fmt::format(" to {}", result);
+  if (shape.partialType != reference::ElementType::F32)
+    text += fmt::format(", partial sums {}", nameOf(shape.partialType));
+  return text;
 }
 
 std::string row(const std::string &name, const std::string &text) {

@@ -93,4 +93,26 @@ void fillNumbers(ElementType type, Random &random, uint8_t *data, int64_t rows,
   }
 }
 
+void fillScales(const reference::Quantization &quantization, Random &random,
+                uint8_t *data, int64_t rows, int64_t hidden) {
+  const int64_t columns = quantization.scaleColumns(hidden);
+  if (quantization.scaleType == reference::Quantization::ScaleType::F32) {
+    fillNumbers(ElementType::F32, random, data, rows, columns);
+    return;
+  }
+  const int64_t bytesPerRow = quantization.bytesOfScalesPerRow(hidden);
+  for (int64_t row = 0; row != rows; ++row) {
+    const bool isSpecial = random.below(16) == 0;
+    for (int64_t at = 0; at != bytesPerRow; ++at) {
+      const bool isUnused = at >= quantization.scalesPerRow(hidden);
+      data[row * bytesPerRow + at] = uint8_t(
+          isSpecial || isUnused ? random.below(256) : 120 + random.below(16));
+    }
+    if (isSpecial) // the denormal, the NaN and what is next to them
+      for (int edge : {0, 255, 1, 254})
+        data[row * bytesPerRow + int64_t(random.below(uint64_t(bytesPerRow)))] =
+            uint8_t(edge);
+  }
+}
+
 } // namespace fusco::run

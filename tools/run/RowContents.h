@@ -13,7 +13,7 @@
 #ifndef FUSCO_TOOLS_RUN_ROWCONTENTS_H
 #define FUSCO_TOOLS_RUN_ROWCONTENTS_H
 
-#include "tools/reference/Float.h"
+#include "tools/reference/Quantize.h"
 #include "tools/run/Random.h"
 
 namespace fusco::run {
@@ -28,6 +28,12 @@ void fillBits(reference::ElementType type, Random &random, uint8_t *data,
 /// for rows that are multiplied and added.
 void fillNumbers(reference::ElementType type, Random &random, uint8_t *data,
                  int64_t rows, int64_t columns);
+
+/// Fills \p rows rows of scales of \p hidden elements at \p data with numbers
+/// about 1; in some rows with tiny and huge ones, zeros, infinities and NaNs
+/// among them, and with random bits where UE8M0 bytes belong to no block.
+void fillScales(const reference::Quantization &quantization, Random &random,
+                uint8_t *data, int64_t rows, int64_t hidden);
 
 } // namespace fusco::run
 

@@ -59,7 +59,8 @@ std::string fusco::sim::readModel(const std::string &path, Shape &shape) {
   for (Value rows : dispatch.getPayloads())
     shape.dispatchBytes +=
         bytesPerRow(llvm::cast<RankedTensorType>(rows.getType()));
-  shape.combineBytes = bytesPerRow(combine.getY().getType());
-  shape.partialSumBytes = 4 * shape.hidden;
+  shape.combineBytes = combine.getBytesPerRow();
+  shape.partialSumBytes =
+      combine.getPartialType().getIntOrFloatBitWidth() / 8 * shape.hidden;
   return "";
 }

@@ -157,6 +157,8 @@ typedef struct fusco_library_info {
                             per assignment */
   uint8_t dropsOverflow; /**< expert_slots drop what they have no room for,
                               rather than fail */
+  uint8_t partialBits; /**< of an element of combine's partial sums: 32, or of
+                            bf16 16; 0 where nothing combines */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */

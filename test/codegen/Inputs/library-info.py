@@ -70,6 +70,7 @@ Library = structure(
     ("hasTable", ctypes.c_uint8),
     ("isRankMajor", ctypes.c_uint8),
     ("dropsOverflow", ctypes.c_uint8),
+    ("partialBits", ctypes.c_uint8),
     ("numPrograms", ctypes.c_int32),
     ("symmetricBytes", ctypes.c_uint64),
     ("planBytes", ctypes.c_uint64),
