@@ -65,11 +65,9 @@ static LogicalResult describeTensor(ProgramOp program, unsigned index,
     spec.rowsKind = FUSCO_ROWS_SLOTS;
     shape = {shape[0] / slots.getInt(), slots.getInt(), shape[1]};
   }
-  if (program.getArgAttr(index, ProgramOp::byColumnsAttrName)) {
-    if (spec.rowsKind == FUSCO_ROWS_EXPERT)
-      spec.rowsKind = FUSCO_ROWS_BY_COLUMNS;
+  spec.isByColumns = !!program.getArgAttr(index, ProgramOp::byColumnsAttrName);
+  if (spec.isByColumns)
     std::swap(shape[shape.size() - 2], shape[shape.size() - 1]);
-  }
   spec.ndim = shape.size();
   for (auto [i, extent] : llvm::enumerate(shape))
     spec.shape[i] = ShapedType::isDynamic(extent) ? -1 : extent;

@@ -89,6 +89,17 @@ private:
   /// node of the rank whose token it is.
   void spread(const SourceRows &sources, const Descriptors &by, const Run &run,
               Value origin);
+  /// Payload \p i of \p rank of this node, where it is stored by columns: all
+  /// its elements, and how many rows there are.
+  struct ColumnView {
+    MemRefType type;
+    Value elements, rows;
+  };
+  ColumnView viewColumns(unsigned i, Value rank);
+  /// body(column, placeOf), where placeOf(row) are indices into the elements.
+  void forEachColumn(
+      const ColumnView &view,
+      function_ref<void(Value, function_ref<SmallVector<Value>(Value)>)> body);
   /// \p source to row \p to of payload \p i, which is stored by columns, on
   /// \p rank of this node; here, row \p from to row \p to, and zeros to rows
   /// [from, to).
@@ -328,44 +339,47 @@ void DispatchBuilder::spread(const SourceRows &sources, const Descriptors &by,
   });
 }
 
+DispatchBuilder::ColumnView DispatchBuilder::viewColumns(unsigned i,
+                                                         Value rank) {
+  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
+  Value address = p.load(p.local(addressesOf(i)), {rank});
+  return {type, p.viewElements(address, type),
+          p.loadEntry(shared::roomRows, rank)};
+}
+
+void DispatchBuilder::forEachColumn(
+    const ColumnView &view,
+    function_ref<void(Value, function_ref<SmallVector<Value>(Value)>)> body) {
+  p.forEach(p.index(0), p.index(view.type.getDimSize(1)), [&](Value column) {
+    body(column, [&](Value row) -> SmallVector<Value> {
+      return {p.placeByColumns(view.type, row, column, view.rows), p.index(0)};
+    });
+  });
+}
+
 void DispatchBuilder::storeByColumns(unsigned i, const SourceRow &source,
                                      Value rank, Value to) {
-  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
-  Value elements =
-      p.viewElements(p.load(p.local(addressesOf(i)), {rank}), type);
-  Value rows = p.loadEntry(shared::roomRows, rank);
-  p.forEach(p.index(0), p.index(type.getDimSize(1)), [&](Value column) {
-    p.store(p.load(source.rows, {source.row, column}), elements,
-            {p.placeByColumns(type, to, column, rows), p.index(0)});
+  ColumnView view = viewColumns(i, rank);
+  forEachColumn(view, [&](Value column, auto placeOf) {
+    p.store(p.load(source.rows, {source.row, column}), view.elements,
+            placeOf(to));
   });
 }
 
 void DispatchBuilder::copyByColumns(unsigned i, Value from, Value to) {
-  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
-  Value self = p.rank(), zero = p.index(0);
-  Value elements =
-      p.viewElements(p.load(p.local(addressesOf(i)), {self}), type);
-  Value rows = p.loadEntry(shared::roomRows, self);
-  p.forEach(zero, p.index(type.getDimSize(1)), [&](Value column) {
-    p.store(
-        p.load(elements, {p.placeByColumns(type, from, column, rows), zero}),
-        elements, {p.placeByColumns(type, to, column, rows), zero});
+  ColumnView view = viewColumns(i, p.rank());
+  forEachColumn(view, [&](Value, auto placeOf) {
+    p.store(p.load(view.elements, placeOf(from)), view.elements, placeOf(to));
   });
 }
 
 void DispatchBuilder::zeroByColumns(unsigned i, Value from, Value to) {
-  auto type = cast<MemRefType>(tensors.payloads[i].rows.getType());
-  Value self = p.rank(), zero = p.index(0);
-  Value elements =
-      p.viewElements(p.load(p.local(addressesOf(i)), {self}), type);
-  Value rows = p.loadEntry(shared::roomRows, self);
-  Value none =
-      p.b.create<arith::ConstantOp>(p.b.getZeroAttr(type.getElementType()));
-  p.forEach(zero, p.index(type.getDimSize(1)), [&](Value column) {
-    p.forRange(from, to, [&](Value row) {
-      p.store(none, elements,
-              {p.placeByColumns(type, row, column, rows), zero});
-    });
+  ColumnView view = viewColumns(i, p.rank());
+  Value zero = p.b.create<arith::ConstantOp>(
+      p.b.getZeroAttr(view.type.getElementType()));
+  forEachColumn(view, [&](Value, auto placeOf) {
+    p.forRange(from, to,
+               [&](Value row) { p.store(zero, view.elements, placeOf(row)); });
   });
 }
 

@@ -249,10 +249,10 @@ static fusco_status checkColumns(const fusco_context &context,
   const fusco_tensor_spec *end = program.tensors + program.numTensors;
   const fusco_tensor_spec *first =
       std::find_if(program.tensors, end, [](const fusco_tensor_spec &spec) {
-        return spec.rowsKind == FUSCO_ROWS_EXPERT;
+        return spec.rowsKind == FUSCO_ROWS_EXPERT && !spec.isByColumns;
       });
   for (const fusco_tensor_spec *spec = program.tensors; spec != end; ++spec) {
-    if (spec->rowsKind != FUSCO_ROWS_BY_COLUMNS)
+    if (spec->rowsKind != FUSCO_ROWS_EXPERT || !spec->isByColumns)
       continue;
     std::int64_t expected = tensors[first - program.tensors]->shape[0];
     std::int64_t rows = tensors[spec - program.tensors]->shape[1];

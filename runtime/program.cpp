@@ -68,8 +68,9 @@ static fusco_status prepareArguments(const fusco_context &context,
     const DLTensor &tensor = *tensors[i];
     char *base = static_cast<char *>(tensor.data);
     args.tensors[i].data = base ? base + tensor.byte_offset : nullptr;
+    const fusco_tensor_spec &spec = program.tensors[i];
     args.tensors[i].rows =
-        tensor.shape[program.tensors[i].rowsKind == FUSCO_ROWS_BY_COLUMNS];
+        tensor.shape[spec.isByColumns && spec.rowsKind == FUSCO_ROWS_EXPERT];
   }
   return FUSCO_OK;
 }

@@ -12,15 +12,15 @@
 // INFO-SAME: dtypeCode=4 dtypeBits=16 idBits=64 isWeighted=1 hasTable=0 isRankMajor=0 dropsOverflow=0 partialBits=32 numPrograms=2
 // INFO-SAME: symmetricBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0
 // INFO-NEXT: program name=dispatch writesPlan=1 threadsPerBlock=0 sharedBytes=0 numTensors=6
-// INFO-NEXT: tensor name=x dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=1 exposure=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
-// INFO-NEXT: tensor name=ids dtypeCode=0 dtypeBits=64 isOutput=0 rowsKind=1 exposure=0 scaledColumns=0 ndim=2 shape=[-1, 2, 0]
-// INFO-NEXT: tensor name=weights dtypeCode=2 dtypeBits=32 isOutput=0 rowsKind=1 exposure=0 scaledColumns=0 ndim=2 shape=[-1, 2, 0]
-// INFO-NEXT: tensor name=rows dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=2 exposure=1 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
-// INFO-NEXT: tensor name=counts dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 scaledColumns=0 ndim=1 shape=[2, 0, 0]
-// INFO-NEXT: tensor name=offsets dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 scaledColumns=0 ndim=1 shape=[3, 0, 0]
+// INFO-NEXT: tensor name=x dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
+// INFO-NEXT: tensor name=ids dtypeCode=0 dtypeBits=64 isOutput=0 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 2, 0]
+// INFO-NEXT: tensor name=weights dtypeCode=2 dtypeBits=32 isOutput=0 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 2, 0]
+// INFO-NEXT: tensor name=rows dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=2 exposure=1 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
+// INFO-NEXT: tensor name=counts dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 isByColumns=0 scaledColumns=0 ndim=1 shape=[2, 0, 0]
+// INFO-NEXT: tensor name=offsets dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=0 exposure=0 isByColumns=0 scaledColumns=0 ndim=1 shape=[3, 0, 0]
 // INFO-NEXT: program name=combine writesPlan=0 threadsPerBlock=0 sharedBytes=0 numTensors=2
-// INFO-NEXT: tensor name=y dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=2 exposure=1 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
-// INFO-NEXT: tensor name=out dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=1 exposure=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
+// INFO-NEXT: tensor name=y dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=2 exposure=1 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
+// INFO-NEXT: tensor name=out dtypeCode=4 dtypeBits=16 isOutput=1 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
 
 // A library has spans where it is compiled with a timeline: of a channel that of its
 // number.
@@ -39,8 +39,8 @@
 // FLOAT8: hidden=200 {{.*}} scaleOutBytesPerRow=320
 // FLOAT8: program name=dispatch
 // FLOAT8: tensor name=x dtypeCode=4 dtypeBits=16 {{.*}} scaledColumns=0
-// FLOAT8: tensor name=rows dtypeCode=12 dtypeBits=8 isOutput=1 rowsKind=2 exposure=1 scaledColumns=0 ndim=2 shape=[-1, 200, 0]
-// FLOAT8: tensor name=scales dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=2 exposure=1 scaledColumns=48 ndim=2 shape=[-1, 2, 0]
+// FLOAT8: tensor name=rows dtypeCode=12 dtypeBits=8 isOutput=1 rowsKind=2 exposure=1 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 200, 0]
+// FLOAT8: tensor name=scales dtypeCode=0 dtypeBits=32 isOutput=1 rowsKind=2 exposure=1 isByColumns=0 scaledColumns=48 ndim=2 shape=[-1, 2, 0]
 // FLOAT8: program name=combine
 // FLOAT8: tensor name=y dtypeCode=4 dtypeBits=16
 

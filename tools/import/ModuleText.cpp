@@ -21,15 +21,15 @@ using namespace fusco;
 using namespace fusco::importer;
 
 // Placeholders are {0} name, {1} the group's attributes, {2} type of ids,
-// {3} of token-major rows, {4} of rows that experts return, {5} and {6} of these
-// by destination and by source rank; {7}, {8}, {9} and {10} are token-major rows,
-// rows at experts, and those by destination and by source rank as dispatched,
-// {11} the cast to that where it differs, and {12} what it makes of %x. {13} are
-// combine's arguments beside rows and plan, {14} what it adds and how as operands
-// and attributes, {15} their types, {16} is how it weights; {17}, {18} and {19}
-// are the weights as argument, operand and type. {20} is the type of combine's
-// result, {21} and {22} are the scales of {4} as operand and type. `{{` stands for
-// a brace.
+// {3} of token-major rows, {4} of rows that experts return, {5} and {6} of
+// these by destination and by source rank; {7}, {8}, {9} and {10} are
+// token-major rows, rows at experts, and those by destination and by source
+// rank as dispatched, {11} the cast to that where it differs, and {12} what it
+// makes of %x. {13} are combine's arguments beside rows and plan, {14} what it
+// adds and how as operands and attributes, {15} their types, {16} is how it
+// weights; {17}, {18} and {19} are the weights as argument, operand and type.
+// {20} is the type of combine's result, {21} and {22} are the scales of {4} as
+// operand and type. `{{` stands for a brace.
 
 static constexpr const char *groupTemplate = R"(
 module @{0} {{

@@ -38,6 +38,10 @@ struct Step {
   size_t plan = 0;
   Span (MpiBaseline::*mpi)(Rank &) = nullptr; ///< where there is no program
   MemoryPass pass = MemoryPass::Memcpy;       ///< where there is neither
+  bool isBarriers = false;                    ///< two barriers instead
+
+  /// A pass takes long beside small shuffles, and what is in caches with it.
+  bool isPass() const { return program < 0 && !mpi && !isBarriers; }
 };
 
 /// The passes over memory that are timed.
@@ -48,8 +52,8 @@ std::vector<MemoryPass> passesOf(const Library &library) {
 }
 
 /// Dispatch and combine of each shuffle, then the backward and the MPI baseline
-/// if there are any, then all passes over memory, then the program "plan" if
-/// there is one.
+/// if there are any, on a CPU two barriers, then all passes over memory, then
+/// the program "plan" if there is one.
 std::vector<Step> stepsOf(const Library &library, const Programs &programs,
                           bool hasMpi) {
   std::vector<Step> steps;
@@ -65,6 +69,8 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs,
     steps.push_back({-1, 0, &MpiBaseline::dispatch});
     steps.push_back({-1, 0, &MpiBaseline::combine});
   }
+  if (!library.isOnGpu())
+    steps.push_back({-1, 0, nullptr, MemoryPass::Memcpy, true});
   for (MemoryPass pass : passesOf(library))
     steps.push_back({-1, 0, nullptr, pass});
   if (int plan = library.findProgram("plan"); plan >= 0)
@@ -162,10 +168,25 @@ void runExperts(const reference::Shape &shape, Tensors &tensors) {
                             isPacked ? 0x7F7F7F7F : 0x3F800000);
 }
 
-/// \p us: of one iteration.
-int64_t iterationsFor(double us) {
-  return std::clamp(int64_t(targetUs / (us + 1)), leastIterations,
-                    mostIterations);
+/// How often steps run.
+struct Schedule {
+  int64_t iterations;
+  int64_t passEvery; ///< passes over memory run in every so manyth iteration
+};
+
+/// \p passUs: of all passes over memory, \p otherUs: of all other steps once.
+/// Passes take half of the time at most, but run often enough for a median.
+Schedule scheduleFor(double passUs, double otherUs,
+                     std::optional<int64_t> iterations) {
+  Schedule schedule{iterations.value_or(0),
+                    std::max<int64_t>(1, int64_t(passUs / (otherUs + 1)))};
+  const double us = otherUs + passUs / double(schedule.passEvery);
+  if (!iterations)
+    schedule.iterations = std::clamp(int64_t(targetUs / (us + 1)),
+                                     leastIterations, mostIterations);
+  schedule.passEvery = std::clamp<int64_t>(
+      schedule.iterations / leastIterations, 1, schedule.passEvery);
+  return schedule;
 }
 
 } // namespace
@@ -233,6 +254,10 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       else
         limits->run(step.pass);
     };
+    auto passBarriers = [&] {
+      rank.meetAwake();
+      rank.meetAwake();
+    };
     auto timeStep = [&](const Step &step) {
       if (step.mpi)
         return (mpi->*step.mpi)(rank);
@@ -241,29 +266,34 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       rank.meetAwake();
       Span span;
       span.startUs = nowUs();
-      runStep(step);
+      if (step.isBarriers)
+        passBarriers();
+      else
+        runStep(step);
       span.endUs = nowUs();
       return span;
     };
     /// Gives the quartiles of each step over all ranks.
-    auto runSteps = [&](int64_t iterations) {
-      std::vector<std::vector<Span>> spans(
-          steps.size(), std::vector<Span>(size_t(iterations)));
-      for (int64_t iteration = 0; iteration != iterations; ++iteration)
+    auto runSteps = [&](const Schedule &schedule) {
+      std::vector<std::vector<Span>> spans(steps.size());
+      for (int64_t at = 0; at != schedule.iterations; ++at)
         for (size_t i = 0; i != steps.size(); ++i) {
-          spans[i][size_t(iteration)] = timeStep(steps[i]);
+          if (steps[i].isPass() && at % schedule.passEvery != 0)
+            continue;
+          spans[i].push_back(timeStep(steps[i]));
           if (recorder && steps[i].program >= 0)
             recorder->take(steps[i].program);
         }
       std::vector<Quartiles> times;
       for (const std::vector<Span> &step : spans)
-        times.push_back(quartilesUs(rank.gather(step), size_t(iterations)));
+        times.push_back(quartilesUs(rank.gather(step), step.size()));
       return times;
     };
 
-    double warmupUs = 0;
-    for (const Quartiles &step : runSteps(numWarmups))
-      warmupUs += step.median;
+    double passUs = 0, otherUs = 0;
+    const std::vector<Quartiles> warmups = runSteps({numWarmups, 1});
+    for (size_t i = 0; i != steps.size(); ++i)
+      (steps[i].isPass() ? passUs : otherUs) += warmups[i].median;
     if (recorder) // without them
       recorder.emplace(rank, options.timelineCalls);
     const std::vector<fusco_plan_info> infos =
@@ -276,10 +306,9 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     if (rank.index == 0)
       progress.advance();
     // All ranks must count alike: rank 0's word.
-    const int64_t iterations =
-        rank.gather(options.iterations.value_or(iterationsFor(warmupUs)))
-            .front();
-    const std::vector<Quartiles> times = runSteps(iterations);
+    const Schedule schedule =
+        rank.gather(scheduleFor(passUs, otherUs, options.iterations)).front();
+    const std::vector<Quartiles> times = runSteps(schedule);
     if (rank.index == 0)
       progress.advance();
     std::optional<Timeline> timeline;
@@ -289,7 +318,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       return;
     result.timeline = std::move(timeline);
     result.plans = infos;
-    result.iterations = iterations;
+    result.iterations = schedule.iterations;
     stepUs = times;
     if (limits)
       for (MemoryPass pass : allMemoryPasses)
@@ -307,6 +336,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     takeTimes(*result.backward);
   if (result.mpi)
     takeTimes(*result.mpi);
+  if (!library.isOnGpu())
+    result.twoBarriersUs = stepUs[next++].median;
   auto passGbps = [&](MemoryPass pass) {
     const int64_t bytes =
         passBytes[size_t(pass)].value_or(2 * gpuMeeting.copyBytes);

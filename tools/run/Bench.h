@@ -48,6 +48,9 @@ struct BenchResult {
   /// copy; on a GPU it is the driver's copy.
   double copyGbps = 0;
   std::optional<double> writeGbps, readGbps; ///< on a CPU
+  /// Of the same threads or processes passing two barriers, on a CPU: what a
+  /// dispatch and a combine that move nothing must wait for at least.
+  std::optional<double> twoBarriersUs;
   std::optional<int> launches;        ///< kernels of each program, on a GPU
   std::vector<fusco_plan_info> plans; ///< by rank, of the first shuffle
   std::optional<Timeline> timeline;   ///< if \p options ask for it

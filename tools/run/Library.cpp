@@ -193,17 +193,6 @@ quantizationOf(const fusco_library_info &info, const char *name,
                           : Quantization::ScaleType::UE8M0};
 }
 
-/// Of a shape that has them.
-bool areScalesByColumns(const fusco_library_info &info,
-                        const reference::Shape &shape) {
-  const fusco_tensor_spec &scales = *findTensor(info, {"scales"});
-  return scales.rowsKind == FUSCO_ROWS_BY_COLUMNS ||
-         (scales.rowsKind == FUSCO_ROWS_SLOTS &&
-          scales.shape[1] != shape.capacityRows) ||
-         (scales.rowsKind == FUSCO_ROWS_SLOTS &&
-          scales.shape[2] != shape.quantization->scaleColumns(shape.hidden));
-}
-
 reference::Shape shapeOf(const fusco_library_info &info,
                          const std::string &path) {
   reference::Shape shape;
@@ -237,7 +226,7 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
   shape.quantization = quantizationOf(info, "scales", *rowType);
   shape.hasScalesByColumns =
-      shape.quantization && areScalesByColumns(info, shape);
+      shape.quantization && findTensor(info, {"scales"})->isByColumns != 0;
   shape.outputQuantization =
       quantizationOf(info, outputScales, shape.outputType);
   if (info.partialBits == 16)
@@ -282,11 +271,10 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
   if (shape.hasScalesByColumns) {
     const int64_t columns = shape.quantization->scaleColumns(shape.hidden);
     const std::string element = nameOf(shape.quantization->scaleElement());
-    dispatchedScales =
-        shape.capacityRows == 0
-            ? fmt::format("output {}[{}x?]", element, columns)
-            : fmt::format("output {}[{}x{}x{}]", element, local, columns,
-                          shape.capacityRows);
+    dispatchedScales = shape.capacityRows == 0
+                           ? fmt::format("output {}[{}x?]", element, columns)
+                           : fmt::format("output {}[{}x{}x{}]", element, local,
+                                         columns, shape.capacityRows);
   }
   auto rows = [&](const char *direction, reference::ElementType type) {
     return fmt::format("{} {}[?x{}]", direction, nameOf(type), shape.hidden);

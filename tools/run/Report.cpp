@@ -164,6 +164,8 @@ void addBench(Json &json, const Report &report) {
     json["limit"]["write_gbps"] = *bench.writeGbps;
   if (bench.readGbps)
     json["limit"]["read_gbps"] = *bench.readGbps;
+  if (bench.twoBarriersUs)
+    json["limit"]["two_barriers_us"] = *bench.twoBarriersUs;
   json["iterations"] = bench.iterations;
   for (const Baseline &baseline : baselinesOf(report)) {
     json["baseline"][baseline.name] = {
@@ -257,6 +259,9 @@ std::string benchTable(const Report &report) {
     limit("write alone", *bench.writeGbps);
   if (bench.readGbps)
     limit("read alone", *bench.readGbps);
+  if (bench.twoBarriersUs)
+    text +=
+        fmt::format("{:<20} {:>12.1f}\n", "two barriers", *bench.twoBarriersUs);
   for (const Baseline &baseline : baselinesOf(report))
     text += fmt::format("{:<20} {:>11.2f}x\n", "ratio to " + baseline.name,
                         ratioOf(bench, baseline));

@@ -54,6 +54,8 @@ typedef struct fusco_tensor_spec {
   uint8_t isOutput; /**< 1: the program writes it */
   uint8_t rowsKind; /**< fusco_rows_kind: how the first dimension is bounded */
   uint8_t exposure; /**< fusco_exposure: which other ranks use its memory */
+  uint8_t isByColumns; /**< 1: memory of expert rows by columns; the shape is
+                            [columns, rows] or [experts, columns, capacity] */
   int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
                               holds no scales */
   int32_t ndim;          /**< from 1 to FUSCO_MAX_DIMS */
@@ -67,11 +69,8 @@ typedef enum fusco_rows_kind {
                               <= maxTokens */
   FUSCO_ROWS_EXPERT = 2, /**< room for expert-major rows; the program checks
                               that they fit */
-  FUSCO_ROWS_SLOTS = 3,  /**< the shape, [experts, capacity, columns] or
-                              [experts, columns, capacity], is exact; the program
-                              checks that rows fit */
-  FUSCO_ROWS_BY_COLUMNS = 4 /**< [columns, rows] of expert-major rows, as many as
-                                 of the call's first tensor of these */
+  FUSCO_ROWS_SLOTS = 3   /**< the shape, [experts, capacity, columns], is exact;
+                              the program checks that rows fit */
 } fusco_rows_kind;
 
 /** Who reads or writes a tensor beside its own rank, while a program runs. */

@@ -31,6 +31,7 @@ Tensor = structure(
     ("isOutput", ctypes.c_uint8),
     ("rowsKind", ctypes.c_uint8),
     ("exposure", ctypes.c_uint8),
+    ("isByColumns", ctypes.c_uint8),
     ("scaledColumns", ctypes.c_int32),
     ("ndim", ctypes.c_int32),
     ("shape", ctypes.c_int64 * 3),
