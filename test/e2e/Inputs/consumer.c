@@ -5,6 +5,7 @@
 #include "m.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,9 +49,9 @@ static void *consume(void *user) {
   Consumer *c = user;
   char isTaken[maxTiles] = {0};
   while (read(&c->ready[0]) == 0)
-    ;
+    sched_yield();
   int32_t numTiles = c->offsets[M_LOCAL_EXPERTS] / tileRows;
-  while (c->numTaken < numTiles)
+  for (; c->numTaken < numTiles; sched_yield())
     for (int32_t i = 0; i < numTiles; ++i) {
       int expert = -1;
       int32_t rows = rowsOf(c, i, &expert);
