@@ -102,7 +102,7 @@ def draw_shape(rng, options):
     elif shape["form"] == "fused" and rng.random() < 0.3:
         del shape["align"]
         shape.update({"layout": "rank_major", "ids-out": rng.choice(["local", "global"])})
-    if "scale-block" in shape and shape.get("layout") != "rank_major":
+    if shape["dispatch-dtype"] in FLOAT8 and shape.get("layout") != "rank_major":
         shape["scale-order"] = rng.choice(["row", "column"])
     if shape["form"] == "fused" and shape.get("layout") != "rank_major" and rng.random() < 0.3:
         shape.update({"placement": "table", "redundant": rng.choice([0, 1, 5, experts])})

@@ -361,8 +361,12 @@ static void checkTable(const po::variables_map &given, ModelShape &shape) {
 
 /// What belongs to float8 rows: their scales.
 static void checkScales(const po::variables_map &given, ModelShape &shape) {
+  if (given.count("scale-order") && !shape.isQuantized())
+    throw Error(Error::BadInput,
+                "--scale-order belongs to float8 rows that are dispatched; "
+                "expected it beside --dispatch-dtype f8E4M3FN or f8E5M2");
   if (!shape.isQuantized() && !shape.combinesFloat8()) {
-    for (const char *flag : {"scale-block", "scale-type", "scale-order"})
+    for (const char *flag : {"scale-block", "scale-type"})
       if (given.count(flag))
         throw Error(Error::BadInput,
                     "--" + std::string(flag) +
