@@ -107,9 +107,8 @@ struct PipeOpsToCudaPass
                         pipe::ZeroRowsOp, pipe::RowAddressOp, pipe::ReduceRowOp,
                         pipe::MergeRowOp, pipe::DotRowOp, pipe::QuantizeRowOp,
                         pipe::WorkerOp, pipe::ArriveOp>();
-    target.addDynamicallyLegalOp<pipe::FenceOp>([](pipe::FenceOp op) {
-      return getSimtScope(op) != SimtScope::Warp;
-    });
+    target.addDynamicallyLegalOp<pipe::FenceOp>(
+        [](pipe::FenceOp op) { return getSimtScope(op) != SimtScope::Warp; });
     if (failed(applyPartialConversion(module, target, std::move(patterns))))
       return signalPassFailure();
     lowerLoopsAndPipelines(module, loops, limits);

@@ -16,7 +16,7 @@
 namespace fusco::run {
 namespace {
 
-constexpr int numSpins = 32; // as programs wait
+constexpr int numSpins = 32;     // as programs wait
 constexpr int numYields = 20000; // some milliseconds
 constexpr std::chrono::microseconds nap(100);
 constexpr int64_t triesPerQuestion = 64;

@@ -54,8 +54,8 @@ typedef struct fusco_tensor_spec {
   uint8_t isOutput; /**< 1: the program writes it */
   uint8_t rowsKind; /**< fusco_rows_kind: how the first dimension is bounded */
   uint8_t exposure; /**< fusco_exposure: which other ranks use its memory */
-  uint8_t isByColumns; /**< 1: memory of expert rows by columns; the shape is
-                            [columns, rows] or [experts, columns, capacity] */
+  uint8_t isByColumns;   /**< 1: memory of expert rows by columns; the shape is
+                              [columns, rows] or [experts, columns, capacity] */
   int32_t scaledColumns; /**< of scales: elements of a row that share one; 0: it
                               holds no scales */
   int32_t ndim;          /**< from 1 to FUSCO_MAX_DIMS */
@@ -150,14 +150,14 @@ typedef struct fusco_library_info {
   uint8_t dtypeCode;           /**< of a row's elements on the wire */
   uint8_t dtypeBits;           /**< likewise */
   uint8_t idBits;              /**< 32 or 64 */
-  uint8_t isWeighted;  /**< combine multiplies by the router's weights */
-  uint8_t hasTable;    /**< experts are placed by the tensor "placement" */
-  uint8_t isRankMajor; /**< a row per token and destination rank, rather than
-                            per assignment */
+  uint8_t isWeighted;    /**< combine multiplies by the router's weights */
+  uint8_t hasTable;      /**< experts are placed by the tensor "placement" */
+  uint8_t isRankMajor;   /**< a row per token and destination rank, rather than
+                              per assignment */
   uint8_t dropsOverflow; /**< expert_slots drop what they have no room for,
                               rather than fail */
-  uint8_t partialBits; /**< of an element of combine's partial sums: 32, or of
-                            bf16 16; 0 where nothing combines */
+  uint8_t partialBits;   /**< of an element of combine's partial sums: 32, or of
+                              bf16 16; 0 where nothing combines */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
   uint64_t planBytes;      /**< of each plan */

@@ -237,7 +237,10 @@ typedef struct fusco_plan_info {
 } fusco_plan_info;
 
 #define FUSCO_PLAN_INFO_INIT                                                   \
-  { sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  {                                                                            \
+    sizeof(fusco_plan_info), FUSCO_ABI_VERSION, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  \
+        0                                                                      \
+  }
 
 /** On a GPU the dispatch must be over (fusco_context_synchronize). */
 FUSCO_API fusco_status fusco_plan_get_info(const fusco_plan *plan,
