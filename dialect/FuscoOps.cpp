@@ -50,17 +50,6 @@ RankedTensorType fusco::withoutLayout(Type type) {
   return RankedTensorType::get(shape, tensor.getElementType());
 }
 
-int64_t fusco::getMaxTiles(GroupOp group, Attribute layout) {
-  BlockPlacement placement = getPlacement(group);
-  auto expertMajor = dyn_cast<ExpertMajorLayoutAttr>(layout);
-  if (!expertMajor)
-    return placement.maxLocalExperts();
-  int64_t align = expertMajor.getAlign();
-  return maxExpertMajorRows(placement, group.getMaxTokens(), group.getTopk(),
-                            align) /
-         align;
-}
-
 BlockPlacement fusco::getPlacement(GroupOp group) {
   return {group.getPhysicalExperts(), group.getTopology().getNumRanks()};
 }
@@ -462,7 +451,12 @@ static LogicalResult verifyReady(DispatchOp op, GroupOp group) {
     return op.emitOpError("expected 'ready' beside rows in expert_major or "
                           "expert_slots, got ")
            << op.getRows().getType();
-  int64_t entries = 1 + getMaxTiles(group, layout);
+  auto expertMajor = dyn_cast<ExpertMajorLayoutAttr>(layout);
+  auto slots = dyn_cast<ExpertSlotsLayoutAttr>(layout);
+  int64_t entries =
+      1 + maxTiles(getPlacement(group), group.getMaxTokens(), group.getTopk(),
+                   expertMajor ? expertMajor.getAlign() : 1,
+                   slots ? slots.getCapacity() : 0);
   if (op.getReady().getType().getDimSize(0) != entries) // dispatch_c15
     return op.emitOpError("expected 'ready' of ")
            << entries << " entries, one more than a rank has tiles, got "

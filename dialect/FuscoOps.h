@@ -39,10 +39,6 @@ mlir::RankedTensorType withoutLayout(mlir::Type type);
 /// The placement of \p group's experts, as arithmetic.
 BlockPlacement getPlacement(GroupOp group);
 
-/// The tiles of rows, as fusco.dispatch's `ready` counts them, that a rank has
-/// at most in \p layout, expert_major or expert_slots.
-int64_t getMaxTiles(GroupOp group, mlir::Attribute layout);
-
 } // namespace fusco
 
 #endif // FUSCO_DIALECT_FUSCOOPS_H

@@ -71,6 +71,16 @@ constexpr int64_t maxExpertMajorRows(BlockPlacement placement,
   return alignUp(rows + (align - 1) * placement.maxLocalExperts(), align);
 }
 
+/// Tiles of rows, as fusco.dispatch's `ready` counts them, that a rank has at
+/// worst: of \p align rows of expert_major, or where there is a \p capacity
+/// (not 0) an expert's slots.
+constexpr int64_t maxTiles(BlockPlacement placement, int64_t maxTokens,
+                           int64_t topk, int64_t align, int64_t capacity) {
+  if (capacity != 0)
+    return placement.maxLocalExperts();
+  return maxExpertMajorRows(placement, maxTokens, topk, align) / align;
+}
+
 } // namespace fusco
 
 #endif // FUSCO_DIALECT_LAYOUT_H

@@ -68,8 +68,8 @@ static void addBackward(func::FuncOp forward, DispatchOp dispatch) {
 }
 
 /// The gradients of a combine's summands are no shuffle: that of the result
-/// itself, and for
-/// a bias its sum over tokens. Roundings have that of the numbers they round.
+/// itself, and for a bias its sum over tokens. Roundings have that of the
+/// numbers they round.
 static void addBackward(func::FuncOp forward, CombineOp combine,
                         GroupOp group) {
   ImplicitLocOpBuilder b(combine.getLoc(), forward);

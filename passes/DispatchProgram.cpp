@@ -13,9 +13,8 @@
 ///   4. from all ranks' counts, the exact offsets; check that rows fit;
 ///   5. give each assignment its row (the descriptors);
 ///   6. move the rows: each of its tensors' row, or what it is quantised to;
-///   7. counts, offsets and pads of the own output, before 6. where arrivals
-///   are
-///      counted;
+///   7. counts, offsets and pads of the own output; before 6. where arrivals
+///      are counted;
 ///   8. wait until all rows are here; where that is asked for, make ids of
 ///      experts local.
 /// With a plan that is made already, 1 to 5 are an exchange of places only.

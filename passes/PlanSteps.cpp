@@ -60,20 +60,6 @@ static Value buildRankIds(ProgramBuilder &p, Value ids) {
   return p.firstRows(rankIds, p.rowsOf(ids));
 }
 
-static void expose(ProgramBuilder &p, Header &header, const Exposure &exposed) {
-  auto windowOf = [&](Value tensor) -> Value {
-    return p.b.create<WindowOp>(tensor);
-  };
-  header.windows = llvm::map_to_vector<2>(exposed.rows, windowOf);
-  header.tokenWindows = llvm::map_to_vector<2>(exposed.tokens, windowOf);
-  if (exposed.outputs)
-    header.outputWindow = windowOf(exposed.outputs);
-  if (exposed.rowWeights)
-    header.rowWeightsWindow = windowOf(exposed.rowWeights);
-  if (exposed.ready)
-    header.readyWindow = windowOf(exposed.ready);
-}
-
 /// Leaves, all ranks together, if another rank's table of placement is not this
 /// one's.
 static void failIfTablesDiffer(ProgramBuilder &p, Value turn, Value hash) {
@@ -129,7 +115,7 @@ ExchangedCounts fusco::buildCountExchange(ProgramBuilder &p, Value ids,
       isWrong, p.i64(static_cast<int64_t>(Status::InvalidRouting)), zero);
   header.status = p.ownStatus(status, shortage);
   header.rows = room;
-  expose(p, header, exposed);
+  header.exposed = exposed;
   header.tokens = p.rowsOf(ids);
   header.placementHash = check.hash;
   SmallVector<HeaderTable, 2> tables{{histogram, shape.toldExperts()}};
@@ -208,7 +194,7 @@ Value fusco::buildReadyExchange(ProgramBuilder &p, const Exposure &exposed,
   Header header;
   header.status = p.ownStatus(p.i64(0), shortage);
   header.rows = p.rowsOf(exposed.rows.front());
-  expose(p, header, exposed);
+  header.exposed = exposed;
   header.tokens = tokens;
   Value turn =
       p.exchangeHeaders(shared::combineHeaders, shared::outputsReady, header);

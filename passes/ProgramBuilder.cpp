@@ -400,6 +400,34 @@ static int64_t getWindowField(int64_t payload) {
   return payload == 0 ? int64_t(windowField) : moreWindowsField + payload - 1;
 }
 
+namespace {
+/// Where a header says where `tensor` is, and the table of all ranks' addresses
+/// of the like.
+struct ExposedTensor {
+  Value tensor;
+  int64_t windowField;
+  std::string addresses;
+};
+} // namespace
+
+static SmallVector<ExposedTensor> listExposed(const Exposure &exposed) {
+  SmallVector<ExposedTensor> list;
+  for (auto [payload, rows] : llvm::enumerate(exposed.rows))
+    list.push_back({rows, getWindowField(payload), addressesOf(payload)});
+  for (auto [x, tokens] : llvm::enumerate(exposed.tokens))
+    list.push_back({tokens, static_cast<int64_t>(tokenWindowsField + x),
+                    tokenAddressesOf(x)});
+  auto addIfThere = [&](Value tensor, HeaderField field, StringRef addresses) {
+    if (tensor)
+      list.push_back({tensor, field, addresses.str()});
+  };
+  addIfThere(exposed.outputs, outputWindowField, shared::outputAddresses);
+  addIfThere(exposed.rowWeights, rowWeightsWindowField,
+             shared::rowWeightAddresses);
+  addIfThere(exposed.ready, readyWindowField, shared::readyAddresses);
+  return list;
+}
+
 void ProgramBuilder::failIf(Value condition, Status status, Value a, Value b2,
                             Value c) {
   b.create<FailIfOp>(condition, status, a, b2, c);
@@ -416,6 +444,10 @@ Value ProgramBuilder::loadField(Value table, Value turn, Value of,
 Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
                                       const Header &header,
                                       ArrayRef<HeaderTable> tables) {
+  SmallVector<std::pair<Value, int64_t>> windows;
+  for (const ExposedTensor &exposed : listExposed(header.exposed))
+    windows.emplace_back(b.create<WindowOp>(exposed.tensor),
+                         exposed.windowField);
   step("exchange");
   Value self = rank(), turn = claim(exchange, self, self);
   Value table = local(headers);
@@ -429,19 +461,11 @@ Value ProgramBuilder::exchangeHeaders(StringRef headers, StringRef exchange,
   };
   storeField(header.status, statusField);
   storeField(toI64(header.rows), roomField);
-  for (auto [payload, window] : llvm::enumerate(header.windows))
-    storeField(window, getWindowField(payload));
   storeField(toI64(header.tokens), tokensField);
-  if (header.outputWindow)
-    storeField(header.outputWindow, outputWindowField);
-  for (auto [i, window] : llvm::enumerate(header.tokenWindows))
-    storeField(window, tokenWindowsField + i);
+  for (auto [window, field] : windows)
+    storeField(window, field);
   if (header.placementHash)
     storeField(header.placementHash, placementHashField);
-  if (header.rowWeightsWindow)
-    storeField(header.rowWeightsWindow, rowWeightsWindowField);
-  if (header.readyWindow)
-    storeField(header.readyWindow, readyWindowField);
   int64_t first = headerWords;
   for (auto [entries, count] : tables) {
     forEach(index(0), index(count), [&, entries = entries](Value i) {
@@ -517,24 +541,14 @@ Value ProgramBuilder::windowOf(StringRef headers, Value turn, Value of) {
 void ProgramBuilder::resolveAddresses(StringRef headers, Value turn,
                                       const Exposure &exposed) {
   Value table = local(headers), node = nodeOf(rank());
-  auto resolve = [&](StringRef addresses, int64_t field) {
-    Value resolved = local(addresses);
+  for (const ExposedTensor &tensor : listExposed(exposed)) {
+    Value resolved = local(tensor.addresses);
     forEach(index(0), index(shape.ranksPerNode), [&](Value i) {
       Value peer = rankOf(node, i);
-      Value window = loadField(table, turn, peer, field);
+      Value window = loadField(table, turn, peer, tensor.windowField);
       store(b.create<RemoteOp>(peer, window), resolved, {peer});
     });
-  };
-  for (size_t payload = 0; payload < exposed.rows.size(); ++payload)
-    resolve(addressesOf(payload), getWindowField(payload));
-  if (exposed.outputs)
-    resolve(shared::outputAddresses, outputWindowField);
-  for (size_t x = 0; x < exposed.tokens.size(); ++x)
-    resolve(tokenAddressesOf(x), tokenWindowsField + x);
-  if (exposed.rowWeights)
-    resolve(shared::rowWeightAddresses, rowWeightsWindowField);
-  if (exposed.ready)
-    resolve(shared::readyAddresses, readyWindowField);
+  }
 }
 
 void ProgramBuilder::addressOwn(Value tensor) {

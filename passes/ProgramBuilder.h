@@ -21,28 +21,21 @@
 
 namespace fusco {
 
-/// What a rank tells its peers in the first exchange of a program.
-struct Header {
-  mlir::Value status; ///< i64: 0 or a fusco_status
-  mlir::Value rows;   ///< index: room in the tensor that peers will address
-  /// i64: where that tensor is, and others that peers address
-  llvm::SmallVector<mlir::Value, 2> windows;
-  mlir::Value tokens;       ///< index: of this rank
-  mlir::Value outputWindow; ///< i64: where its experts' outputs are, or null
-  /// i64: where tensors of its tokens are that ranks of its node read; may be
-  /// empty
-  llvm::SmallVector<mlir::Value, 2> tokenWindows;
-  mlir::Value placementHash; ///< i64: of its table of placement, or null
-  /// i64: where the rows' weights and the counts of arrivals are, or null
-  mlir::Value rowWeightsWindow, readyWindow;
-};
-
 /// The tensors of a rank that others use, so that all are told where they are.
 struct Exposure {
   llvm::SmallVector<mlir::Value, 2> rows;   ///< tensors that peers write
   llvm::SmallVector<mlir::Value, 2> tokens; ///< that ranks of the node read
   mlir::Value outputs; ///< of experts, that ranks of the node read; or null
   mlir::Value rowWeights, ready; ///< that peers write, or null
+};
+
+/// What a rank tells its peers in the first exchange of a program.
+struct Header {
+  mlir::Value status; ///< i64: 0 or a fusco_status
+  mlir::Value rows;   ///< index: room in the tensor that peers will address
+  mlir::Value tokens; ///< index: of this rank
+  mlir::Value placementHash; ///< i64: of its table of placement, or null
+  Exposure exposed;          ///< whose windows are told
 };
 
 /// Entries that a header tells: the first \p count of a table of i32.

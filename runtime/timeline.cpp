@@ -1,5 +1,4 @@
-//===- timeline.cpp - What programs note
-//-----------------------------------===//
+//===- timeline.cpp - What programs note ----------------------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

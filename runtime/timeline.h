@@ -1,5 +1,4 @@
-//===- timeline.h - What programs note ---------------------------*- C++
-//-*-===//
+//===- timeline.h - What programs note --------------------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //

@@ -214,11 +214,8 @@ static std::string dispatchText(const ModelShape &shape) {
   if (shape.hasRowWeights)
     addResult("row_weights", {"%row_weights", types.expertTable(1, "f32"), ""});
   if (shape.hasReady) {
-    int64_t tiles = types.expertsPerRank();
-    if (shape.capacity == 0)
-      tiles = maxExpertMajorRows(types.placement(), shape.maxTokens, shape.topk,
-                                 shape.alignRows) /
-              shape.alignRows;
+    int64_t tiles = maxTiles(types.placement(), shape.maxTokens, shape.topk,
+                             shape.alignRows, shape.capacity);
     addResult("ready", {"%ready", types.int32s(tiles + 1), ""});
   }
 

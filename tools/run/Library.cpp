@@ -245,12 +245,8 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                                                 const reference::Shape &shape) {
   const int64_t local = shape.isRankMajor ? 1 : shape.maxLocalExperts();
   const BlockPlacement placement{shape.numPhysicalExperts(), shape.numRanks()};
-  const int64_t maxTiles =
-      shape.capacityRows != 0
-          ? local
-          : maxExpertMajorRows(placement, info.maxTokens, shape.topk,
-                               shape.alignRows) /
-                shape.alignRows;
+  const int64_t tiles = maxTiles(placement, info.maxTokens, shape.topk,
+                                 shape.alignRows, shape.capacityRows);
   auto expertTable = [&](const char *direction, reference::ElementType type,
                          int64_t columns) {
     if (shape.capacityRows == 0)
@@ -292,7 +288,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
        fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
       {"row_weights", expertTable("output", reference::ElementType::F32,
                                   shape.isRankMajor ? shape.topk : 1)},
-      {"ready", fmt::format("output i32[{}]", 1 + maxTiles)},
+      {"ready", fmt::format("output i32[{}]", 1 + tiles)},
       {"kept_ids",
        fmt::format("output i{}[?x{}]", int(info.idBits), shape.topk)},
       {"counts", fmt::format("output i32[{}]", local)},

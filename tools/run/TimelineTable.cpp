@@ -10,6 +10,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/run/TimelineTable.h"
 
+#include "tools/run/Timing.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -95,13 +97,6 @@ std::vector<Subject> orderSubjects(const std::vector<Sums> &ranks,
   return ordered;
 }
 
-double medianOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 ? values[half]
-                           : (values[half - 1] + values[half]) / 2;
-}
-
 std::string nameOf(const fusco_library_info &info, int program,
                    const Subject &subject) {
   if (subject.channel >= 0)
@@ -162,6 +157,9 @@ std::string programTable(const Library &library, int program,
       waits.push_back(columns.waits);
     }
     const bool isWait = subject.channel >= 0;
+    auto medianOf = [](const std::vector<double> &values) {
+      return quartilesOf(values).median;
+    };
     text += fmt::format(
         "{:<28}{}{}\n", nameOf(info, program, subject),
         toText({medianOf(us), medianOf(share), medianOf(waits)}, isWait),
