@@ -77,9 +77,15 @@ Value Quantizer::loadBits(Value pointer, int64_t width) {
 }
 
 Value Quantizer::finiteMagnitude(Value bits, int64_t width) {
-  Value magnitude = b.both(bits, splatBits(signBit - 1, width));
+  Value magnitude = magnitudeOf(bits, width);
   Value isFinite = b.compare(Cmp::ult, magnitude, splatBits(infinity, width));
   return b.select(isFinite, magnitude, splatBits(0, width));
+}
+
+Value Quantizer::isFinite(Value magnitude) {
+  return b.compare(
+      Cmp::ult, magnitude,
+      b.create<arith::ConstantOp>(b.getIntegerAttr(bitsType, infinity)));
 }
 
 Value Quantizer::zeroMagnitude() {
@@ -120,52 +126,93 @@ BlockScale Quantizer::scaleOf(Value magnitude) {
   return {inverse, b.create<arith::TruncIOp>(b.getI8Type(), exponent)};
 }
 
-Value Quantizer::toFloat8(Value bits, Value inverse, int64_t width) {
-  Type i32 = b.getI32Type(), i8 = b.getI8Type();
+SmallVector<Value, 2> Quantizer::widenMagnitudes(Value bits, int64_t width) {
+  if (!source.element.isBF16() || width % 2 != 0)
+    return {widenMagnitude(bits, width)};
+  // Even and odd elements: nothing has to move to another lane.
+  Type i32 = b.getI32Type();
+  int64_t half = width / 2;
+  Value pairs = b.create<vector::BitCastOp>(b.lanes(i32, half), bits);
+  Value even = b.create<arith::ShLIOp>(pairs, b.splatInt(16, i32, half));
+  Value odd = b.both(pairs, b.splatInt(-0x10000, i32, half));
+  Type f32 = b.lanes(b.getF32Type(), half);
+  return {b.create<arith::BitcastOp>(f32, even),
+          b.create<arith::BitcastOp>(f32, odd)};
+}
+
+Value Quantizer::joinBytes(ValueRange parts, int64_t width) {
+  Value joined = parts.front();
+  if (parts.size() == 2) {
+    Type i32 = b.getI32Type();
+    int64_t half = width / 2;
+    Value even = b.both(parts[0], b.splatInt(0xFFFF, i32, half));
+    Value odd = b.create<arith::ShLIOp>(parts[1], b.splatInt(16, i32, half));
+    joined = b.create<vector::BitCastOp>(b.lanes(b.getIntegerType(16), width),
+                                         b.create<arith::OrIOp>(even, odd));
+  }
+  return b.create<arith::TruncIOp>(b.lanes(b.getI8Type(), width), joined);
+}
+
+/// The bits of a float32 of \p exponent alone.
+static int64_t inPlace(int64_t exponent) {
+  return (exponent + f32Bias) << f32MantissaBits;
+}
+
+int64_t Quantizer::encodingBase() const {
+  int64_t dropped = f32MantissaBits - mantissaBits;
+  return inPlace(1 - bias + dropped) >> dropped & 0xFF;
+}
+
+Value Quantizer::encode(Value product) {
+  Type i32 = b.getI32Type();
+  int64_t width = cast<VectorType>(product.getType()).getNumElements();
   auto splat = [&](int64_t value) { return b.splatInt(value, i32, width); };
   auto asBits = [&](Value value) -> Value {
     return b.create<arith::BitcastOp>(b.lanes(i32, width), value);
   };
-  auto asFloat = [&](Value value) -> Value {
-    return b.create<arith::BitcastOp>(b.lanes(b.getF32Type(), width), value);
-  };
-  auto toByte = [&](Value value) -> Value {
-    return b.create<arith::TruncIOp>(b.lanes(i8, width), value);
-  };
-  // Magnitudes first; what is said here of NaNs does not matter.
-  Value magnitude = b.both(bits, splatBits(signBit - 1, width));
-  Value product = b.create<arith::MulFOp>(widenMagnitude(magnitude, width),
-                                          b.broadcastF32(inverse, width));
-  Value most = b.splatF32(largest, width);
-  Value isInside =
-      b.create<arith::CmpFOp>(arith::CmpFPredicate::OLT, product, most);
-  product = b.select(isInside, product, most);
-
   // Added to 2^(e + dropped), a number with the exponent e has its last place
   // that is kept in the sum's last place; denormals have the least exponent.
-  // The rest of the sum's bits is the exponent's share of the encoding,
-  // shifted.
+  // The exponent's share of the encoding stands as far up in the sum, whose low
+  // byte was 0 before.
   int64_t dropped = f32MantissaBits - mantissaBits, leastExponent = 1 - bias;
-  auto inPlace = [&](int64_t exponent) {
-    return (exponent + f32Bias) << f32MantissaBits;
-  };
   Value exponent = b.create<arith::MaxSIOp>(
       b.both(asBits(product), splat(inPlace(f32Bias + 1))),
       splat(inPlace(leastExponent)));
-  Value aligner = b.add(exponent, splat(dropped << f32MantissaBits));
-  Value sum = b.create<arith::AddFOp>(product, asFloat(aligner));
-  Value kept = b.sub(asBits(sum), aligner);
+  Value aligner = b.create<arith::BitcastOp>(
+      product.getType(), b.add(exponent, splat(dropped << f32MantissaBits)));
+  Value sum = asBits(b.create<arith::AddFOp>(product, aligner));
+  return b.add(sum, b.create<arith::ShRUIOp>(sum, splat(dropped)));
+}
+
+Value Quantizer::toFloat8(Value bits, Value inverse, int64_t width,
+                          Elements elements) {
+  Type i8 = b.getI8Type();
+  // Magnitudes first; what is said here of NaNs does not matter.
+  Value magnitude = magnitudeOf(bits, width);
+  SmallVector<Value, 2> parts = widenMagnitudes(magnitude, width);
+  int64_t lanes = width / static_cast<int64_t>(parts.size());
+  for (Value &part : parts) {
+    Value product =
+        b.create<arith::MulFOp>(part, b.broadcastF32(inverse, lanes));
+    if (elements == Elements::Any) {
+      Value most = b.splatF32(largest, lanes);
+      Value isInside =
+          b.create<arith::CmpFOp>(arith::CmpFPredicate::OLT, product, most);
+      product = b.select(isInside, product, most);
+    }
+    part = encode(product);
+  }
   Value encoded =
-      toByte(b.add(kept, b.create<arith::ShRUIOp>(aligner, splat(dropped))));
-  encoded = b.sub(encoded,
-                  b.splatInt(inPlace(leastExponent + dropped) >> dropped & 0xFF,
-                             i8, width));
+      b.sub(joinBytes(parts, width), b.splatInt(encodingBase(), i8, width));
 
   int64_t signByte = bitsType.getIntOrFloatBitWidth() - 8;
-  Value sign =
-      b.both(toByte(b.create<arith::ShRUIOp>(bits, splatBits(signByte, width))),
-             b.splatInt(0x80, i8, width));
+  Value high = b.create<arith::TruncIOp>(
+      b.lanes(i8, width),
+      b.create<arith::ShRUIOp>(bits, splatBits(signByte, width)));
+  Value result = b.create<arith::OrIOp>(
+      encoded, b.both(high, b.splatInt(0x80, i8, width)));
+  if (elements == Elements::Finite)
+    return result;
   Value isNan = b.compare(Cmp::ugt, magnitude, splatBits(infinity, width));
-  return b.select(isNan, b.splatInt(0x7F, i8, width),
-                  b.create<arith::OrIOp>(encoded, sign));
+  return b.select(isNan, b.splatInt(0x7F, i8, width), result);
 }

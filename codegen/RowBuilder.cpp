@@ -234,3 +234,10 @@ void RowBuilder::storeBits(Value bits, Value pointer, const RowType &row,
   create<LLVM::StoreOp>(bits, pointer, alignment, /*isVolatile=*/false,
                         isStreaming);
 }
+
+void RowBuilder::prefetch(Value pointer, int64_t bytes, Cache cache) {
+  for (int64_t at = 0; at < bytes; at += lineBytes)
+    create<LLVM::Prefetch>(advance(pointer, at), /*rw=*/0u,
+                           /*hint=*/cache == Cache::First ? 3u : 2u,
+                           /*cache=*/1u);
+}

@@ -33,6 +33,8 @@ struct RowType {
   int64_t elementBytes() const { return bytes / hidden; }
 };
 
+enum class Cache { First, Second };
+
 /// Short forms for rows, beside those for scalars. Addresses are i64, pointers
 /// !llvm.ptr. Vectors have `width` lanes, a power of two.
 struct RowBuilder : ScalarBuilder {
@@ -70,6 +72,10 @@ struct RowBuilder : ScalarBuilder {
   /// width, pieces)`: pieces of width units from offset (index) on.
   void coverRow(int64_t total, int64_t width, int64_t unroll,
                 llvm::function_ref<void(mlir::Value, int64_t, int64_t)> body);
+
+  /// Has the lines of the \p bytes bytes at \p pointer, where any need not be
+  /// mapped, on their way into \p cache.
+  void prefetch(mlir::Value pointer, int64_t bytes, Cache cache);
 
   //===--- Vectors --------------------------------------------------------===//
 

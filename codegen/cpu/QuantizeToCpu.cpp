@@ -5,10 +5,11 @@
 //===----------------------------------------------------------------------===//
 ///
 /// \file
-/// pipe.quantize_row on a CPU. A block at a time, so that its elements are
-/// still in registers when its scale is known; and where the row is copied
-/// right behind, a piece at a time, so that stores past the caches drain while
-/// the next piece is computed.
+/// pipe.quantize_row on a CPU. A group of blocks at a time: first the scales of
+/// all, so that none is waited for, then the elements, which are still in the
+/// first cache; where all of a group are finite, as is usual, with less work.
+/// Where the row is copied right behind, each group is at once, so that stores
+/// past the caches drain while the next is computed.
 ///
 //===----------------------------------------------------------------------===//
 
@@ -26,21 +27,26 @@ namespace {
 /// Lanes of a vector, and vectors of a step.
 constexpr int64_t vectorWidth = 32, vectorsPerStep = 4;
 
+/// Of the source, between what is quantised and what is fetched.
+constexpr int64_t bytesAhead = 2048;
+
+/// Columns and most blocks of a group.
+constexpr int64_t groupColumns = 512, maxGroupBlocks = 16;
+
 /// The blocks of one row.
 class RowQuantizer {
 public:
   RowQuantizer(RowBuilder &b, QuantizeRowOp op) : b(b), quantizer(b, op) {}
 
-  /// Runs \p onPiece (column, columns) behind each piece.
-  void build(int64_t pieceColumns, function_ref<void(Value, int64_t)> onPiece) {
+  /// Runs \p onColumns (column, columns) behind each group.
+  void build(function_ref<void(Value, int64_t)> onColumns) {
     int64_t block = quantizer.block, hidden = quantizer.source.hidden;
-    int64_t blocks = std::max<int64_t>(1, pieceColumns / block);
-    int64_t pieces = hidden / (blocks * block), done = pieces * blocks;
-    b.forRange(b.index(0), b.index(pieces), [&](Value piece) {
-      Value first = b.mul(piece, b.index(blocks));
-      b.forRange(first, b.add(first, b.index(blocks)),
-                 [&](Value number) { buildBlock(number, block); });
-      onPiece(b.mul(first, b.index(block)), blocks * block);
+    int64_t size = std::clamp<int64_t>(groupColumns / block, 1, maxGroupBlocks);
+    int64_t groups = hidden / (size * block), done = groups * size;
+    b.forRange(b.index(0), b.index(groups), [&](Value group) {
+      Value first = b.mul(group, b.index(size));
+      buildGroup(first, size);
+      onColumns(b.mul(first, b.index(block)), size * block);
     });
     int64_t whole = hidden / block;
     b.forRange(b.index(done), b.index(whole),
@@ -48,14 +54,20 @@ public:
     if (whole * block != hidden)
       buildBlock(b.index(whole), hidden - whole * block);
     if (done * block != hidden)
-      onPiece(b.index(done * block), hidden - done * block);
+      onColumns(b.index(done * block), hidden - done * block);
     quantizer.storeUnusedScales();
   }
 
 private:
+  void buildGroup(Value first, int64_t size);
   void buildBlock(Value number, int64_t columns);
-  Value buildMagnitude(Value from, int64_t columns);
+  Value buildMagnitude(Value number, int64_t columns, Elements elements);
+  void convert(Value number, int64_t columns, BlockScale scale,
+               Elements elements);
 
+  Value columnOf(Value number) {
+    return b.mul(number, b.index(quantizer.block));
+  }
   Value load(Value from, Value column, int64_t vector, int64_t width) {
     int64_t bytes = quantizer.source.elementBytes();
     Value at = b.advance(from, b.mul(b.toI64(column), b.i64(bytes)));
@@ -81,14 +93,20 @@ Value reduce(RowBuilder &b, Value lanes) {
 
 } // namespace
 
-/// The largest finite magnitude of the block of \p columns at \p from.
-Value RowQuantizer::buildMagnitude(Value from, int64_t columns) {
+/// The largest magnitude of block \p number, of \p columns; of its finite
+/// elements if they may be any.
+Value RowQuantizer::buildMagnitude(Value number, int64_t columns,
+                                   Elements elements) {
   constexpr int64_t step = vectorWidth * vectorsPerStep;
+  Value from = quantizer.sourceAt(columnOf(number));
   auto magnitudes = [&](Value column, int64_t width, int64_t vectors) {
     SmallVector<Value> values;
-    for (int64_t i = 0; i < vectors; ++i)
-      values.push_back(
-          quantizer.finiteMagnitude(load(from, column, i, width), width));
+    for (int64_t i = 0; i < vectors; ++i) {
+      Value bits = load(from, column, i, width);
+      values.push_back(elements == Elements::Finite
+                           ? quantizer.magnitudeOf(bits, width)
+                           : quantizer.finiteMagnitude(bits, width));
+    }
     return maximum(b, values);
   };
   Value result = quantizer.zeroMagnitude();
@@ -116,20 +134,54 @@ Value RowQuantizer::buildMagnitude(Value from, int64_t columns) {
   return result;
 }
 
-void RowQuantizer::buildBlock(Value number, int64_t columns) {
-  Value column = b.mul(number, b.index(quantizer.block));
+void RowQuantizer::convert(Value number, int64_t columns, BlockScale scale,
+                           Elements elements) {
+  Value column = columnOf(number);
   Value from = quantizer.sourceAt(column), to = quantizer.dataAt(column);
-  BlockScale scale = quantizer.scaleOf(buildMagnitude(from, columns));
   b.coverRow(columns, vectorWidth, vectorsPerStep,
              [&](Value at, int64_t width, int64_t vectors) {
                Value start = b.advance(to, b.toI64(at));
                for (int64_t i = 0; i < vectors; ++i)
                  b.create<LLVM::StoreOp>(
                      quantizer.toFloat8(load(from, at, i, width), scale.inverse,
-                                        width),
+                                        width, elements),
                      b.advance(start, i * width), /*alignment=*/1);
              });
   quantizer.storeScale(scale.stored, number);
+}
+
+void RowQuantizer::buildBlock(Value number, int64_t columns) {
+  Value largest = buildMagnitude(number, columns, Elements::Any);
+  convert(number, columns, quantizer.scaleOf(largest), Elements::Any);
+}
+
+/// Blocks [first, first + size), all whole.
+void RowQuantizer::buildGroup(Value first, int64_t size) {
+  SmallVector<Value> numbers, largest;
+  // Hardware has hardly begun to read ahead when the copies end.
+  int64_t bytes = size * quantizer.block * quantizer.source.elementBytes();
+  b.prefetch(b.advance(quantizer.sourceAt(columnOf(first)), bytesAhead), bytes,
+             Cache::First);
+  for (int64_t i = 0; i < size; ++i) {
+    numbers.push_back(b.add(first, b.index(i)));
+    largest.push_back(
+        buildMagnitude(numbers.back(), quantizer.block, Elements::Finite));
+  }
+  b.create<scf::IfOp>(
+      quantizer.isFinite(maximum(b, largest)),
+      [&](OpBuilder &, Location) {
+        SmallVector<BlockScale> scales;
+        for (Value magnitude : largest)
+          scales.push_back(quantizer.scaleOf(magnitude));
+        for (auto [number, scale] : llvm::zip_equal(numbers, scales))
+          convert(number, quantizer.block, scale, Elements::Finite);
+        b.create<scf::YieldOp>();
+      },
+      [&](OpBuilder &, Location) {
+        b.forRange(first, b.add(first, b.index(size)),
+                   [&](Value number) { buildBlock(number, quantizer.block); });
+        b.create<scf::YieldOp>();
+      });
 }
 
 /// The copy of what \p op makes, as it is, among those that come next. Pieces
@@ -154,13 +206,9 @@ struct LowerQuantizeRow : OpRewritePattern<QuantizeRowOp> {
 
   LogicalResult matchAndRewrite(QuantizeRowOp op,
                                 PatternRewriter &rewriter) const override {
-    // Enough of a row for stores to be under way while it is computed.
-    constexpr int64_t pieceColumns = 512;
     RowBuilder b(op.getLoc(), rewriter);
     CopyRowOp copy = getCopyBehind(op);
-    int64_t columns =
-        copy ? pieceColumns : op.getSource().getType().getDimSize(1);
-    RowQuantizer(b, op).build(columns, [&](Value column, int64_t columns) {
+    RowQuantizer(b, op).build([&](Value column, int64_t columns) {
       if (copy)
         copyColumns(b, copy, column, columns);
     });

@@ -110,7 +110,7 @@ void RowQuantizer::buildBlock(Value number) {
   BlockScale scale = quantizer.scaleOf(reduceInWarp(own));
   forPieces(from, to, zero, [&](Value column, Value none) {
     b.create<LLVM::StoreOp>(
-        quantizer.toFloat8(load(column), scale.inverse, width),
+        quantizer.toFloat8(load(column), scale.inverse, width, Elements::Any),
         quantizer.dataAt(column), width);
     return none;
   });

@@ -3,8 +3,9 @@
 // RUN: fusco-opt %s --pipe-ops-to-cpu --canonicalize --cse -split-input-file \
 // RUN:   | FileCheck %s --implicit-check-not=pipe.quantize_row --implicit-check-not=pipe.worker
 
-// A block of 128 elements stays in registers until its scale is known. Behind every 512
-// elements come their copies, past the caches, while the next ones are computed.
+// Four blocks of 128 elements at a time, all scales first. What is not finite takes the
+// long way, a block at a time. Behind every 512 elements come their copies, past the
+// caches, while the next ones are computed.
 // CHECK-LABEL: pipe.program @block_128
 pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: memref<1x2112xi8> {pipe.name = "s"},
                         %addresses: memref<4xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
@@ -17,22 +18,36 @@ pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: mem
   %worker = pipe.worker
   %data = pipe.view %scratch[%worker] at 0 : memref<1x2112xi8> to memref<1x2048xf8E4M3FN, strided<[2112, 1]>>
   %scales = pipe.view %scratch[%worker] at 2048 : memref<1x2112xi8> to memref<1x16xf32, strided<[528, 1]>>
-  // CHECK: scf.for %[[PIECE:.*]] = %c0 to %c4 step %c1 {
-  // CHECK-NEXT: %[[FIRST:.*]] = arith.muli %[[PIECE]], %c4
-  // CHECK-NEXT: %[[LAST:.*]] = arith.addi %[[FIRST]], %c4
-  // CHECK-NEXT: scf.for %[[BLOCK:.*]] = %[[FIRST]] to %[[LAST]] step %c1 {
+  // CHECK: scf.for %[[GROUP:.*]] = %c0 to %c4 step %c1 {
+  // CHECK-NEXT: %[[FIRST:.*]] = arith.muli %[[GROUP]], %c4
+  // CHECK-NEXT: %[[COLUMN:.*]] = arith.muli %[[GROUP]], %c512
+  // CHECK-NEXT: %[[OFFSET:.*]] = arith.index_cast %[[COLUMN]]
+  // The source's next 1024 bytes.
+  // CHECK-COUNT-16: llvm.intr.prefetch"(%{{.*}}) <{cache = 1 : i32, hint = 3 : i32, rw = 0 : i32}>
+  // CHECK-NOT: llvm.intr.prefetch
   // CHECK-COUNT-4: llvm.load %{{.*}} {alignment = 64 : i64} : !llvm.ptr -> vector<32xi16>
-  // CHECK: vector.reduction <maxsi>
+  // CHECK-COUNT-4: vector.reduction <maxsi>
+  // CHECK-NOT: arith.divf
+  // CHECK: %[[FINITE:.*]] = arith.cmpi ult, %{{.*}}, %c32640_i16 : i16
+  // CHECK-NEXT: scf.if %[[FINITE]] {
   // CHECK: %[[SCALE:.*]] = arith.divf %[[AMAX:.*]], %[[MOST:.*]] : f32
-  // CHECK-NEXT: %[[INVERSE:.*]] = arith.divf %[[MOST]], %[[AMAX]] : f32
-  // CHECK-NOT: scf.for
+  // CHECK-NEXT: arith.divf %[[MOST]], %[[AMAX]] : f32
+  // CHECK-COUNT-6: arith.divf
+  // CHECK-NOT: arith.select
+  // CHECK-NOT: arith.cmp
   // CHECK-COUNT-4: llvm.store %{{.*}} : vector<32xi8>
   // CHECK: llvm.store %[[SCALE]], %{{.*}} : f32
+  // CHECK-COUNT-12: llvm.store %{{.*}} : vector<32xi8>
+  // CHECK: } else {
+  // CHECK-NEXT: %[[LAST:.*]] = arith.addi %[[FIRST]], %c4
+  // CHECK-NEXT: scf.for %{{.*}} = %[[FIRST]] to %[[LAST]] step %c1 {
+  // CHECK: arith.select
+  // CHECK: vector.reduction <maxsi>
+  // CHECK-COUNT-4: llvm.store %{{.*}} : vector<32xi8>
+  // CHECK: }
   // CHECK-NEXT: }
-  // CHECK-NEXT: %[[COLUMN:.*]] = arith.muli %[[PIECE]], %c512
   // CHECK-NEXT: scf.for %{{.*}} = %c0 to %[[END]] step %c1 {
-  // CHECK: %[[OFFSET:.*]] = arith.index_cast %[[COLUMN]]
-  // CHECK-NEXT: llvm.getelementptr %{{.*}}[%[[OFFSET]]]
+  // CHECK: llvm.getelementptr %{{.*}}[%[[OFFSET]]]
   // CHECK-NEXT: llvm.getelementptr %{{.*}}[%[[OFFSET]]]
   // CHECK-COUNT-8: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK-NOT: llvm.store
@@ -46,8 +61,8 @@ pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: mem
 
 // -----
 
-// 2880 elements: 5 pieces of 4 blocks, 2 blocks, and one of 64. A copy goes behind each
-// piece, and one behind the rest.
+// 2880 elements: 5 groups of 4 blocks, 2 blocks, and one of 64. A copy goes behind each
+// group, and one behind the rest.
 // CHECK-LABEL: pipe.program @block_128_of_2880
 pipe.program @block_128_of_2880(%x: memref<?x2880xf32> {pipe.name = "x"}, %scratch: memref<1x3008xi8> {pipe.name = "s"},
                                 %addresses: memref<4xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
@@ -56,6 +71,8 @@ pipe.program @block_128_of_2880(%x: memref<?x2880xf32> {pipe.name = "x"}, %scrat
   %end = memref.dim %x, %c0 : memref<?x2880xf32>
   // CHECK: %[[END:.*]] = memref.dim
   // CHECK: scf.for %{{.*}} = %c0 to %c5 step %c1 {
+  // CHECK-COUNT-4: vector.reduction
+  // CHECK: scf.if
   // CHECK: scf.for %{{.*}} step %c1 {
   // CHECK: vector.reduction
   // CHECK: scf.for %{{.*}} = %c0 to %[[END]] step %c1 {
@@ -151,7 +168,9 @@ pipe.program @other_copy(%x: memref<?x128xbf16> {pipe.name = "x"}, %data: memref
 pipe.program @block_alignment(%x: memref<?x2048xbf16> {pipe.name = "x"}, %data: memref<?x2048xf8E4M3FN> {pipe.name = "d"},
                               %scales: memref<?x43xf32> {pipe.name = "s"}) {
   %token = pipe.rank
-  // CHECK: scf.for %[[BLOCK:.*]] = %c0 to %c42 step %c1 {
+  // CHECK: scf.for %{{.*}} = %c0 to %c4 step %c1 {
+  // CHECK-NOT: llvm.load %{{.*}} {alignment = 64 : i64}
+  // CHECK: scf.for %[[BLOCK:.*]] = %c40 to %c42 step %c1 {
   // CHECK: %[[COLUMN:.*]] = arith.muli %[[BLOCK]], %c48
   // CHECK-NOT: llvm.load %{{.*}} {alignment = 64 : i64}
   // CHECK: vector.reduction

@@ -90,6 +90,8 @@ void fillNumbers(ElementType type, Random &random, uint8_t *data, int64_t rows,
     }
     if (kind == 1)
       sprinkle(type, random, at, columns, 7);
+    if (kind == 2) // so few that most pieces of the row have none or one
+      sprinkle(type, random, at, columns, 509);
   }
 }
 
