@@ -134,15 +134,6 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
                             row);
   }
 
-  /// Rows of one token are as far apart as experts are, and no longer than a
-  /// page or two: hardware has hardly seen a stream when it ends. Into the
-  /// second cache: the first has fewer reads under way.
-  static void prefetch(RowBuilder &b, Value pointer, int64_t bytes) {
-    for (int64_t at = 0; at < bytes; at += lineBytes)
-      b.create<LLVM::Prefetch>(b.advance(pointer, at), /*rw=*/0u, /*hint=*/2u,
-                               /*cache=*/1u);
-  }
-
   LogicalResult matchAndRewrite(ReduceRowOp op,
                                 PatternRewriter &rewriter) const override {
     RowBuilder b(op.getLoc(), rewriter);
@@ -161,10 +152,12 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     Value neutral = SumTree::buildNeutral(b, count);
     Value nextPointers = buildNextPointers(b, op, count, row);
 
-    // 64 columns at a time: three levels of four vectors stay in registers. A
-    // vector has one scale.
-    constexpr int64_t unroll = 4;
-    int64_t widest = scales ? scales->sharedColumns(16) : 16;
+    // 32 columns at a time: three levels of four registers of AVX2 leave room
+    // for what is loaded. But a line at least. A vector has one scale.
+    constexpr int64_t mostLanes = 16;
+    int64_t widest = scales ? scales->sharedColumns(mostLanes) : mostLanes;
+    const int64_t unroll =
+        std::max<int64_t>(2, lineBytes / (mostLanes * row.elementBytes()));
     // Where the scales of pieces are in their rows: of the first if all share.
     auto findScales = [&](Value offset, int64_t width, int64_t pieces) {
       if (scales->areShared(widest * unroll))
@@ -192,9 +185,12 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
                                             b.element(array, b.ptrType(), i));
             };
             Value pointer = b.advance(pointerOf(pointers), byteOffset);
+            // Rows of one token are as far apart as experts are, and no longer
+            // than a page or two: hardware has hardly seen a stream when it
+            // ends. The first cache has fewer reads under way.
             if (pieceBytes * pieces >= lineBytes)
-              prefetch(b, b.advance(pointerOf(nextPointers), byteOffset),
-                       pieceBytes * pieces);
+              b.prefetch(b.advance(pointerOf(nextPointers), byteOffset),
+                         pieceBytes * pieces, Cache::Second);
             SmallVector<Value> factors;
             for (Value at : scaleOffsets) {
               Value start = pointerOf(scalePointers);

@@ -267,10 +267,10 @@ pipe.program @reduce_one_rank(%out: memref<?x64xf32> {pipe.name = "x"}, %address
   %begin = arith.constant 0 : index
   %end = memref.dim %out, %begin : memref<?x64xf32>
   // CHECK: %[[START:.*]] = arith.constant dense<0.000000e+00> : vector<16xf32>
-  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[START]], %{{.*}} = %[[START]], %{{.*}} = %[[START]], %{{.*}} = %[[START]])
+  // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[START]], %{{.*}} = %[[START]])
   // CHECK: %[[SCALAR:.*]] = memref.load %{{.*}} : memref<8x2xf32>
   // CHECK: %[[WEIGHT:.*]] = vector.broadcast %[[SCALAR]]
-  // CHECK-COUNT-4: math.fma %[[WEIGHT]], %{{.*}}, %{{.*}} : vector<16xf32>
+  // CHECK-COUNT-2: math.fma %[[WEIGHT]], %{{.*}}, %{{.*}} : vector<16xf32>
   // CHECK-NOT: scf.if
   // CHECK-NOT: arith.addf
   // CHECK: pipe.return
@@ -342,15 +342,15 @@ pipe.program @reduce_two_nodes(%out: memref<?x16xf32> {pipe.name = "x"}, %addres
 // -----
 
 // While a token is summed, the same columns of the next token's rows are fetched,
-// line by line: 128 bytes here.
+// line by line: 32 columns are two here.
 // CHECK-LABEL: pipe.program @reduce_prefetch
 // CHECK-SAME: %[[TABLE:[^:]*]]: memref<8x2xi32>
-pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
+pipe.program @reduce_prefetch(%out: memref<?x64xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
                               %table: memref<8x2xi32> {pipe.name = "c"}) {
   // CHECK: %[[TOKEN:.*]] = pipe.rank
   %token = pipe.rank
   %begin = arith.constant 0 : index
-  %end = memref.dim %out, %begin : memref<?x64xbf16>
+  %end = memref.dim %out, %begin : memref<?x64xf32>
   // CHECK: memref.load %[[TABLE]][%[[TOKEN]],
   // CHECK: %[[AFTER:.*]] = arith.addi %[[TOKEN]], %c1
   // After the last token there is no next.
@@ -362,8 +362,8 @@ pipe.program @reduce_prefetch(%out: memref<?x64xbf16> {pipe.name = "x"}, %addres
   // CHECK-NOT: prefetch
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
-    as memref<?x64xbf16> into %out[%token] ranks 1 per_node 1
-    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x64xbf16>
+    as memref<?x64xf32> into %out[%token] ranks 1 per_node 1
+    : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x64xf32>
   pipe.return
 }
 
@@ -403,8 +403,8 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
   %end = memref.dim %out, %begin : memref<?x2880xbf16>
   // CHECK-NOT: arith.truncf
   // CHECK: %[[NAN:.*]] = arith.constant dense<32767> : vector<16xi16>
-  // 2880 columns are 45 steps of 64, with no rest.
-  // CHECK: scf.for %{{.*}} = %c0 to %c2880 step %c64
+  // 2880 columns are 90 steps of 32, with no rest.
+  // CHECK: scf.for %{{.*}} = %c0 to %c2880 step %c32
   // CHECK: llvm.load %{{.*}} {alignment = 32 : i64} : !llvm.ptr -> vector<16xi16>
   // CHECK: arith.extui
   // CHECK: arith.shli
