@@ -235,6 +235,19 @@ void RowBuilder::storeBits(Value bits, Value pointer, const RowType &row,
                         isStreaming);
 }
 
+void RowBuilder::chooseStores(Value streaming, const RowType &rows,
+                              function_ref<void(bool)> body) {
+  if (!streaming || rows.alignment != lineBytes)
+    return body(false);
+  auto buildBranch = [&](bool isStreaming) {
+    return [&body, isStreaming](OpBuilder &b, Location loc) {
+      body(isStreaming);
+      b.create<scf::YieldOp>(loc);
+    };
+  };
+  create<scf::IfOp>(streaming, buildBranch(true), buildBranch(false));
+}
+
 void RowBuilder::prefetch(Value pointer, int64_t bytes, Cache cache) {
   for (int64_t at = 0; at < bytes; at += lineBytes)
     create<LLVM::Prefetch>(advance(pointer, at), /*rw=*/0u,

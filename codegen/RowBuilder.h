@@ -73,6 +73,12 @@ struct RowBuilder : ScalarBuilder {
   void coverRow(int64_t total, int64_t width, int64_t unroll,
                 llvm::function_ref<void(mlir::Value, int64_t, int64_t)> body);
 
+  /// Runs \p body for stores of \p rows past the caches where \p streaming (i1)
+  /// is true, and for others where it is false or null, or where rows share
+  /// lines. With a loop in it: of two stores that end in one place LLVM makes
+  /// one, not past the caches.
+  void chooseStores(mlir::Value streaming, const RowType &rows,
+                    llvm::function_ref<void(bool isStreaming)> body);
   /// Has the lines of the \p bytes bytes at \p pointer, where any need not be
   /// mapped, on their way into \p cache.
   void prefetch(mlir::Value pointer, int64_t bytes, Cache cache);

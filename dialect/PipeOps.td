@@ -794,14 +794,14 @@ def Pipe_AssignOp : Pipe_Op<"assign", [AttrSizedOperandSegments]> {
 // Rows
 //===----------------------------------------------------------------------===//
 
-def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
+def Pipe_CopyRowOp : Pipe_Op<"copy_row", [AttrSizedOperandSegments]> {
   let summary = "read a row once, write it to each of its destinations";
   let description = [{
     Writes row `row` of `source` to row slots[token, i] of the tensor at
     addresses[ranks[token, i]], for all i in [begin, end). Destinations have rows
     of `row_type`; where that differs from the source's, elements are converted,
     and `weights[token, i]` multiplies them first, in float32, with one rounding
-    after it. `streaming` rows are written past the caches.
+    after it. Rows are written past the caches where `streaming` is true.
 
     - (copy_row_c1) it stands in a pipe.program or pipe.team.
     - (copy_row_c2) `row_type` is a type of rows of the source's hidden size.
@@ -809,7 +809,7 @@ def Pipe_CopyRowOp : Pipe_Op<"copy_row"> {
   let arguments = (ins Pipe_AnyRows:$source, Index:$row,
     Pipe_Int64s:$addresses, Pipe_Int32Table:$ranks, Pipe_Int32Table:$slots,
     Optional<Pipe_Weights>:$weights, Index:$token, Index:$begin, Index:$end,
-    TypeAttrOf<Pipe_AnyRows>:$row_type, UnitAttr:$streaming);
+    TypeAttrOf<Pipe_AnyRows>:$row_type, Optional<I1>:$streaming);
   let assemblyFormat = [{
     $source `[` $row `]` `to` $addresses `at` `(` $ranks `,` $slots `)`
     (`weights` $weights^)? `[` $token `,` $begin `to` $end `]` `as` $row_type
@@ -826,7 +826,7 @@ def Pipe_StoreRowOp : Pipe_Op<"store_row"> {
     - (store_row_c1) both have the same hidden size.
   }];
   let arguments = (ins Pipe_AnyRows:$source, Index:$from, Pipe_AnyRows:$destination,
-                       Index:$to, UnitAttr:$streaming);
+                       Index:$to, Optional<I1>:$streaming);
   let assemblyFormat = [{
     $source `[` $from `]` `to` $destination `[` $to `]`
     (`streaming` $streaming^)? attr-dict `:` type($source) `to`
@@ -861,7 +861,7 @@ def Pipe_CopyRowsOp : Pipe_Op<"copy_rows"> {
     `source`.
   }];
   let arguments = (ins Pipe_AnyRows:$source, Index:$from, I64:$address,
-    Index:$to, Index:$count, UnitAttr:$streaming);
+    Index:$to, Index:$count, Optional<I1>:$streaming);
   let assemblyFormat = [{
     $source `[` $from `]` `to` $address `[` $to `]` `count` $count
     (`streaming` $streaming^)? attr-dict `:` type($source)
@@ -893,7 +893,7 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row", [AttrSizedOperandSegments]> {
     OptionalAttr<I64Attr>:$block,
     Pipe_AnyRows:$out, Index:$row, Variadic<Pipe_AnyRows>:$plus,
     I64Attr:$num_ranks, I64Attr:$ranks_per_node,
-    OptionalAttr<TypeAttr>:$partials, UnitAttr:$streaming);
+    OptionalAttr<TypeAttr>:$partials, Optional<I1>:$streaming);
   let assemblyFormat = [{
     $addresses `at` `(` $ranks `,` $slots `)` (`weights` $weights^)?
     `[` $token `,` $begin `to` $end `]` `as` $row_type
@@ -908,7 +908,7 @@ def Pipe_ReduceRowOp : Pipe_Op<"reduce_row", [AttrSizedOperandSegments]> {
   let hasVerifier = 1;
 }
 
-def Pipe_MergeRowOp : Pipe_Op<"merge_row"> {
+def Pipe_MergeRowOp : Pipe_Op<"merge_row", [AttrSizedOperandSegments]> {
   let summary = "add partial sums, write the result";
   let description = [{
     Adds the rows at addresses[0] to addresses[count - 1], whose elements are
@@ -924,7 +924,7 @@ def Pipe_MergeRowOp : Pipe_Op<"merge_row"> {
   let arguments = (ins Pipe_Int64s:$addresses, Index:$count, Pipe_AnyRows:$out,
                        Index:$row, Variadic<Pipe_AnyRows>:$plus,
                        OptionalAttr<TypeAttr>:$partials, UnitAttr:$node,
-                       UnitAttr:$streaming);
+                       Optional<I1>:$streaming);
   let assemblyFormat = [{
     $addresses `count` $count `into` $out `[` $row `]` (`plus` $plus^)?
     (`partials` $partials^)? (`node` $node^)? (`streaming` $streaming^)? attr-dict

@@ -45,7 +45,7 @@ namespace {
 class CombineBuilder {
 public:
   CombineBuilder(ProgramBuilder &p, const CombineTensors &tensors,
-                 const Route &route, bool weighted, bool streaming)
+                 const Route &route, bool weighted, Value streaming)
       : p(p), tensors(tensors), route(route), weighted(weighted),
         streaming(streaming) {}
 
@@ -77,9 +77,9 @@ private:
   /// The sum over \p run, whose rows are in this node, into row \p row of
   /// \p out.
   void sumRun(const Descriptors &by, const Run &run, Value origin, Value out,
-              Value row, bool isStreaming);
+              Value row, Value streaming);
   void sumRows(const Descriptors &by, const Run &run, Value out, Value row,
-               bool isStreaming);
+               Value streaming);
 
   RingSlot viewAsks(Value ring, Value lane, Value slot) {
     return p.viewSlot(ring, lane, slot, getAsksLayout(p.shape),
@@ -96,7 +96,8 @@ private:
   ProgramBuilder &p;
   const CombineTensors &tensors;
   const Route &route;
-  bool weighted, streaming;
+  bool weighted;
+  Value streaming; ///< i1: past the caches; or null
   Value numTokens;
 };
 } // namespace
@@ -122,7 +123,7 @@ static TypeAttr getPartials(const CombineTensors &tensors) {
 /// The sum of the rows of \p run, read from where they are.
 static void buildSumOfRows(ProgramBuilder &p, const CombineTensors &tensors,
                            const Descriptors &by, const Run &run, Value out,
-                           Value row, bool weighted, bool streaming) {
+                           Value row, bool weighted, Value streaming) {
   Value scaleAddresses;
   TypeAttr scaleType;
   IntegerAttr block;
@@ -140,7 +141,7 @@ static void buildSumOfRows(ProgramBuilder &p, const CombineTensors &tensors,
 }
 
 void fusco::buildSums(ProgramBuilder &p, const CombineTensors &tensors,
-                      bool weighted, bool streaming) {
+                      bool weighted, Value streaming) {
   Descriptors by = p.planDescriptors();
   p.forEach(p.index(0), p.rowsOf(tensors.out), [&](Value token) {
     buildSumOfRows(p, tensors, by, p.wholeRun(by, token), tensors.out, token,
@@ -183,8 +184,8 @@ void CombineBuilder::build() {
 }
 
 void CombineBuilder::sumRows(const Descriptors &by, const Run &run, Value out,
-                             Value row, bool isStreaming) {
-  buildSumOfRows(p, tensors, by, run, out, row, weighted, isStreaming);
+                             Value row, Value streaming) {
+  buildSumOfRows(p, tensors, by, run, out, row, weighted, streaming);
 }
 
 //===----------------------------------------------------------------------===//
@@ -230,7 +231,7 @@ void CombineBuilder::buildPartial(Value chunk) {
       Value count = p.toIndex(p.load(request.count, {p.index(0)}));
       p.forEach(p.index(0), count, [&](Value unit) {
         sumRows(request.by, p.wholeRun(request.by, unit), partials, unit,
-                /*isStreaming=*/false);
+                /*streaming=*/Value());
       });
       p.b.create<FenceOp>();
       p.signal(shared::partials, source, asker, theirLane);
@@ -248,9 +249,9 @@ void CombineBuilder::releasePartials(Value origin) {
 }
 
 void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
-                            Value out, Value row, bool isStreaming) {
+                            Value out, Value row, Value streaming) {
   if (!isByRank())
-    return sumRows(by, run, out, row, isStreaming);
+    return sumRows(by, run, out, row, streaming);
   // Ranks are in ascending order, and each one's sums in that of the tokens.
   Value summands = p.local(shared::rankSummands);
   Value ring = p.local(shared::partialsTaken);
@@ -264,7 +265,7 @@ void CombineBuilder::sumRun(const Descriptors &by, const Run &run, Value origin,
                 {unit.number});
       });
   p.b.create<MergeRowOp>(summands, number, out, row, getPlus(tensors, out),
-                         getPartials(tensors), /*node=*/true, isStreaming);
+                         getPartials(tensors), /*node=*/true, streaming);
 }
 
 //===----------------------------------------------------------------------===//
@@ -381,7 +382,7 @@ void CombineBuilder::buildSum(Value chunk) {
       Value count = p.toIndex(p.load(ask.count, {p.index(0)}));
       auto sumUnit = [&](Value unit) {
         sumRun(ask.by, p.wholeRun(ask.by, unit), from.node, sums, unit,
-               /*isStreaming=*/false);
+               /*streaming=*/Value());
       };
       // Partial sums are taken in order.
       if (isByRank())
@@ -501,7 +502,7 @@ void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
         p.ifThen(
             p.isInOwnNode(unit.rank),
             [&] {
-              sumRun(by, unit.run, node, ownSum, zero, /*isStreaming=*/false);
+              sumRun(by, unit.run, node, ownSum, zero, /*streaming=*/Value());
               add(ownSum, zero);
             },
             [&] {
@@ -516,6 +517,6 @@ void CombineBuilder::finishToken(const Descriptors &by, const Run &run) {
 }
 
 void fusco::buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                         const Route &route, bool weighted, bool streaming) {
+                         const Route &route, bool weighted, Value streaming) {
   CombineBuilder(p, tensors, route, weighted, streaming).build();
 }

@@ -58,7 +58,7 @@ using SourceRows = SmallVector<SourceRow, 2>;
 class DispatchBuilder {
 public:
   DispatchBuilder(ProgramBuilder &p, const DispatchTensors &tensors,
-                  const Route &route, bool weighted, bool streaming)
+                  const Route &route, bool weighted, Value streaming)
       : p(p), tensors(tensors), route(route), weighted(weighted),
         streaming(streaming), packed(packRows(tensors)) {}
 
@@ -155,7 +155,8 @@ private:
   ProgramBuilder &p;
   const DispatchTensors &tensors;
   const Route &route;
-  bool weighted, streaming;
+  bool weighted;
+  Value streaming;  ///< i1: past the caches; or null
   PackedRow packed; ///< what travels between nodes
   StringRef headers;
   Value turn, numTokens;
@@ -485,7 +486,7 @@ void DispatchBuilder::appendRows(const SourceRows &sources,
         viewRows(shared::rowsSent, lane, p.loadEntry(shared::nodeSlots, lane));
     for (auto [source, to] : llvm::zip_equal(sources, sent.rows))
       p.b.create<StoreRowOp>(source.rows, source.row, to, number,
-                             /*streaming=*/false);
+                             /*streaming=*/Value());
     p.appendUnit(sent.by, number, by, unit.run);
   });
 }
@@ -659,6 +660,6 @@ void DispatchBuilder::buildCollect(Value chunk) {
 }
 
 void fusco::buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
-                          const Route &route, bool weighted, bool streaming) {
+                          const Route &route, bool weighted, Value streaming) {
   DispatchBuilder(p, tensors, route, weighted, streaming).build();
 }

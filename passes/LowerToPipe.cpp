@@ -41,11 +41,12 @@ private:
   LogicalResult lower(func::FuncOp function, const ShuffleShape &shape);
   void fill(ProgramBuilder &p, const FunctionContents &contents,
             function_ref<Value(StringRef)> find);
-  /// Whether \p rows, which are written in one call at worst, are stored past
-  /// the caches; says so, as a decision on \p subject.
-  bool isStreaming(StringRef subject, Value tensor, int64_t rows);
-
-  llvm::StringMap<bool> streaming;
+  /// Whether rows of \p tensor, of which each token writes \p rowsPerToken, are
+  /// stored past the caches: an i1 that a call with as many tokens as \p tokens
+  /// has rows decides, null if none is large enough; says so, as a decision on
+  /// \p subject.
+  Value buildStreaming(ProgramBuilder &p, StringRef subject, Value tensor,
+                       int64_t rowsPerToken, Value tokens);
 };
 } // namespace
 
@@ -104,16 +105,23 @@ void LowerToPipePass::chooseChunking(ShuffleShape &shape) {
 // Functions to programs
 //===----------------------------------------------------------------------===//
 
-bool LowerToPipePass::isStreaming(StringRef subject, Value tensor,
-                                  int64_t rows) {
+Value LowerToPipePass::buildStreaming(ProgramBuilder &p, StringRef subject,
+                                      Value tensor, int64_t rowsPerToken,
+                                      Value tokens) {
   auto type = cast<MemRefType>(tensor.getType());
-  int64_t bytes = rows * type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
-  bool isPast = bytes > cacheBytes;
-  recordDecision(getOperation(), subject, isPast ? "streaming" : "cached",
-                 "a rank writes at most " + Twine(bytes) +
-                     " bytes in a call; past " + Twine(cacheBytes) +
+  int64_t bytesPerToken =
+      rowsPerToken * type.getDimSize(1) * type.getElementTypeBitWidth() / 8;
+  int64_t most = cacheBytes / bytesPerToken;
+  bool mayBe = p.shape.maxTokens > most;
+  recordDecision(getOperation(), subject, mayBe ? "streaming" : "cached",
+                 "a rank writes " + Twine(bytesPerToken) +
+                     " bytes for a token, for at most " +
+                     Twine(p.shape.maxTokens) + " in a call; for more than " +
+                     Twine(most) +
                      " they would only push other data out of the caches");
-  return isPast;
+  if (!mayBe)
+    return {};
+  return p.compare(arith::CmpIPredicate::ugt, p.rowsOf(tokens), p.index(most));
 }
 
 /// What \p dispatch moves: its tensors as they are, or what they are quantised
@@ -146,7 +154,7 @@ static void bindPayloads(DispatchTensors &tensors, DispatchOp dispatch,
 
 void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
                            function_ref<Value(StringRef)> find) {
-  int64_t tokens = p.shape.maxTokens, assignments = tokens * p.shape.topk;
+  const int64_t topk = p.shape.topk;
   DispatchTensors dispatched;
   dispatched.ids = find("ids");
   dispatched.weights = find("weights");
@@ -173,8 +181,9 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
     if (std::optional<uint64_t> number = DispatchOp(dispatch).getLocalIds())
       dispatched.localIds = dispatched.payloads[*number].rows;
     Value rows = dispatched.payloads[DispatchOp(dispatch).getRowsNumber()].rows;
+    Value tokens = dispatched.allTokens().front();
     buildDispatch(p, dispatched, route, DispatchOp(dispatch).getWeighted(),
-                  isStreaming("dispatch.stores", rows, assignments));
+                  buildStreaming(p, "dispatch.stores", rows, topk, tokens));
   } else if (CombineOp combine = contents.combine) {
     combined.partials = combine.getPartialType();
     if (combine.getScales()) {
@@ -185,16 +194,18 @@ void LowerToPipePass::fill(ProgramBuilder &p, const FunctionContents &contents,
       combined.summands.push_back(find(roleOfSummand(combine, i)));
     buildCombine(p, combined, getRoute(combine.getHopsAttr()),
                  combine.getWeighted(),
-                 isStreaming("combine.stores", combined.out, tokens));
+                 buildStreaming(p, "combine.stores", combined.out,
+                                /*rowsPerToken=*/1, combined.out));
   } else if (contents.toExperts) {
     dispatched.payloads.push_back({find("x"), find("rows"), {}});
-    buildUnfusedDispatch(
-        p, dispatched, workspace,
-        isStreaming("unfused.stores", workspace.send, assignments));
+    buildUnfusedDispatch(p, dispatched, workspace,
+                         buildStreaming(p, "unfused.stores", workspace.send,
+                                        topk, dispatched.ids));
   } else {
-    buildUnfusedCombine(
-        p, combined, workspace, UnpermuteOp(contents.toTokens).getWeighted(),
-        isStreaming("unfused.stores", workspace.send, assignments));
+    buildUnfusedCombine(p, combined, workspace,
+                        UnpermuteOp(contents.toTokens).getWeighted(),
+                        buildStreaming(p, "unfused.stores", workspace.send,
+                                       topk, combined.out));
   }
 }
 

@@ -168,8 +168,8 @@ def LowerToPipePass : Pass<"fusco-lower-to-pipe", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"cacheBytes", "cache-bytes", "int64_t", /*default=*/"1 << 20",
-           "bytes that a rank may write in one call, at max_tokens, before its "
-           "rows are stored past the caches">,
+           "bytes that a rank may write in one call before its rows are stored "
+           "past the caches">,
     Option<"chunkTokens", "chunk-tokens", "int64_t", /*default=*/"0",
            "tokens of a chunk of a pipeline; 0: as many as a cache holds">,
     Option<"ringChunks", "ring-chunks", "int64_t", /*default=*/"0",

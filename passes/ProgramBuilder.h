@@ -482,9 +482,10 @@ struct DispatchTensors {
   }
 };
 /// DispatchProgram.cpp. \p weighted: each assignment's row is multiplied by its
-/// weight. \p streaming: rows are stored past the caches.
+/// weight. \p streaming (i1): rows are stored past the caches where it is true;
+/// null is false.
 void buildDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
-                   const Route &route, bool weighted, bool streaming);
+                   const Route &route, bool weighted, mlir::Value streaming);
 
 /// The tensors of a program that combines, and how it sums.
 struct CombineTensors {
@@ -498,10 +499,10 @@ struct CombineTensors {
 /// CombineProgram.cpp: for each token, the sum of its rows at `addresses`, each
 /// of the type of `y`, and of its summands, into `out`.
 void buildSums(ProgramBuilder &p, const CombineTensors &tensors, bool weighted,
-               bool streaming);
+               mlir::Value streaming);
 /// CombineProgram.cpp.
 void buildCombine(ProgramBuilder &p, const CombineTensors &tensors,
-                  const Route &route, bool weighted, bool streaming);
+                  const Route &route, bool weighted, mlir::Value streaming);
 
 /// What lies between the steps of the unfused form: rows by destination and by
 /// source.
@@ -510,10 +511,10 @@ struct Workspace {
 };
 /// UnfusedPrograms.cpp.
 void buildUnfusedDispatch(ProgramBuilder &p, const DispatchTensors &tensors,
-                          const Workspace &workspace, bool streaming);
+                          const Workspace &workspace, mlir::Value streaming);
 void buildUnfusedCombine(ProgramBuilder &p, const CombineTensors &tensors,
                          const Workspace &workspace, bool weighted,
-                         bool streaming);
+                         mlir::Value streaming);
 
 } // namespace fusco
 

@@ -122,7 +122,7 @@ public:
   /// Copies \p count rows of \p source, from \p from on, to the tensor of rank
   /// \p to, from its row \p row on.
   void copy(Value source, Value from, Value to, Value row, Value count,
-            bool streaming) {
+            Value streaming) {
     p.ifThen(
         p.isInOwnNode(to),
         [&] {
@@ -155,7 +155,7 @@ private:
 
 void fusco::buildUnfusedDispatch(ProgramBuilder &p,
                                  const DispatchTensors &tensors,
-                                 const Workspace &workspace, bool streaming) {
+                                 const Workspace &workspace, Value streaming) {
   ImplicitLocOpBuilder &b = p.b;
   Value self = p.rank();
   Value x = tensors.tokens(), expertRows = tensors.rows().front();
@@ -236,7 +236,7 @@ void fusco::buildUnfusedDispatch(ProgramBuilder &p,
 void fusco::buildUnfusedCombine(ProgramBuilder &p,
                                 const CombineTensors &tensors,
                                 const Workspace &workspace, bool weighted,
-                                bool streaming) {
+                                Value streaming) {
   ImplicitLocOpBuilder &b = p.b;
 
   // Tell the ranks where send is; peers write into it.

@@ -148,7 +148,6 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     Value scalePointers =
         scales ? buildScalePointers(b, op, *scales, count) : Value();
     Value ends = tree.hasRanks() ? buildEnds(b, op, tree, count) : Value();
-    bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
     Value neutral = SumTree::buildNeutral(b, count);
     Value nextPointers = buildNextPointers(b, op, count, row);
 
@@ -170,7 +169,8 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     };
 
     /// Columns [offset, offset + width * pieces) of the result.
-    auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces) {
+    auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces,
+                             bool isStreaming) {
       int64_t pieceBytes = width * row.elementBytes();
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
       SmallVector<Value> scaleOffsets;
@@ -224,7 +224,12 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
       storeSums(b, tree.finish(b, sums, width), plus, out, outRow, offset,
                 width, isStreaming);
     };
-    b.coverRow(row.hidden, widest, unroll, reduceColumns);
+    b.chooseStores(op.getStreaming(), outRow, [&](bool isStreaming) {
+      b.coverRow(row.hidden, widest, unroll,
+                 [&](Value offset, int64_t width, int64_t pieces) {
+                   reduceColumns(offset, width, pieces, isStreaming);
+                 });
+    });
     rewriter.eraseOp(op);
     return success();
   }
@@ -247,11 +252,11 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
     bool isRounded = op.getNode() && row.element.isBF16();
     Value out = b.rowPointer(b.addressOf(op.getOut()), op.getRow(), outRow);
     SmallVector<Addend, 2> plus = getAddends(b, op.getPlus(), op.getRow());
-    bool isStreaming = op.getStreaming() && outRow.alignment == lineBytes;
     // -0 is the neutral element of an addition; nothing at all gives +0.
     Value start = b.select(b.compare(Cmp::eq, op.getCount(), b.index(0)),
                            b.f32(0.0f), b.f32(-0.0f));
-    auto mergeColumns = [&](Value offset, int64_t width, int64_t pieces) {
+    auto mergeColumns = [&](Value offset, int64_t width, int64_t pieces,
+                            bool isStreaming) {
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
       SmallVector<Value> initial(pieces, b.broadcastF32(start, width));
       SmallVector<Value> sums = llvm::to_vector_of<Value>(b.forRange(
@@ -273,7 +278,12 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
           sum = b.roundToBF16(sum, width);
       storeSums(b, sums, plus, out, outRow, offset, width, isStreaming);
     };
-    b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4, mergeColumns);
+    b.chooseStores(op.getStreaming(), outRow, [&](bool isStreaming) {
+      b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4,
+                 [&](Value offset, int64_t width, int64_t pieces) {
+                   mergeColumns(offset, width, pieces, isStreaming);
+                 });
+    });
     rewriter.eraseOp(op);
     return success();
   }

@@ -30,7 +30,6 @@ void copyPieces(RowBuilder &b, Value from, Value to, Value offset,
   Type type = width >= 4 ? Type(VectorType::get(width / 4, b.getI32Type()))
                          : b.getIntegerType(width * 8);
   unsigned alignment = std::min(rowAlignment, width);
-  // Rows that share a line must not go past the caches.
   bool isNonTemporal =
       isStreaming && rowAlignment == lineBytes && width == lineBytes;
   Value at = b.toI64(offset);
@@ -53,8 +52,8 @@ void convertPieces(RowBuilder &b, Value from, const RowType &fromType, Value to,
   Value at = b.toI64(column);
   from = b.advance(from, b.mul(at, b.i64(fromType.elementBytes())));
   to = b.advance(to, b.mul(at, b.i64(toType.elementBytes())));
-  bool isNonTemporal = isStreaming && toType.alignment == lineBytes &&
-                       width * pieces * toType.elementBytes() >= lineBytes;
+  bool isNonTemporal =
+      isStreaming && width * pieces * toType.elementBytes() >= lineBytes;
   for (int64_t piece = 0; piece < pieces; ++piece) {
     Value value =
         b.loadWidened(b.advance(from, piece * width * fromType.elementBytes()),
@@ -108,11 +107,13 @@ struct LowerCopyRow : OpRewritePattern<CopyRowOp> {
     RowType from(op.getSource().getType());
     RowType to(cast<MemRefType>(op.getRowType()));
     Value source = b.rowPointer(b.addressOf(op.getSource()), op.getRow(), from);
-    forEachDestination(b, op, [&](Value i, Value destination) {
-      Value weight = op.getWeights()
-                         ? b.load(op.getWeights(), {op.getToken(), i})
-                         : Value();
-      copyRow(b, source, from, destination, to, weight, op.getStreaming());
+    b.chooseStores(op.getStreaming(), to, [&](bool isStreaming) {
+      forEachDestination(b, op, [&](Value i, Value destination) {
+        Value weight = op.getWeights()
+                           ? b.load(op.getWeights(), {op.getToken(), i})
+                           : Value();
+        copyRow(b, source, from, destination, to, weight, isStreaming);
+      });
     });
     rewriter.eraseOp(op);
     return success();
@@ -126,10 +127,14 @@ struct LowerStoreRow : OpRewritePattern<StoreRowOp> {
                                 PatternRewriter &rewriter) const override {
     RowBuilder b(op.getLoc(), rewriter);
     RowType from(op.getSource().getType()), to(op.getDestination().getType());
-    copyRow(b, b.rowPointer(b.addressOf(op.getSource()), op.getFrom(), from),
-            from,
-            b.rowPointer(b.addressOf(op.getDestination()), op.getTo(), to), to,
-            /*weight=*/Value(), op.getStreaming());
+    Value source =
+        b.rowPointer(b.addressOf(op.getSource()), op.getFrom(), from);
+    Value destination =
+        b.rowPointer(b.addressOf(op.getDestination()), op.getTo(), to);
+    b.chooseStores(op.getStreaming(), to, [&](bool isStreaming) {
+      copyRow(b, source, from, destination, to, /*weight=*/Value(),
+              isStreaming);
+    });
     rewriter.eraseOp(op);
     return success();
   }
@@ -146,9 +151,11 @@ struct LowerCopyRows : OpRewritePattern<CopyRowsOp> {
     Value to = b.rowPointer(op.getAddress(), op.getTo(), row);
     Value bytes = b.mul(op.getCount(), b.index(row.bytes));
     if (row.alignment == lineBytes) {
-      b.forEvery(b.index(0), bytes, lineBytes, [&](Value offset) {
-        copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1, row.alignment,
-                   op.getStreaming());
+      b.chooseStores(op.getStreaming(), row, [&](bool isStreaming) {
+        b.forEvery(b.index(0), bytes, lineBytes, [&](Value offset) {
+          copyPieces(b, from, to, offset, lineBytes, /*pieces=*/1,
+                     row.alignment, isStreaming);
+        });
       });
     } else {
       b.create<LLVM::MemcpyOp>(to, from, b.toI64(bytes), /*isVolatile=*/false);
@@ -210,13 +217,16 @@ void fusco::copyColumns(RowBuilder &b, CopyRowOp op, Value column,
   assert(from.element == to.element && "columns are copied as they are");
   Value source = b.rowPointer(b.addressOf(op.getSource()), op.getRow(), from);
   Value start = b.mul(column, b.index(from.elementBytes()));
-  forEachDestination(b, op, [&](Value, Value destination) {
-    b.coverRow(columns * from.elementBytes(), lineBytes, /*unroll=*/8,
-               [&](Value offset, int64_t width, int64_t pieces) {
-                 copyPieces(b, source, destination, b.add(start, offset), width,
-                            pieces, std::min(from.alignment, to.alignment),
-                            op.getStreaming());
-               });
+  b.chooseStores(op.getStreaming(), to, [&](bool isStreaming) {
+    forEachDestination(b, op, [&](Value, Value destination) {
+      b.coverRow(columns * from.elementBytes(), lineBytes, /*unroll=*/8,
+                 [&](Value offset, int64_t width, int64_t pieces) {
+                   copyPieces(b, source, destination, b.add(start, offset),
+                              width, pieces,
+                              std::min(from.alignment, to.alignment),
+                              isStreaming);
+                 });
+    });
   });
 }
 

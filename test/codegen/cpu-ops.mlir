@@ -67,13 +67,14 @@ pipe.program @copy_2048(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: m
 // CHECK-LABEL: pipe.program @copy_2048_streaming
 pipe.program @copy_2048_streaming(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                         %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %x, %begin : memref<?x2048xbf16>
   // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2048xbf16> streaming
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2048xbf16> streaming %past
     : memref<?x2048xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
@@ -84,6 +85,7 @@ pipe.program @copy_2048_streaming(%x: memref<?x2048xbf16> {pipe.name = "x"}, %ad
 // CHECK-LABEL: pipe.program @copy_2880_streaming
 pipe.program @copy_2880_streaming(%x: memref<?x2880xf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                         %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %x, %begin : memref<?x2880xf16>
@@ -93,8 +95,31 @@ pipe.program @copy_2880_streaming(%x: memref<?x2880xf16> {pipe.name = "x"}, %add
   // CHECK-COUNT-2: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2880xf16> streaming
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2880xf16> streaming %past
     : memref<?x2880xf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
+  pipe.return
+}
+
+// -----
+
+// Where a call decides it, each way has its own loop.
+// CHECK-LABEL: pipe.program @copy_as_decided
+pipe.program @copy_as_decided(%x: memref<?x2048xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
+                              %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %token = pipe.rank
+  %begin = arith.constant 0 : index
+  %end = memref.dim %x, %begin : memref<?x2048xbf16>
+  // CHECK: %[[PAST:.*]] = arith.cmpi
+  %past = arith.cmpi ugt, %end, %token : index
+  // CHECK: scf.if %[[PAST]] {
+  // CHECK-NEXT: scf.for
+  // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
+  // CHECK: } else {
+  // CHECK-NEXT: scf.for
+  // CHECK-COUNT-4: llvm.store %{{.*}} {alignment = 64 : i64} : vector<16xi32>
+  // CHECK: pipe.return
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x2048xbf16> streaming %past
+    : memref<?x2048xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
 
@@ -104,6 +129,7 @@ pipe.program @copy_2880_streaming(%x: memref<?x2880xf16> {pipe.name = "x"}, %add
 // CHECK-LABEL: pipe.program @copy_7_streaming
 pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                         %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %x, %begin : memref<?x7xbf16>
@@ -115,7 +141,7 @@ pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresse
   // CHECK: llvm.store %{{.*}} {alignment = 2 : i64} : i16
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x7xbf16> streaming
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x7xbf16> streaming %past
     : memref<?x7xbf16> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
@@ -125,13 +151,14 @@ pipe.program @copy_7_streaming(%x: memref<?x7xbf16> {pipe.name = "x"}, %addresse
 // CHECK-LABEL: pipe.program @copy_1
 pipe.program @copy_1(%x: memref<?x1xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                      %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %x, %begin : memref<?x1xf32>
   // CHECK: llvm.store %{{.*}} {alignment = 4 : i64} : vector<1xi32>
   // CHECK-NOT: alignment
   // CHECK: pipe.return
-  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x1xf32> streaming
+  pipe.copy_row %x[%token] to %addresses at (%table, %table)[%token, %begin to %end] as memref<?x1xf32> streaming %past
     : memref<?x1xf32> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
@@ -143,6 +170,7 @@ pipe.program @copy_1(%x: memref<?x1xf32> {pipe.name = "x"}, %addresses: memref<4
 // CHECK-SAME: %[[WEIGHTS:[^:]*]]: memref<8x2xf32>
 pipe.program @copy_converting(%x: memref<?x32xf32> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"},
                               %table: memref<8x2xi32> {pipe.name = "c"}, %weights: memref<8x2xf32> {pipe.name = "d"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %x, %begin : memref<?x32xf32>
@@ -160,7 +188,7 @@ pipe.program @copy_converting(%x: memref<?x32xf32> {pipe.name = "x"}, %addresses
   // CHECK: %[[BITS:.*]] = arith.select %[[IS_NAN]], %[[NAN]], %[[ROUNDED]]
   // CHECK: llvm.store %[[BITS]], %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
   pipe.copy_row %x[%token] to %addresses at (%table, %table) weights %weights[%token, %begin to %end]
-    as memref<?x32xbf16> streaming
+    as memref<?x32xbf16> streaming %past
     : memref<?x32xf32> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>) weights memref<8x2xf32>
   pipe.return
 }
@@ -215,6 +243,7 @@ pipe.program @row_address(%x: memref<?x7xbf16> {pipe.name = "x"}, %out: memref<2
 // CHECK-LABEL: pipe.program @copy_rows
 pipe.program @copy_rows(%x: memref<?x2048xbf16> {pipe.name = "x"}, %odd: memref<?x7xbf16> {pipe.name = "y"},
                         %numbers: memref<3xindex> {pipe.name = "n"}) {
+  %past = arith.constant true
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %c2 = arith.constant 2 : index
@@ -241,14 +270,14 @@ pipe.program @copy_rows(%x: memref<?x2048xbf16> {pipe.name = "x"}, %odd: memref<
   // CHECK: %[[DESTINATION:.*]] = llvm.getelementptr %[[INTO]][%[[AT64]]]
   // CHECK: %[[LINE:.*]] = llvm.load %[[SOURCE]] {alignment = 64 : i64} : !llvm.ptr -> vector<16xi32>
   // CHECK: llvm.store %[[LINE]], %[[DESTINATION]] {alignment = 64 : i64, nontemporal} : vector<16xi32>
-  pipe.copy_rows %x[%from] to %address[%to] count %count streaming : memref<?x2048xbf16>
+  pipe.copy_rows %x[%from] to %address[%to] count %count streaming %past : memref<?x2048xbf16>
   // CHECK: scf.for %{{.*}} = %c0 to %[[BYTES]] step %c64
   // CHECK: llvm.store %{{.*}} {alignment = 64 : i64} : vector<16xi32>
   pipe.copy_rows %x[%from] to %address[%to] count %count : memref<?x2048xbf16>
   // CHECK: %[[SMALL:.*]] = arith.muli %[[COUNT]], %c14 : index
   // CHECK: %[[SMALL64:.*]] = arith.index_cast %[[SMALL]]
   // CHECK: "llvm.intr.memcpy"(%{{.*}}, %{{.*}}, %[[SMALL64]])
-  pipe.copy_rows %odd[%from] to %address[%to] count %count streaming : memref<?x7xbf16>
+  pipe.copy_rows %odd[%from] to %address[%to] count %count streaming %past : memref<?x7xbf16>
   pipe.return
 }
 
@@ -377,6 +406,7 @@ pipe.program @reduce_prefetch(%out: memref<?x64xf32> {pipe.name = "x"}, %address
 // CHECK-LABEL: pipe.program @reduce_f32
 pipe.program @reduce_f32(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
                          %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %out, %begin : memref<?x16xf32>
@@ -386,7 +416,7 @@ pipe.program @reduce_f32(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: m
   // CHECK: %[[OUT:.*]] = arith.select %[[IS_NAN]], %[[NAN]], %[[BITS]]
   // CHECK: llvm.store %[[OUT]], %{{.*}} {alignment = 64 : i64, nontemporal} : vector<16xi32>
   pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
-    as memref<?x16xf32> into %out[%token] ranks 1 per_node 1 streaming
+    as memref<?x16xf32> into %out[%token] ranks 1 per_node 1 streaming %past
     : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x16xf32>
   pipe.return
 }
@@ -398,6 +428,7 @@ pipe.program @reduce_f32(%out: memref<?x16xf32> {pipe.name = "x"}, %addresses: m
 // CHECK-LABEL: pipe.program @reduce_bf16
 pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
                           %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %out, %begin : memref<?x2880xbf16>
@@ -415,7 +446,7 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
   // CHECK-NOT: arith.truncf
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
-    as memref<?x2880xbf16> into %out[%token] ranks 1 per_node 1 streaming
+    as memref<?x2880xbf16> into %out[%token] ranks 1 per_node 1 streaming %past
     : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x2880xbf16>
   pipe.return
 }
@@ -427,6 +458,7 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
 // CHECK-LABEL: pipe.program @reduce_f16
 pipe.program @reduce_f16(%out: memref<?x7xf16> {pipe.name = "x"}, %addresses: memref<1xi64> {pipe.name = "a"},
                          %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %begin = arith.constant 0 : index
   %end = memref.dim %out, %begin : memref<?x7xf16>
@@ -442,7 +474,7 @@ pipe.program @reduce_f16(%out: memref<?x7xf16> {pipe.name = "x"}, %addresses: me
   // CHECK-NOT: nontemporal
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
-    as memref<?x7xf16> into %out[%token] ranks 1 per_node 1 streaming
+    as memref<?x7xf16> into %out[%token] ranks 1 per_node 1 streaming %past
     : memref<1xi64> at (memref<8x2xi32>, memref<8x2xi32>) into memref<?x7xf16>
   pipe.return
 }
@@ -563,6 +595,7 @@ pipe.program @reduce_partials(%out: memref<?x16xf32> {pipe.name = "x"}, %address
 // CHECK-LABEL: pipe.program @merge_row
 // CHECK-SAME: %[[ADDRESSES:[^:]*]]: memref<4xi64>
 pipe.program @merge_row(%out: memref<?x32xbf16> {pipe.name = "x"}, %addresses: memref<4xi64> {pipe.name = "a"}) {
+  %past = arith.constant true
   // CHECK-DAG: %[[PLUS:.*]] = arith.constant 0.000000e+00 : f32
   // CHECK-DAG: %[[MINUS:.*]] = arith.constant -0.000000e+00 : f32
   // CHECK: %[[COUNT:.*]] = pipe.rank
@@ -578,7 +611,7 @@ pipe.program @merge_row(%out: memref<?x32xbf16> {pipe.name = "x"}, %addresses: m
   // CHECK: llvm.store %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
   // CHECK: arith.cmpf uno, %[[SUMS]]#1, %[[SUMS]]#1
   // CHECK: llvm.store %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
-  pipe.merge_row %addresses count %count into %out[%count] streaming : memref<4xi64> into memref<?x32xbf16>
+  pipe.merge_row %addresses count %count into %out[%count] streaming %past : memref<4xi64> into memref<?x32xbf16>
   pipe.return
 }
 

@@ -9,6 +9,7 @@
 // CHECK-LABEL: pipe.program @block_128
 pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: memref<1x2112xi8> {pipe.name = "s"},
                         %addresses: memref<4xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %c0 = arith.constant 0 : index
   %end = memref.dim %x, %c0 : memref<?x2048xbf16>
@@ -54,7 +55,7 @@ pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: mem
   // CHECK: pipe.return
   pipe.quantize_row %x[%token] into %data, %scales[%c0] block 128
     : memref<?x2048xbf16> into memref<1x2048xf8E4M3FN, strided<[2112, 1]>>, memref<1x16xf32, strided<[528, 1]>>
-  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x2048xf8E4M3FN> streaming
+  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x2048xf8E4M3FN> streaming %past
     : memref<1x2048xf8E4M3FN, strided<[2112, 1]>> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
@@ -66,6 +67,7 @@ pipe.program @block_128(%x: memref<?x2048xbf16> {pipe.name = "x"}, %scratch: mem
 // CHECK-LABEL: pipe.program @block_128_of_2880
 pipe.program @block_128_of_2880(%x: memref<?x2880xf32> {pipe.name = "x"}, %scratch: memref<1x3008xi8> {pipe.name = "s"},
                                 %addresses: memref<4xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %c0 = arith.constant 0 : index
   %end = memref.dim %x, %c0 : memref<?x2880xf32>
@@ -91,7 +93,7 @@ pipe.program @block_128_of_2880(%x: memref<?x2880xf32> {pipe.name = "x"}, %scrat
   %scales = pipe.view %scratch[%c0] at 2880 : memref<1x3008xi8> to memref<1x23xf32, strided<[752, 1]>>
   pipe.quantize_row %x[%token] into %data, %scales[%c0] block 128
     : memref<?x2880xf32> into memref<1x2880xf8E4M3FN, strided<[3008, 1]>>, memref<1x23xf32, strided<[752, 1]>>
-  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x2880xf8E4M3FN> streaming
+  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x2880xf8E4M3FN> streaming %past
     : memref<1x2880xf8E4M3FN, strided<[3008, 1]>> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }
@@ -103,6 +105,7 @@ pipe.program @block_128_of_2880(%x: memref<?x2880xf32> {pipe.name = "x"}, %scrat
 // CHECK-LABEL: pipe.program @block_48
 pipe.program @block_48(%x: memref<?x200xf16> {pipe.name = "x"}, %scratch: memref<1x320xi8> {pipe.name = "s"},
                        %addresses: memref<4xi64> {pipe.name = "a"}, %table: memref<8x2xi32> {pipe.name = "c"}) {
+  %past = arith.constant true
   %token = pipe.rank
   %c0 = arith.constant 0 : index
   %end = memref.dim %x, %c0 : memref<?x200xf16>
@@ -128,7 +131,7 @@ pipe.program @block_48(%x: memref<?x200xf16> {pipe.name = "x"}, %scratch: memref
   %scales = pipe.view %scratch[%c0] at 256 : memref<1x320xi8> to memref<1x2xi32, strided<[80, 1]>>
   pipe.quantize_row %x[%token] into %data, %scales[%c0] block 48
     : memref<?x200xf16> into memref<1x200xf8E5M2, strided<[320, 1]>>, memref<1x2xi32, strided<[80, 1]>>
-  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x200xf8E5M2> streaming
+  pipe.copy_row %data[%c0] to %addresses at (%table, %table)[%token, %c0 to %end] as memref<?x200xf8E5M2> streaming %past
     : memref<1x200xf8E5M2, strided<[320, 1]>> to memref<4xi64> at (memref<8x2xi32>, memref<8x2xi32>)
   pipe.return
 }

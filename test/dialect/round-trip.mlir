@@ -391,24 +391,25 @@ pipe.program @rows_moved(%x: memref<?x16xbf16> {pipe.name = "x"},
                          %addresses: memref<8xi64> {pipe.name = "a"},
                          %table: memref<32x6xi32> {pipe.name = "c"},
                          %factors: memref<32x6xf32> {pipe.name = "d"}) {
+  %past = arith.constant true
   %i = pipe.rank
   // CHECK: pipe.copy_row %[[X:.*]][%[[I:.*]]] to %[[ADDRESSES:.*]] at(%[[TABLE:.*]], %[[TABLE]])[%[[I]], %[[I]] to %[[I]]] as memref<?x16xbf16> : memref<?x16xbf16> to memref<8xi64> at(memref<32x6xi32>, memref<32x6xi32>){{$}}
   pipe.copy_row %x[%i] to %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16>
       : memref<?x16xbf16> to memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
-  // CHECK: pipe.copy_row %[[X]]{{.*}} weights %[[FACTORS:[^\[]*]][%[[I]], %[[I]] to %[[I]]] as memref<?x16xf32> streaming : {{.*}} weights memref<32x6xf32>
+  // CHECK: pipe.copy_row %[[X]]{{.*}} weights %[[FACTORS:[^\[]*]][%[[I]], %[[I]] to %[[I]]] as memref<?x16xf32> streaming %[[PAST:[^ ]*]] : {{.*}} weights memref<32x6xf32>
   pipe.copy_row %x[%i] to %addresses at (%table, %table) weights %factors[%i, %i to %i]
-      as memref<?x16xf32> streaming
+      as memref<?x16xf32> streaming %past
       : memref<?x16xbf16> to memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
       weights memref<32x6xf32>
   // CHECK: pipe.store_row %[[X]][%[[I]]] to %[[Y:.*]][%[[I]]] : memref<?x16xbf16> to memref<?x16xf32>
   pipe.store_row %x[%i] to %y[%i] : memref<?x16xbf16> to memref<?x16xf32>
-  // CHECK: pipe.store_row %[[X]]{{.*}} streaming :
-  pipe.store_row %x[%i] to %x[%i] streaming : memref<?x16xbf16> to memref<?x16xbf16>
+  // CHECK: pipe.store_row %[[X]]{{.*}} streaming %[[PAST]] :
+  pipe.store_row %x[%i] to %x[%i] streaming %past : memref<?x16xbf16> to memref<?x16xbf16>
   %address = pipe.status
   // CHECK: pipe.copy_rows %[[X]][%[[I]]] to %{{.*}}[%[[I]]] count %[[I]] : memref<?x16xbf16>
   pipe.copy_rows %x[%i] to %address[%i] count %i : memref<?x16xbf16>
-  // CHECK: pipe.copy_rows %[[X]]{{.*}} streaming :
-  pipe.copy_rows %x[%i] to %address[%i] count %i streaming : memref<?x16xbf16>
+  // CHECK: pipe.copy_rows %[[X]]{{.*}} streaming %[[PAST]] :
+  pipe.copy_rows %x[%i] to %address[%i] count %i streaming %past : memref<?x16xbf16>
   // CHECK: pipe.zero_rows %[[X]][%[[I]], %[[I]]] : memref<?x16xbf16>
   pipe.zero_rows %x[%i, %i] : memref<?x16xbf16>
   pipe.return
@@ -439,14 +440,15 @@ pipe.program @rows_summed(%x: memref<?x16xbf16> {pipe.name = "x"},
                           %addresses: memref<8xi64> {pipe.name = "a"},
                           %table: memref<32x6xi32> {pipe.name = "c"},
                           %factors: memref<32x6xf32> {pipe.name = "d"}) {
+  %past = arith.constant true
   %i = pipe.rank
   // CHECK: pipe.reduce_row %[[ADDRESSES:.*]] at(%[[TABLE:.*]], %[[TABLE]])[%[[I:.*]], %[[I]] to %[[I]]] as memref<?x16xbf16> into %[[X:.*]][%[[I]]] ranks 8 per_node 4 : memref<8xi64> at(memref<32x6xi32>, memref<32x6xi32>) into memref<?x16xbf16>
   pipe.reduce_row %addresses at (%table, %table)[%i, %i to %i] as memref<?x16xbf16> into %x[%i]
       ranks 8 per_node 4
       : memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>) into memref<?x16xbf16>
-  // CHECK: pipe.reduce_row %[[ADDRESSES]] at(%[[TABLE]], %[[TABLE]]) weights %{{[^\[]*}}[%[[I]], %[[I]] to %[[I]]] as memref<?x16xbf16> into %[[SUMS:.*]][%[[I]]] ranks 8 per_node 4 streaming : {{.*}} weights memref<32x6xf32> into memref<?x16xf32>
+  // CHECK: pipe.reduce_row %[[ADDRESSES]] at(%[[TABLE]], %[[TABLE]]) weights %{{[^\[]*}}[%[[I]], %[[I]] to %[[I]]] as memref<?x16xbf16> into %[[SUMS:.*]][%[[I]]] ranks 8 per_node 4 streaming %[[PAST:[^ ]*]] : {{.*}} weights memref<32x6xf32> into memref<?x16xf32>
   pipe.reduce_row %addresses at (%table, %table) weights %factors[%i, %i to %i]
-      as memref<?x16xbf16> into %sums[%i] ranks 8 per_node 4 streaming
+      as memref<?x16xbf16> into %sums[%i] ranks 8 per_node 4 streaming %past
       : memref<8xi64> at (memref<32x6xi32>, memref<32x6xi32>)
       weights memref<32x6xf32> into memref<?x16xf32>
   // CHECK: pipe.merge_row %[[ADDRESSES]] count %[[I]] into %[[X]][%[[I]]] : memref<8xi64> into memref<?x16xbf16>
@@ -460,8 +462,8 @@ pipe.program @rows_summed(%x: memref<?x16xbf16> {pipe.name = "x"},
   // CHECK: pipe.merge_row %[[ADDRESSES]] count %[[I]] into %[[X]][%[[I]]] plus %[[SUMS]], %[[X]] partials bf16 node :
   pipe.merge_row %addresses count %i into %x[%i] plus %sums, %x partials bf16 node
       : memref<8xi64> into memref<?x16xbf16> plus memref<?x16xf32>, memref<?x16xbf16>
-  // CHECK: pipe.merge_row %[[ADDRESSES]]{{.*}} streaming :
-  pipe.merge_row %addresses count %i into %sums[%i] streaming : memref<8xi64> into memref<?x16xf32>
+  // CHECK: pipe.merge_row %[[ADDRESSES]]{{.*}} streaming %[[PAST]] :
+  pipe.merge_row %addresses count %i into %sums[%i] streaming %past : memref<8xi64> into memref<?x16xf32>
   %address = pipe.status
   // CHECK: pipe.dot_row %[[X]][%[[I]]] with %{{.*}} as memref<?x16xf32> : memref<?x16xbf16>
   %dot = pipe.dot_row %x[%i] with %address as memref<?x16xf32> : memref<?x16xbf16>

@@ -2,15 +2,15 @@
 // rows where they are. The other kinds of programs: lower-to-pipe-*.mlir.
 // RUN: fusco-opt %s --fusco-plan-dedup --fusco-lower-to-pipe --canonicalize --cse -split-input-file \
 // RUN:   | FileCheck %s --implicit-check-not=pipe.peer --implicit-check-not=pipe.pipeline
-// RUN: fusco-opt %s --fusco-plan-dedup --fusco-lower-to-pipe="cache-bytes=0" -split-input-file \
+// RUN: fusco-opt %s --fusco-plan-dedup --fusco-lower-to-pipe="cache-bytes=640" -split-input-file \
 // RUN:   | FileCheck %s --check-prefix=STREAM
 // RUN: fusco-opt %s --fusco-plan-dedup --fusco-lower-to-pipe="cache-bytes=2048" -split-input-file \
 // RUN:   | FileCheck %s --check-prefix=MIXED
 
 // A rank writes 32 tokens * 2 * 16 bf16 = 2048 bytes in dispatch, half in combine.
 // CHECK: module attributes
-// CHECK-SAME: {choice = "cached", reason = "a rank writes at most 2048 bytes {{.*}} subject = "dispatch.stores"}
-// CHECK-SAME: {choice = "cached", reason = "a rank writes at most 1024 bytes {{.*}} subject = "combine.stores"}
+// CHECK-SAME: {choice = "cached", reason = "a rank writes 64 bytes for a token, for at most 32 in a call; for more than 16384 {{.*}} subject = "dispatch.stores"}
+// CHECK-SAME: {choice = "cached", reason = "a rank writes 32 bytes for a token, {{.*}} subject = "combine.stores"}
 // CHECK-SAME: pipe.align_rows = 8 : i64
 // STREAM: {choice = "streaming", {{.*}} subject = "dispatch.stores"}, {choice = "streaming", {{.*}} subject = "combine.stores"}
 // MIXED: {choice = "cached", {{.*}} subject = "dispatch.stores"}, {choice = "cached", {{.*}} subject = "combine.stores"}
@@ -96,7 +96,9 @@ func.func @dispatch(%x: tensor<?x16xbf16>, %ids: tensor<?x2xi32>, %weights: tens
   // CHECK-NEXT: }
   // CHECK-NEXT: pipe.return
 
-  // STREAM: pipe.copy_row {{.*}} streaming
+  // More than 10 tokens write more than 640 bytes.
+  // STREAM: %[[PAST:.*]] = arith.cmpi ugt, %{{.*}}, %c10 : index
+  // STREAM: pipe.copy_row {{.*}} streaming %[[PAST]] :
   // MIXED: pipe.copy_row
   // MIXED-NOT: streaming
   %plan = fusco.plan %ids, %weights in @ep : tensor<?x2xi32>, tensor<?x2xf32> -> !fusco.plan<@ep>
@@ -136,7 +138,8 @@ func.func @combine(%y: tensor<?x16xbf16, #fusco.expert_major<align = 8>>, %plan:
   // CHECK-NEXT: }
   // CHECK-NEXT: pipe.return
 
-  // STREAM: pipe.reduce_row {{.*}} streaming
+  // STREAM: %[[PAST:.*]] = arith.cmpi ugt, %{{.*}}, %c20{{.*}} : index
+  // STREAM: pipe.reduce_row {{.*}} streaming %[[PAST]] :
   %z = fusco.combine %y by %plan weighted
     : tensor<?x16xbf16, #fusco.expert_major<align = 8>>, !fusco.plan<@ep> -> tensor<?x16xbf16>
   return %z : tensor<?x16xbf16>
