@@ -109,14 +109,16 @@ def draw_shape(rng, options):
     return shape
 
 
-def draw_compilation(rng, shape, options):
-    """Flags of fusco-compile."""
+def draw_compilation(rng, shape, is_quantized, options):
+    """Flags of fusco-compile; is_quantized: what the library gets is so already."""
     flags = [f"--target={options.target}", f"--unique={rng.choice(UNIQUE)}",
              f"--forwarders={rng.choice(FORWARDERS)}",
              f"--chunk-tokens={rng.choice(CHUNK_TOKENS)}",
              f"--ring-chunks={rng.choice(RING_CHUNKS)}"]
     # Neither slots nor rank-major rows have one, nor what experts return as float8.
-    has_backward = "layout" not in shape and shape.get("combine-dtype") not in FLOAT8
+    # Nor dispatches of two tensors.
+    has_backward = ("layout" not in shape and shape.get("combine-dtype") not in FLOAT8
+                    and not is_quantized)
     if has_backward and rng.random() < 0.4:
         flags.append("--backward")
     if shape["form"] == "unfused" and rng.random() < 0.5:
@@ -170,10 +172,13 @@ class Case:
         flags += summands
         if shape.get("layout") != "rank_major" and self.rng.random() < 0.2:
             flags.append("--unweighted")
+        if shape["dispatch-dtype"] in FLOAT8 and self.rng.random() < 0.25:
+            flags.append("--quantized-input")
         if shape["form"] == "fused" and shape.get("layout") != "rank_major":
             flags += [flag for flag in ["--ready", "--row-weights"] if self.rng.random() < 0.3]
         self.call("fusco-import", "--name=m", *flags, "-o", model)
-        compilation = draw_compilation(self.rng, shape, self.options)
+        compilation = draw_compilation(self.rng, shape, "--quantized-input" in flags,
+                                       self.options)
         self.call("fusco-compile", model, *compilation, "-o", library)
 
         seed = str(self.rng.getrandbits(32))

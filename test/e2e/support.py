@@ -41,6 +41,7 @@ DISPATCH = {
     "f8E4M3FN, powers of two for 32 (MXFP8)": [*FLOAT8, "--scale-block=32", *UE8M0],
     "f8E4M3FN, a scale per token": [*FLOAT8, "--scale-block=200"],
     "f8E5M2, a scale for 128": ["--dispatch-dtype=f8E5M2", "--scale-block=128"],
+    "float8 already, with scales": [*FLOAT8, "--quantized-input"],
     "scales by columns": [*FLOAT8, "--scale-block=128", "--scale-order=column"],
     "ids of 64 bits": ["--ids=i64"],
     "the router's ids beside rows": ["--ids-out=global"],

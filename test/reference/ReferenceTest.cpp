@@ -397,6 +397,29 @@ TEST(Combine, AddsBiasAndThenResidual) {
                std::invalid_argument);
 }
 
+TEST(Dispatch, MovesQuantisedTokensAndTheirScales) {
+  Shape shape = f32Shape(1, 2, 2, 1);
+  shape.hidden = 2;
+  shape.tokenType = shape.rowType = ElementType::F8E4M3FN;
+  shape.summandType = ElementType::F32;
+  shape.quantization =
+      Quantization{ElementType::F8E4M3FN, 1, Quantization::ScaleType::F32};
+  shape.isInputQuantized = true;
+  shape.alignRows = 2;
+  // Bits as they are, a NaN's too.
+  RankInput input = inputOf(shape, {1, -1}, {0x7F, 0x81, 0x01, 0x02});
+  input.xScales =
+      bytesOf(ElementType::F32, {f32(3), 0xFFC00001u, f32(5), f32(6)});
+  const RankInput none = inputOf(shape, {}, {});
+  const auto dispatched = dispatch(shape, {input, none});
+  EXPECT_TRUE(dispatched[0].rows.empty());
+  EXPECT_EQ(dispatched[1].rows, (Bytes{0x7F, 0x81, 0, 0}));
+  EXPECT_EQ(encodingsOf(ElementType::F32, dispatched[1].scales),
+            (Encodings{f32(3), 0xFFC00001u, 0, 0}));
+  input.xScales.pop_back();
+  EXPECT_THROW(dispatch(shape, {input, none}), std::invalid_argument);
+}
+
 TEST(Combine, OverflowOnlyAtTheEnd) {
   Shape shape = f32Shape(1, 1, 1, 2);
   setTypes(shape, ElementType::F16);

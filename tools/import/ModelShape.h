@@ -46,6 +46,7 @@ struct ModelShape {
                               ///< are dispatched or combined are of float8
   std::string scaleType;      ///< f32, or ue8m0: powers of two, four in an i32
   bool hasScalesByColumns = false; ///< scales are stored by columns
+  bool isInputQuantized = false;   ///< tokens have scales, and move as they are
   std::string idType;              ///< of expert ids, likewise
   bool isFused = true;             ///< dispatch and combine, not their parts
   bool isWeighted = true;          ///< combine takes the router's weights
@@ -53,6 +54,10 @@ struct ModelShape {
   bool hasResidual = false;        ///< combine adds a tensor of tokens
 
   bool isQuantized() const { return isFloat8(dispatchDtype); }
+  /// Of the rows that a dispatch takes.
+  const std::string &tokenDtype() const {
+    return isInputQuantized ? dispatchDtype : dtype;
+  }
   bool combinesFloat8() const { return isFloat8(combineDtype); }
 
 private:

@@ -162,16 +162,22 @@ static std::string dispatchText(const ModelShape &shape) {
   const Tensor ids{"%ids", types.ids(), ""};
   Tensor weights{"%weights", types.weights(), ""};
   // What is moved, and what a row of it is inside the transform.
-  Tensors xs{{"%x", types.rows(shape.dtype), ""}}, moved;
+  Tensors xs{{"%x", types.rows(shape.tokenDtype()), ""}}, moved;
   Tensors payloads{{"%rows", types.expertRows(shape.dispatchDtype), ""}};
   if (shape.isQuantized()) {
+    std::string scales =
+        types.table(types.scaleColumns(), types.scaleElement());
+    if (shape.isInputQuantized)
+      xs.push_back({"%x_scales", scales, "x_scales"});
     moved = {{"%data", types.rows(shape.dispatchDtype), ""},
-             {"%scale", types.table(types.scaleColumns(), types.scaleElement()),
-              ""}};
+             {"%scale", scales, ""}};
     payloads.push_back(
         {"%scales",
-         types.expertTable(types.scaleColumns(), types.scaleElement()), ""});
+         types.expertTable(types.scaleColumns(), types.scaleElement()),
+         shape.isInputQuantized ? "scales" : ""});
   }
+  Tensors arguments = xs;
+  arguments.push_back(ids);
   std::string localIds;
   const char *byColumns = shape.hasScalesByColumns ? " by_columns [1]" : "";
   if (shape.isRankMajor) {
@@ -185,7 +191,7 @@ static std::string dispatchText(const ModelShape &shape) {
         {"%row_weights", types.expertTable(shape.topk, "f32"), "row_weights"});
   }
   std::string transform;
-  if (shape.isQuantized()) {
+  if (shape.isQuantized() && !shape.isInputQuantized) {
     Tensors taken = xs;
     for (Tensor &tensor : taken)
       tensor = {tensor.value + "_row", tensor.type, ""};
@@ -219,7 +225,7 @@ static std::string dispatchText(const ModelShape &shape) {
     addResult("ready", {"%ready", types.int32s(tiles + 1), ""});
   }
 
-  Tensors arguments{xs[0], ids}, planned{ids};
+  Tensors planned{ids};
   bool plansWeights =
       !shape.isRankMajor && (shape.isWeighted || shape.hasRowWeights);
   if (shape.isRankMajor || plansWeights)

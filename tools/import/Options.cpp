@@ -168,6 +168,9 @@ static po::options_description describeFlags() {
                   "output, to its result");
   add("row-weights", "dispatch leaves each row's weight beside it, which is so "
                      "in any case in the layout rank_major");
+  add("quantized-input",
+      "tokens are of the float8 of --dispatch-dtype already; "
+      "their scales, x_scales, travel beside them");
   add("ready", "dispatch counts rows as they arrive, for a consumer that runs "
                "beside it");
   add("hf", argument("FILE"),
@@ -361,6 +364,11 @@ static void checkTable(const po::variables_map &given, ModelShape &shape) {
 
 /// What belongs to float8 rows: their scales.
 static void checkScales(const po::variables_map &given, ModelShape &shape) {
+  shape.isInputQuantized = given.count("quantized-input");
+  if (shape.isInputQuantized && !shape.isQuantized())
+    throw Error(Error::BadInput,
+                "--quantized-input belongs to float8 rows that are dispatched; "
+                "expected it beside --dispatch-dtype f8E4M3FN or f8E5M2");
   if (given.count("scale-order") && !shape.isQuantized())
     throw Error(Error::BadInput,
                 "--scale-order belongs to float8 rows that are dispatched; "

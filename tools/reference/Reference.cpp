@@ -49,6 +49,9 @@ void checkShape(const Shape &shape) {
             "expected a positive number of columns in a block");
   };
   check(shape.quantization, shape.rowType, "rows");
+  require(!shape.isInputQuantized ||
+              (shape.quantization && shape.tokenType == shape.rowType),
+          "expected an input that is quantised to have the type of the rows");
   check(shape.outputQuantization, shape.outputType, "outputs");
   require(shape.partialType == ElementType::F32 ||
               shape.partialType == ElementType::BF16,
@@ -66,11 +69,21 @@ void checkInput(const Shape &shape, const RankInput &input) {
               size_t(input.tokens * shape.bytesPerRow(shape.tokenType)),
           "expected x of shape [tokens, hidden]");
   require(input.bias.size() ==
-              size_t(shape.hasBias ? shape.bytesPerRow(shape.tokenType) : 0),
+              size_t(shape.hasBias ? shape.bytesPerRow(shape.addedType()) : 0),
           "expected a bias of one row, or none if the shape has none");
   require(
-      input.residual.size() == (shape.hasResidual ? input.x.size() : 0),
+      input.residual.size() ==
+          (shape.hasResidual
+               ? size_t(input.tokens * shape.bytesPerRow(shape.addedType()))
+               : 0),
       "expected a residual of the shape of x, or none if the shape has none");
+  require(input.xScales.size() ==
+              (shape.isInputQuantized
+                   ? size_t(input.tokens *
+                            shape.quantization.value().bytesOfScalesPerRow(
+                                shape.hidden))
+                   : 0),
+          "expected scales of x, or none if the shape has none");
   for (int64_t id : input.ids)
     require(id >= -1 && id < shape.experts, "expected an expert id in [-1, " +
                                                 std::to_string(shape.experts) +
@@ -120,16 +133,23 @@ void moveRow(const Shape &shape, const Rows &from, int64_t fromRow,
   }
 }
 
-/// Writes row \p fromRow of \p from, quantised, and its scales to row \p toRow
-/// of \p to.
-void quantizeRowTo(const Shape &shape, const Rows &from, int64_t fromRow,
-                   RankDispatch &to, int64_t toRow) {
-  const Quantization &quantization = *shape.quantization;
-  quantizeRow(quantization, from.type, shape.hidden,
-              from.data + fromRow * shape.bytesPerRow(from.type),
-              &to.rows[size_t(toRow * shape.bytesPerRow(shape.rowType))],
-              &to.scales[size_t(
-                  toRow * quantization.bytesOfScalesPerRow(shape.hidden))]);
+/// Writes what is dispatched of \p token to row \p toRow of \p to.
+void dispatchRow(const Shape &shape, const RankInput &input, int64_t token,
+                 RankDispatch &to, int64_t toRow) {
+  const Rows x = {shape.tokenType, input.x.data()};
+  if (!shape.quantization || shape.isInputQuantized)
+    moveRow(shape, x, token, shape.rowType, to.rows, toRow);
+  if (!shape.quantization)
+    return;
+  const int64_t bytes = shape.quantization->bytesOfScalesPerRow(shape.hidden);
+  uint8_t *scales = &to.scales[size_t(toRow * bytes)];
+  if (shape.isInputQuantized)
+    std::memcpy(scales, &input.xScales[size_t(token * bytes)], size_t(bytes));
+  else
+    quantizeRow(*shape.quantization, x.type, shape.hidden,
+                x.data + token * shape.bytesPerRow(x.type),
+                &to.rows[size_t(toRow * shape.bytesPerRow(shape.rowType))],
+                scales);
 }
 
 /// sum = sum as an element of \p type.
@@ -215,7 +235,7 @@ Bytes sumRows(const Shape &shape, const RankInput &input,
     }
     auto addRow = [&](const Bytes &summand, int64_t row) {
       for (size_t h = 0; h != hidden; ++h)
-        total[h] += elementOf(shape, {shape.tokenType, summand.data()}, row,
+        total[h] += elementOf(shape, {shape.addedType(), summand.data()}, row,
                               int64_t(h));
     };
     if (how.hasSummands && shape.hasBias)
@@ -280,11 +300,7 @@ dispatchRankMajor(const Shape &shape, const std::vector<RankInput> &inputs) {
         if (shape.quantization)
           out.scales.resize(size_t(
               numRows * shape.quantization->bytesOfScalesPerRow(shape.hidden)));
-        const Rows x = {shape.tokenType, input.x.data()};
-        if (shape.quantization)
-          quantizeRowTo(shape, x, token, out, row);
-        else
-          moveRow(shape, x, token, shape.rowType, out.rows, row);
+        dispatchRow(shape, input, token, out, row);
         out.rowIds.insert(out.rowIds.end(), ids.begin(), ids.end());
         const auto weights = input.weights.begin() + token * shape.topk;
         out.rowWeights.insert(out.rowWeights.end(), weights,
@@ -434,12 +450,7 @@ std::vector<RankDispatch> dispatch(const Shape &shape,
           result[size_t(rank)].rowWeights[size_t(row)] = input.weights[pair];
         if (shape.hasReady)
           ++result[size_t(rank)].ready[size_t(1 + row / shape.tileRows())];
-        const Rows x = {shape.tokenType, input.x.data()};
-        if (shape.quantization)
-          quantizeRowTo(shape, x, token, result[size_t(rank)], row);
-        else
-          moveRow(shape, x, token, shape.rowType, result[size_t(rank)].rows,
-                  row);
+        dispatchRow(shape, input, token, result[size_t(rank)], row);
         ranks.insert(rank);
         if (rank / shape.ranksPerNode != source / shape.ranksPerNode)
           otherNodes.insert(rank / shape.ranksPerNode);

@@ -47,7 +47,7 @@ struct Shape {
   bool hasGlobalIds = false;  ///< beside such rows ids stay as they are
   bool hasRowWeights = false; ///< beside rows of experts are their weights
   bool hasReady = false;      ///< rows are counted as they arrive
-  ElementType tokenType = ElementType::BF16;  ///< of x and of what combine adds
+  ElementType tokenType = ElementType::BF16;  ///< of x
   ElementType rowType = ElementType::BF16;    ///< of dispatch's rows
   ElementType outputType = ElementType::BF16; ///< of what experts return
   bool weighted = true;                       ///< false: every weight is 1.
@@ -56,12 +56,15 @@ struct Shape {
   bool hasBias = false, hasResidual = false;  ///< whether combine adds one
   /// Of the partial sums of ranks and of nodes: F32, or BF16.
   ElementType partialType = ElementType::F32;
-  /// Of combine's result, where that is another than tokenType.
-  std::optional<ElementType> resultType;
+  /// Of combine's result and of what it adds, where that is another than
+  /// tokenType.
+  std::optional<ElementType> resultType, summandType;
   /// How what experts return is quantised, with outputType as its type.
   std::optional<Quantization> outputQuantization;
   /// How dispatch's rows are quantised, with rowType as their type.
   std::optional<Quantization> quantization;
+  bool isInputQuantized = false;   ///< x is already, with scales beside it, and
+                                   ///< both are moved as they are
   bool hasScalesByColumns = false; ///< their memory, not what they are
 
   /// Whether a dispatch takes the router's weights.
@@ -87,6 +90,7 @@ struct Shape {
                                : 0);
   }
   ElementType combinedType() const { return resultType.value_or(tokenType); }
+  ElementType addedType() const { return summandType.value_or(tokenType); }
   /// Of the gradient of dispatched rows: that of quantised ones is of what they
   /// were.
   ElementType rowGradientType() const {
@@ -110,7 +114,9 @@ struct RankInput {
   std::vector<int64_t> ids;   ///< [tokens, topk], global; -1: not routed
   std::vector<float> weights; ///< [tokens, topk]; empty if not takesWeights()
   Bytes x;                    ///< [tokens, hidden] of tokenType
-  Bytes bias;                 ///< [1, hidden] likewise, and
+  Bytes xScales;              ///< its scales [tokens, scaleColumns()], where
+                              ///< isInputQuantized
+  Bytes bias;                 ///< [1, hidden] of addedType(), and
   Bytes residual;             ///< [tokens, hidden]: what combine adds; empty if
                               ///< the shape has none
 };
@@ -131,8 +137,9 @@ struct RankDispatch {
   /// The last segment is padded like the others. With slots, segments of
   /// capacityRows rows of maxLocalExperts() experts follow each other, and what
   /// is behind an expert's rows has no meaning. With quantization a row is
-  /// what quantizeRow() makes of the token's; without, bits are as they were in
-  /// x if the types are equal, or else narrow(widen()) of them.
+  /// what quantizeRow() makes of the token's, unless it is so already; without,
+  /// bits are as they were in x if the types are equal, or else narrow(widen())
+  /// of them.
   ///
   /// Rank-major the rows of all tokens that have an assignment to the rank
   /// stand in the order (source rank, token), each once.

@@ -88,11 +88,14 @@ BenchResult::Directions forwardBytes(const reference::Shape &shape,
     const std::vector<int64_t> rows = expertRowsOf(shape, routing);
     assignments = std::accumulate(rows.begin(), rows.end(), int64_t(0));
   }
-  const int64_t tokenBytes = tokens * shape.bytesPerRow(shape.tokenType);
+  const int64_t tokenBytes =
+      tokens * (shape.isInputQuantized ? shape.bytesPerDispatchedRow()
+                                       : shape.bytesPerRow(shape.tokenType));
+  const int64_t addedBytes = tokens * shape.bytesPerRow(shape.addedType());
   const int64_t resultBytes = tokens * shape.bytesPerRow(shape.combinedType());
   return {{tokenBytes, assignments * shape.bytesPerDispatchedRow()},
           {assignments * shape.bytesPerOutputRow() +
-               (shape.hasResidual ? tokenBytes : 0),
+               (shape.hasResidual ? addedBytes : 0),
            resultBytes}};
 }
 
@@ -128,8 +131,8 @@ void fillInputs(Rank &rank, const RankRouting &routing,
           reference::narrow(type, float(random.fraction())));
   };
   fillRows("x", shape.tokenType, Purpose::Tokens);
-  fillRows("bias", shape.tokenType, Purpose::Biases);
-  fillRows("residual", shape.tokenType, Purpose::Residuals);
+  fillRows("bias", shape.addedType(), Purpose::Biases);
+  fillRows("residual", shape.addedType(), Purpose::Residuals);
   fillRows("dout", shape.combinedType(), Purpose::TokenGradients);
   fillRows("drows", shape.rowGradientType(), Purpose::RowGradients);
   tensors.setIntegers("ids", routing.ids);

@@ -179,18 +179,27 @@ reference::ElementType typeOfTensors(const fusco_library_info &info,
 }
 
 /// How rows of \p rowType are quantised whose scales are the tensor \p name;
-/// they are not where there is none.
+/// they are not where there is none. Of scales that are only moved, what counts
+/// is how many there are.
 std::optional<reference::Quantization>
 quantizationOf(const fusco_library_info &info, const char *name,
                reference::ElementType rowType) {
   using reference::Quantization;
   const fusco_tensor_spec *scales = findTensor(info, {name});
-  if (!scales || scales->scaledColumns < 1)
+  if (!scales)
     return std::nullopt;
-  return Quantization{rowType, scales->scaledColumns,
-                      scales->dtypeCode == kDLFloat
-                          ? Quantization::ScaleType::F32
-                          : Quantization::ScaleType::UE8M0};
+  const bool isFloat = scales->dtypeCode == kDLFloat;
+  int64_t block = scales->scaledColumns;
+  if (block < 1) {
+    const fusco_tensor_spec *tokens = findTensor(info, {tokenScales});
+    if (!tokens || tokens->ndim != 2 || tokens->shape[1] < 1)
+      return std::nullopt;
+    const int64_t most = tokens->shape[1] * (isFloat ? 1 : 4); // to a row
+    block = (info.hidden + most - 1) / most;
+  }
+  return Quantization{rowType, block,
+                      isFloat ? Quantization::ScaleType::F32
+                              : Quantization::ScaleType::UE8M0};
 }
 
 reference::Shape shapeOf(const fusco_library_info &info,
@@ -224,7 +233,11 @@ reference::Shape shapeOf(const fusco_library_info &info,
   shape.tokenType = typeOfTensors(info, {"x", "dx"}, *rowType);
   shape.resultType = typeOfTensors(info, {"out", "dout"}, shape.tokenType);
   shape.outputType = typeOfTensors(info, {"y", "dy"}, *rowType);
+  shape.summandType =
+      typeOfTensors(info, {"bias", "residual"}, shape.tokenType);
   shape.quantization = quantizationOf(info, "scales", *rowType);
+  shape.isInputQuantized =
+      shape.quantization && findTensor(info, {tokenScales}) != nullptr;
   shape.hasScalesByColumns =
       shape.quantization && findTensor(info, {"scales"})->isByColumns != 0;
   shape.outputQuantization =
@@ -263,7 +276,12 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
                              how->scaleColumns(shape.hidden))
                : std::string();
   };
-  std::string dispatchedScales = scales("output", shape.quantization);
+  std::string dispatchedScales = scales("output", shape.quantization),
+              takenScales;
+  if (shape.isInputQuantized)
+    takenScales = fmt::format("input {}[?x{}]",
+                              nameOf(shape.quantization->scaleElement()),
+                              shape.quantization->scaleColumns(shape.hidden));
   if (shape.hasScalesByColumns) {
     const int64_t columns = shape.quantization->scaleColumns(shape.hidden);
     const std::string element = nameOf(shape.quantization->scaleElement());
@@ -277,6 +295,7 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
   };
   return {
       {"x", rows("input", shape.tokenType)},
+      {tokenScales, takenScales},
       {"ids", fmt::format("input i{}[?x{}]", int(info.idBits), shape.topk)},
       {"weights", fmt::format("input f32[?x{}]", shape.topk)},
       {"placement", fmt::format("input i32[{}]", shape.numPhysicalExperts())},
@@ -296,8 +315,8 @@ std::map<std::string, std::string> knownTensors(const fusco_library_info &info,
       {"y", expertRows("input", shape.outputType)},
       {outputScales, scales("input", shape.outputQuantization)},
       {"bias",
-       fmt::format("input {}[1x{}]", nameOf(shape.tokenType), shape.hidden)},
-      {"residual", rows("input", shape.tokenType)},
+       fmt::format("input {}[1x{}]", nameOf(shape.addedType()), shape.hidden)},
+      {"residual", rows("input", shape.addedType())},
       {"out", rows("output", shape.combinedType())},
       // The backward.
       {"dout", rows("input", shape.combinedType())},
@@ -384,6 +403,8 @@ Shuffle Library::findShuffle(const std::string &suffix) const {
   requireTensors(shuffle.dispatch, {"x", "ids", "rows"});
   if (shape().quantization)
     requireTensors(shuffle.dispatch, {"scales"});
+  if (shape().isInputQuantized)
+    requireTensors(shuffle.dispatch, {tokenScales});
   if (shape().takesWeights())
     requireTensors(shuffle.dispatch, {"weights"});
   if (shape().hasTable)

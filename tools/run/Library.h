@@ -111,6 +111,8 @@ private:
 /// scales that a combine takes, since a dispatch leaves some by that name.
 std::string keyOf(const fusco_tensor_spec &spec);
 constexpr const char *outputScales = "y_scales";
+/// Those of tokens that are quantised already.
+constexpr const char *tokenScales = "x_scales";
 
 /// As MLIR spells it, such as "bf16".
 std::string nameOf(reference::ElementType type);

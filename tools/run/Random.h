@@ -28,7 +28,8 @@ enum class Purpose : uint32_t {
   RowGradients,
   Residuals,
   Biases,
-  OutputScales
+  OutputScales,
+  TokenScales
 };
 
 class Random {

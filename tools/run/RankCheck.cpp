@@ -31,28 +31,34 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
   input.tokens = routing.tokens;
   input.ids = routing.ids;
   input.weights = routing.weights;
-  const size_t bytes =
-      size_t(input.tokens * shape.bytesPerRow(shape.tokenType));
-  input.x.resize(bytes);
+  input.x.resize(size_t(input.tokens * shape.bytesPerRow(shape.tokenType)));
   Random random(seed, Purpose::Tokens, uint32_t(number), uint32_t(of));
   // Of random bits, few elements of a block are large enough beside the largest
   // to be quantised to more than 0.
-  if (shape.quantization && number % 2 == 0)
+  if (shape.quantization && !shape.isInputQuantized && number % 2 == 0)
     fillNumbers(shape.tokenType, random, input.x.data(), input.tokens,
                 shape.hidden);
   else
     fillBits(shape.tokenType, random, input.x.data(),
              input.tokens * shape.hidden);
+  if (shape.isInputQuantized) {
+    const reference::Quantization &how = *shape.quantization;
+    input.xScales.resize(
+        size_t(input.tokens * how.bytesOfScalesPerRow(shape.hidden)));
+    Random scales(seed, Purpose::TokenScales, uint32_t(number), uint32_t(of));
+    fillScales(how, scales, input.xScales.data(), input.tokens, shape.hidden);
+  }
   if (shape.hasBias) {
-    input.bias.resize(size_t(shape.bytesPerRow(shape.tokenType)));
+    input.bias.resize(size_t(shape.bytesPerRow(shape.addedType())));
     Random bias(seed, Purpose::Biases, uint32_t(number), uint32_t(of));
-    fillNumbers(shape.tokenType, bias, input.bias.data(), 1, shape.hidden);
+    fillNumbers(shape.addedType(), bias, input.bias.data(), 1, shape.hidden);
   }
   if (shape.hasResidual) {
-    input.residual.resize(bytes);
+    input.residual.resize(
+        size_t(input.tokens * shape.bytesPerRow(shape.addedType())));
     Random residual(seed, Purpose::Residuals, uint32_t(number), uint32_t(of));
-    fillNumbers(shape.tokenType, residual, input.residual.data(), input.tokens,
-                shape.hidden);
+    fillNumbers(shape.addedType(), residual, input.residual.data(),
+                input.tokens, shape.hidden);
   }
   if (!hasBackward)
     return;
@@ -162,6 +168,8 @@ void RankCheck::draw(int number,
 
 void RankCheck::setDispatchInputs(Tensors &tensors) const {
   tensors.setBytes("x", input().x);
+  if (shape.isInputQuantized)
+    tensors.setBytes(tokenScales, input().xScales);
   tensors.setIntegers("ids", input().ids);
   if (!input().weights.empty())
     tensors.setFloats("weights", input().weights);
