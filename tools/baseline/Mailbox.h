@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// How fusco-run tells the ranks of fusco-mpi-baseline what to do, and what
-/// they answer: nameless memory, so that nothing is left behind, and
+/// How fusco-run tells the ranks of a baseline in other processes what to do,
+/// and what they answer: nameless memory, so that nothing is left behind, and
 /// semaphores, so that nobody spins while the others are timed.
 //
 //===----------------------------------------------------------------------===//
@@ -66,7 +66,7 @@ public:
   struct Rank {
     sem_t commanded;
     int64_t tokens;
-    double startUs, endUs; ///< of the last timed command, by CLOCK_MONOTONIC
+    double startUs, endUs; ///< of the last timed command, by one clock
     bool hasAnswered;
   };
 

@@ -22,6 +22,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace fusco::run {
@@ -31,17 +32,17 @@ constexpr int numWarmups = 2;
 constexpr double targetUs = 4e6; ///< of all iterations together
 constexpr int64_t leastIterations = 11, mostIterations = 2000;
 
-/// One thing to time: a program with the plan that it uses, half of the MPI
-/// baseline, or a pass over memory.
+/// One thing to time: a program with the plan that it uses, half of a baseline
+/// in other processes, or a pass over memory.
 struct Step {
   int program = -1;
   size_t plan = 0;
-  Span (MpiBaseline::*mpi)(Rank &) = nullptr; ///< where there is no program
-  MemoryPass pass = MemoryPass::Memcpy;       ///< where there is neither
-  bool isBarriers = false;                    ///< two barriers instead
+  std::function<Span(Rank &)> baseline; ///< where there is no program
+  MemoryPass pass = MemoryPass::Memcpy; ///< where there is neither
+  bool isBarriers = false;              ///< two barriers instead
 
   /// A pass takes long beside small shuffles, and what is in caches with it.
-  bool isPass() const { return program < 0 && !mpi && !isBarriers; }
+  bool isPass() const { return program < 0 && !baseline && !isBarriers; }
 };
 
 /// The passes over memory that are timed.
@@ -51,11 +52,11 @@ std::vector<MemoryPass> passesOf(const Library &library) {
   return {std::begin(allMemoryPasses), std::end(allMemoryPasses)};
 }
 
-/// Dispatch and combine of each shuffle, then the backward and the MPI baseline
-/// if there are any, on a CPU two barriers, then all passes over memory, then
-/// the program "plan" if there is one.
+/// Dispatch and combine of each shuffle, then of the backward and of baselines
+/// in other processes if there are any, on a CPU two barriers, then all passes
+/// over memory, then the program "plan" if there is one.
 std::vector<Step> stepsOf(const Library &library, const Programs &programs,
-                          bool hasMpi) {
+                          const ProcessBaselines &baselines) {
   std::vector<Step> steps;
   for (size_t i = 0; i != programs.shuffles.size(); ++i) {
     steps.push_back({programs.shuffles[i].dispatch, i});
@@ -65,9 +66,13 @@ std::vector<Step> stepsOf(const Library &library, const Programs &programs,
     steps.push_back({programs.backward->dispatch, 0});
     steps.push_back({programs.backward->combine, 0});
   }
-  if (hasMpi) {
-    steps.push_back({-1, 0, &MpiBaseline::dispatch});
-    steps.push_back({-1, 0, &MpiBaseline::combine});
+  for (const auto &baseline : baselines) {
+    steps.push_back({-1, 0, [&baseline = *baseline](Rank &rank) {
+                       return baseline.dispatch(rank);
+                     }});
+    steps.push_back({-1, 0, [&baseline = *baseline](Rank &rank) {
+                       return baseline.combine(rank);
+                     }});
   }
   if (!library.isOnGpu())
     steps.push_back({-1, 0, nullptr, MemoryPass::Memcpy, true});
@@ -194,15 +199,16 @@ Schedule scheduleFor(double passUs, double otherUs,
 
 } // namespace
 
-BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
-                  const Routing &routing, const Options &options) {
+BenchResult bench(Ranks &ranks, const Programs &programs,
+                  const ProcessBaselines &baselines, const Routing &routing,
+                  const Options &options) {
   const Library &library = ranks.library;
   const reference::Shape &shape = library.shape();
   const int numRanks = shape.numRanks();
   if (library.isOnGpu() && ranks.ownRank() >= 0)
     throw Error("--bench times GPUs where ranks are threads: give --launch "
                 "threads");
-  const std::vector<Step> steps = stepsOf(library, programs, mpi != nullptr);
+  const std::vector<Step> steps = stepsOf(library, programs, baselines);
   const std::vector<int64_t> expertRows = expertRowsOf(shape, routing);
 
   BenchResult result;
@@ -210,8 +216,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                          forwardBytes(shape, routing));
   if (programs.backward)
     result.backward = backwardBytes(shape, routing);
-  if (mpi)
-    result.mpi = forwardBytes(shape, routing);
+  result.processBaselines.assign(baselines.size(),
+                                 forwardBytes(shape, routing));
   std::vector<Quartiles> stepUs(steps.size());
   const BenchResult::Directions &own = result.shuffles.front();
   std::optional<int64_t> passBytes[std::size(allMemoryPasses)];
@@ -241,9 +247,9 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     fillInputs(rank, routing.ranks[index], routing.placementOf(0), options.seed,
                tensors);
     uploadAll(steps, tensors);
-    if (mpi) {
-      mpi->setTokens(rank, tensors);
-      mpi->setOutputs(rank, tensors);
+    for (const auto &baseline : baselines) {
+      baseline->setTokens(rank, tensors);
+      baseline->setOutputs(rank, tensors);
     }
     if (rank.index == 0)
       progress.advance();
@@ -262,8 +268,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
       rank.meetAwake();
     };
     auto timeStep = [&](const Step &step) {
-      if (step.mpi)
-        return (mpi->*step.mpi)(rank);
+      if (step.baseline)
+        return step.baseline(rank);
       if (gpuClock)
         return gpuClock->time([&] { runStep(step); });
       rank.meetAwake();
@@ -304,8 +310,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     tensors.download(programs.shuffles.front().dispatch);
     runExperts(shape, tensors);
     uploadAll(steps, tensors);
-    if (mpi)
-      mpi->setOutputs(rank, tensors);
+    for (const auto &baseline : baselines)
+      baseline->setOutputs(rank, tensors);
     if (rank.index == 0)
       progress.advance();
     // All ranks must count alike: rank 0's word.
@@ -337,8 +343,8 @@ BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
     takeTimes(shuffle);
   if (result.backward)
     takeTimes(*result.backward);
-  if (result.mpi)
-    takeTimes(*result.mpi);
+  for (BenchResult::Directions &baseline : result.processBaselines)
+    takeTimes(baseline);
   if (!library.isOnGpu())
     result.twoBarriersUs = stepUs[next++].median;
   auto passGbps = [&](MemoryPass pass) {

@@ -14,8 +14,8 @@
 #define FUSCO_TOOLS_RUN_BENCH_H
 
 #include "tools/run/Launch.h"
-#include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
+#include "tools/run/ProcessBaseline.h"
 #include "tools/run/Routing.h"
 #include "tools/run/Timeline.h"
 #include "tools/run/Timing.h"
@@ -39,7 +39,8 @@ struct BenchResult {
     Direction dispatch, combine;
   };
   std::vector<Directions> shuffles; ///< as they were given
-  std::optional<Directions> backward, mpi;
+  std::optional<Directions> backward;
+  std::vector<Directions> processBaselines; ///< as they were given
   std::optional<double> planUs; ///< of the program "plan", if there is one
   int64_t iterations = 0;
   /// Medians of plain passes over memory, made in turn with what is timed. A
@@ -56,11 +57,12 @@ struct BenchResult {
   std::optional<Timeline> timeline;   ///< if \p options ask for it
 };
 
-/// Times \p programs, and \p mpi if there is one, in turn, iteration by
-/// iteration, so that a drifting machine treats them alike. Experts are the
-/// identity, but for a cast.
-BenchResult bench(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
-                  const Routing &routing, const Options &options);
+/// Times \p programs and \p baselines in turn, iteration by iteration, so that
+/// a drifting machine treats them alike. Experts are the identity, but for a
+/// cast.
+BenchResult bench(Ranks &ranks, const Programs &programs,
+                  const ProcessBaselines &baselines, const Routing &routing,
+                  const Options &options);
 
 } // namespace fusco::run
 

@@ -31,10 +31,11 @@ constexpr int numRepetitions = 2;
 /// The rounds of one rank.
 class RankRounds {
 public:
-  RankRounds(Rank &rank, const Programs &programs, MpiBaseline *mpi,
-             Round &round, const Options &options)
+  RankRounds(Rank &rank, const Programs &programs,
+             const ProcessBaselines &baselines, Round &round,
+             const Options &options)
       : recorder(makeRecorder(rank, options)), rank(rank), programs(programs),
-        mpi(mpi),
+        baselines(baselines),
         contents(rank, programs.backward.has_value(), round, options.seed) {
     for (size_t i = 0; i != programs.shuffles.size(); ++i)
       plans.emplace_back(rank);
@@ -56,11 +57,11 @@ private:
   std::string runProgram(int program, const Plan &plan);
   void runShuffle(const Shuffle &shuffle, const Plan &plan);
   void runBackward(const Shuffle &backward, const Plan &plan);
-  void runMpi();
+  void runBaseline(ProcessBaseline &baseline);
 
   Rank &rank;
   const Programs &programs;
-  MpiBaseline *const mpi; ///< null if there is none
+  const ProcessBaselines &baselines;
   RankCheck contents;
   std::vector<Plan> plans;
   std::optional<Tensors> tensors;
@@ -118,22 +119,23 @@ void RankRounds::runBackward(const Shuffle &backward, const Plan &plan) {
 
 /// Its outputs come to be in the tensors of the library's own dispatch and
 /// combine.
-void RankRounds::runMpi() {
+void RankRounds::runBaseline(ProcessBaseline &baseline) {
   const Shuffle &own = programs.shuffles.front();
-  auto where = [&](const char *name) {
-    return fmt::format("round {}, {}.mpi on rank {}", number, name, rank.index);
+  auto where = [&](const char *direction) {
+    return fmt::format("round {}, {}.{} on rank {}", number, direction,
+                       baseline.name, rank.index);
   };
   for (int program : {own.dispatch, own.combine})
     tensors->fill(program, true, poison);
   contents.setDispatchInputs(*tensors);
-  mpi->setTokens(rank, *tensors);
-  mpi->dispatch(rank);
-  mpi->getRows(rank, *tensors);
+  baseline.setTokens(rank, *tensors);
+  baseline.dispatch(rank);
+  baseline.getRows(rank, *tensors);
   contents.compareDispatch(where("dispatch"), *tensors);
   contents.setCombineInputs(*tensors);
-  mpi->setOutputs(rank, *tensors);
-  mpi->combine(rank);
-  mpi->getResult(rank, *tensors);
+  baseline.setOutputs(rank, *tensors);
+  baseline.combine(rank);
+  baseline.getResult(rank, *tensors);
   contents.compareCombine(where("combine"), *tensors);
 }
 
@@ -151,15 +153,16 @@ void RankRounds::run(int number, const Routing &routing) {
       if (i == 0 && programs.backward)
         runBackward(*programs.backward, plans[i]);
     }
-  if (mpi)
-    runMpi();
+  for (const auto &baseline : baselines)
+    runBaseline(*baseline);
   rank.meet();
 }
 
 } // namespace
 
-CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
-                  const Routing &routing, const Options &options) {
+CheckResult check(Ranks &ranks, const Programs &programs,
+                  const ProcessBaselines &baselines, const Routing &routing,
+                  const Options &options) {
   Round round(routing.ranks.size());
   CheckResult result;
   Progress progress(fmt::format("checking {} tokens in {} rounds, seed {}",
@@ -167,7 +170,7 @@ CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
                                 options.seed),
                     numCheckRounds, ranks.isLead());
   ranks.launch([&](Rank &rank) {
-    RankRounds rounds(rank, programs, mpi, round, options);
+    RankRounds rounds(rank, programs, baselines, round, options);
     bool hasMismatch = false;
     for (int number = 0; number != numCheckRounds && !hasMismatch; ++number) {
       rounds.run(number, routing);

@@ -14,8 +14,8 @@
 
 #include "tools/run/Comparison.h"
 #include "tools/run/Launch.h"
-#include "tools/run/MpiBaseline.h"
 #include "tools/run/Options.h"
+#include "tools/run/ProcessBaseline.h"
 #include "tools/run/Routing.h"
 #include "tools/run/Timeline.h"
 
@@ -37,15 +37,16 @@ struct CheckResult {
   bool passed() const { return mismatch.empty(); }
 };
 
-/// Checks \p programs, and \p mpi if there is one, in numCheckRounds rounds;
-/// plan numbers only of the library's own shuffle. Each round has fresh rows
+/// Checks \p programs and \p baselines in numCheckRounds rounds; plan numbers
+/// only of the library's own shuffle. Each round has fresh rows
 /// and other tokens: rank r takes the routing of rank r + round. Outputs are
 /// poisoned before each run and inputs after it; `rows` and `dy` have some more
 /// rows than needed, which must stay as they are. The experts' outputs and the
 /// gradients of rows are unrelated random numbers, NaN in the pads: nothing
 /// that dispatch left anywhere can pass for them.
-CheckResult check(Ranks &ranks, const Programs &programs, MpiBaseline *mpi,
-                  const Routing &routing, const Options &options);
+CheckResult check(Ranks &ranks, const Programs &programs,
+                  const ProcessBaselines &baselines, const Routing &routing,
+                  const Options &options);
 
 /// Sums what all ranks found in \p result, with the first mismatch. All ranks
 /// call it together; \p plan is \p rank's.

@@ -12,7 +12,7 @@
 #include "tools/common/Error.h"
 #include "tools/common/Output.h"
 #include "tools/run/GraphCheck.h"
-#include "tools/run/MpiBaseline.h"
+#include "tools/run/ProcessBaseline.h"
 #include "tools/run/Processes.h"
 #include "tools/run/Report.h"
 #include "tools/run/TimelineTable.h"
@@ -69,8 +69,8 @@ Programs programsOf(const Library &library, const Options &options) {
                       library.path(), name, name));
     programs.shuffles.push_back(library.findShuffle("." + name));
   }
-  if (options.mpiBaseline)
-    requireMpiSupports(library, options);
+  for (const std::string &name : options.processBaselines)
+    requireSupports(name, library, options);
   if (options.timeline && library.info().numSpans == 0)
     throw Error(fmt::format("library '{}' has no timeline; compile it with "
                             "fusco-compile --timeline",
@@ -111,7 +111,7 @@ void checkLayers(Ranks &ranks, const Programs &programs,
     options.layer = numLayers == 1 ? std::optional<int64_t>() : layer;
     const Routing routing = makeRouting(ranks.library.shape(), options, tokens);
     CheckResult result =
-        check(ranks, programs, /*mpi=*/nullptr, routing, options);
+        check(ranks, programs, /*baselines=*/{}, routing, options);
     if (ranks.isLead() && result.passed())
       report.layers.push_back(
           sumTraffic(ranks.library, routing, result.plans).imbalance);
@@ -148,14 +148,11 @@ int runRanks(const Library &library, Options options) {
   Programs programs = programsOf(library, options);
   Routing routing = makeRouting(library.shape(), options, tokens);
 
-  std::optional<MpiBaseline> mpi;
-  if (options.mpiBaseline)
-    mpi.emplace(library, routing, options);
-  MpiBaseline *const mpiOrNull = mpi ? &*mpi : nullptr;
+  const ProcessBaselines baselines = startBaselines(library, routing, options);
 
   Report report = {library, options, routing, {}, {}, {}, {}, {}, {}};
   if (options.check && !options.allLayers)
-    report.check = check(ranks, programs, mpiOrNull, routing, options);
+    report.check = check(ranks, programs, baselines, routing, options);
   if (options.allLayers)
     checkLayers(ranks, programs, tokens, options, report);
   if (options.graph)
@@ -163,7 +160,7 @@ int runRanks(const Library &library, Options options) {
         checkGraph(ranks, programs.shuffles.front(), routing, options);
   const std::string mismatch = mismatchOf(report);
   if (options.bench && mismatch.empty()) // wrong results have no times
-    report.bench = bench(ranks, programs, mpiOrNull, routing, options);
+    report.bench = bench(ranks, programs, baselines, routing, options);
   if (!ranks.isLead())
     return mismatch.empty() ? 0 : 1;
   if (library.isOnGpu())

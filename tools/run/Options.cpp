@@ -222,8 +222,11 @@ Options convert(const po::variables_map &given, Options options,
     options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
   if (given.count("baseline")) {
     options.baselines = splitAtCommas(raw.baselines);
-    options.mpiBaseline = boost::count(options.baselines, "mpi") != 0;
-    boost::remove_erase(options.baselines, "mpi");
+    for (const char *name : {"mpi"})
+      if (boost::count(options.baselines, name) != 0) {
+        options.processBaselines.push_back(name);
+        boost::remove_erase(options.baselines, name);
+      }
   }
   options.seed = freshSeed();
   // Not through Boost: it would take -1 for the largest uint64_t.
@@ -310,7 +313,7 @@ std::optional<Options> parseOptions(int argc, char **argv) {
   if (!options.check && !options.bench && !options.graph)
     options.check = true;
   // A ratio to something that computes something else would mean nothing.
-  if (!options.baselines.empty() || options.mpiBaseline)
+  if (!options.baselines.empty() || !options.processBaselines.empty())
     options.check = true;
   return options;
 }

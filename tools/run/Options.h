@@ -57,8 +57,8 @@ struct Options {
   int64_t timeoutMs = 30000;
   bool check = false;
   bool bench = false;
-  std::vector<std::string> baselines; ///< programs of the library
-  bool mpiBaseline = false;
+  std::vector<std::string> baselines;        ///< programs of the library
+  std::vector<std::string> processBaselines; ///< others: mpi
   std::optional<std::string> json;
   std::optional<std::string> timeline; ///< file for the trace
   int64_t timelineCalls = 3;           ///< of each program, the last ones

@@ -43,8 +43,9 @@ std::vector<Baseline> baselinesOf(const Report &report) {
   std::vector<Baseline> baselines;
   for (size_t i = 0; i != report.options.baselines.size(); ++i)
     baselines.push_back({report.options.baselines[i], bench.shuffles[1 + i]});
-  if (bench.mpi)
-    baselines.push_back({"mpi", *bench.mpi});
+  for (size_t i = 0; i != report.options.processBaselines.size(); ++i)
+    baselines.push_back(
+        {report.options.processBaselines[i], bench.processBaselines[i]});
   return baselines;
 }
 

@@ -1,33 +1,37 @@
-//===- MpiJob.h - The processes of the MPI baseline -------------*- C++ -*-===//
+//===- BaselineJob.h - The processes of a baseline --------------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Starts fusco-mpi-baseline through mpirun, gives it commands, and ends it
-/// whatever happens to this process.
+/// Starts the program of a baseline, gives it commands, and ends it whatever
+/// happens to this process.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_MPIJOB_H
-#define FUSCO_TOOLS_RUN_MPIJOB_H
+#ifndef FUSCO_TOOLS_RUN_BASELINEJOB_H
+#define FUSCO_TOOLS_RUN_BASELINEJOB_H
 
 #include "tools/baseline/Mailbox.h"
+#include "tools/run/BaselineProgram.h"
 
+#include <atomic>
 #include <string>
+#include <sys/types.h>
 
 namespace fusco::run {
 
-/// One job. There may be one at a time, which the main thread makes: mpirun
-/// ends when that thread does.
-class MpiJob {
+/// One job: a process for each rank, or one that plays them all. The main
+/// thread makes it: its processes end when that thread does.
+class BaselineJob {
 public:
   /// Starts the ranks of \p shape and waits until they are there. Each command
   /// may take \p timeoutMs. Throws Error if they cannot be started.
-  MpiJob(const baseline::Shape &shape, int64_t timeoutMs);
-  MpiJob(const MpiJob &) = delete;
-  MpiJob &operator=(const MpiJob &) = delete;
-  ~MpiJob();
+  BaselineJob(BaselineProgram program, const baseline::Shape &shape,
+              int64_t timeoutMs);
+  BaselineJob(const BaselineJob &) = delete;
+  BaselineJob &operator=(const BaselineJob &) = delete;
+  ~BaselineJob();
 
   baseline::Mailbox &mailbox() { return *box; }
 
@@ -43,13 +47,15 @@ private:
   [[noreturn]] void failAsEnded(const std::string &what, int status);
   std::string firstOfOutput() const;
 
+  const BaselineProgram program;
   const int64_t timeoutMs;
-  const int memory; ///< the file of the mailbox
-  const int output; ///< a file of what mpirun prints
+  const int memory;             ///< the file of the mailbox
+  const int output;             ///< a file of what the program prints
+  std::atomic<pid_t> &guardian; ///< of the program, if it runs
   baseline::Mailbox *box;
   bool isIdle = false; ///< whether every command has been answered
 };
 
 } // namespace fusco::run
 
-#endif // FUSCO_TOOLS_RUN_MPIJOB_H
+#endif // FUSCO_TOOLS_RUN_BASELINEJOB_H

@@ -1,37 +1,44 @@
-//===- MpiBaseline.h - What a framework does, over MPI ----------*- C++ -*-===//
+//===- ProcessBaseline.h - A baseline in other processes --------*- C++ -*-===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// `--baseline mpi`: permute, MPI_Alltoallv, permute, as processes beside this
-/// one, on the tensors of a library and in turn with its programs.
+/// `--baseline mpi`: permute, all-to-all, permute as frameworks do it, in
+/// processes beside this one, on the tensors of a library and in turn with its
+/// programs.
 //
 //===----------------------------------------------------------------------===//
-#ifndef FUSCO_TOOLS_RUN_MPIBASELINE_H
-#define FUSCO_TOOLS_RUN_MPIBASELINE_H
+#ifndef FUSCO_TOOLS_RUN_PROCESSBASELINE_H
+#define FUSCO_TOOLS_RUN_PROCESSBASELINE_H
 
+#include "tools/run/BaselineJob.h"
 #include "tools/run/Launch.h"
-#include "tools/run/MpiJob.h"
 #include "tools/run/Routing.h"
 #include "tools/run/Timing.h"
 
 #include <condition_variable>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace fusco::run {
 
-/// Throws Error if the baseline cannot do what \p library does.
-void requireMpiSupports(const Library &library, const Options &options);
+/// Throws Error if the baseline \p name cannot do what \p library does.
+void requireSupports(const std::string &name, const Library &library,
+                     const Options &options);
 
 /// One of its ranks for each of the library's. All ranks call each method
 /// together; while the processes work, they sleep.
-class MpiBaseline {
+class ProcessBaseline {
 public:
   /// For \p routing, whichever rank has whose tokens. Throws Error.
-  MpiBaseline(const Library &library, const Routing &routing,
-              const Options &options);
+  ProcessBaseline(const std::string &name, const Library &library,
+                  const Routing &routing, const Options &options);
+
+  const std::string name;
 
   /// Takes over the inputs of dispatch that \p tensors hold.
   void setTokens(Rank &rank, const Tensors &tensors);
@@ -53,7 +60,7 @@ private:
   void endRound();
   void awaitRound(uint64_t round);
 
-  MpiJob job;
+  BaselineJob job;
   baseline::Mailbox &mailbox;
 
   // How other ranks wait for rank 0 without spinning.
@@ -62,6 +69,12 @@ private:
   uint64_t rounds = 0; ///< that have ended
 };
 
+using ProcessBaselines = std::vector<std::unique_ptr<ProcessBaseline>>;
+
+/// Those that \p options ask for, in their order. Throws Error.
+ProcessBaselines startBaselines(const Library &library, const Routing &routing,
+                                const Options &options);
+
 } // namespace fusco::run
 
-#endif // FUSCO_TOOLS_RUN_MPIBASELINE_H
+#endif // FUSCO_TOOLS_RUN_PROCESSBASELINE_H

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Usage: end-mpi.sh SIGNAL CODE COMMAND...
-# Passes if COMMAND, a fusco-run that times an MPI baseline, ends with CODE when it
-# gets SIGNAL meanwhile ("none": by itself), and leaves neither process nor file.
+# Usage: end-baseline.sh SIGNAL CODE COMMAND...
+# Passes if COMMAND, a fusco-run that times a baseline in other processes, ends with
+# CODE when it gets SIGNAL meanwhile ("none": by itself), and leaves neither process
+# nor file. FUSCO_TEST_SIGNAL_IN names the step in which it gets it: timing, if it is
+# not set.
 signal=$1 expected=$2
 shift 2
 rm -rf tmp && mkdir tmp
@@ -9,7 +11,7 @@ export TMPDIR=$PWD/tmp OMPI_MCA_btl_vader_backing_directory=$PWD/tmp
 "$@" >/dev/null 2>stderr.txt &
 process=$!
 if [ "$signal" != none ]; then
-  until grep -q '^fusco-run: timing' stderr.txt || ! kill -0 $process; do sleep 0.1; done
+  until grep -q "^fusco-run: ${FUSCO_TEST_SIGNAL_IN:-timing}" stderr.txt || ! kill -0 $process; do sleep 0.1; done
   sleep 0.5
   kill -"$signal" $process
 fi

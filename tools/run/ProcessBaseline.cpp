@@ -1,4 +1,4 @@
-//===- MpiBaseline.cpp - What a framework does, over MPI ------------------===//
+//===- ProcessBaseline.cpp - A baseline in other processes ----------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -9,16 +9,29 @@
 /// the mailbox.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/MpiBaseline.h"
+#include "tools/run/ProcessBaseline.h"
 
 #include "tools/common/Error.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace fusco::run {
 namespace {
+
+struct Kind {
+  const char *name;
+  bool runsOnGpu;
+  BaselineProgram (*programFor)(const Library &);
+};
+constexpr Kind kinds[] = {{"mpi", false, mpiProgram}};
+
+const Kind &kindOf(const std::string &name) {
+  return *std::find_if(std::begin(kinds), std::end(kinds),
+                       [&](const Kind &kind) { return kind.name == name; });
+}
 
 baseline::ElementType elementTypeOf(reference::ElementType type) {
   switch (type) {
@@ -48,10 +61,11 @@ baseline::Shape shapeOf(const reference::Shape &shape, const Routing &routing) {
   return result;
 }
 
-/// What of \p library the baseline does not do; empty if it does all.
-std::string unsupportedOf(const Library &library, const Options &options) {
+/// What of \p library a baseline does not do; empty if it does all.
+std::string unsupportedOf(const Kind &kind, const Library &library,
+                          const Options &options) {
   const reference::Shape &shape = library.shape();
-  if (library.isOnGpu())
+  if (library.isOnGpu() && !kind.runsOnGpu)
     return "libraries for GPUs";
   if (options.launch != LaunchKind::Threads)
     return "--launch processes or env";
@@ -77,23 +91,37 @@ std::string unsupportedOf(const Library &library, const Options &options) {
 
 } // namespace
 
-void requireMpiSupports(const Library &library, const Options &options) {
-  const std::string unsupported = unsupportedOf(library, options);
+void requireSupports(const std::string &name, const Library &library,
+                     const Options &options) {
+  const Kind &kind = kindOf(name);
+  const std::string unsupported = unsupportedOf(kind, library, options);
   if (!unsupported.empty())
-    throw Error(fmt::format("--baseline mpi does not support {}; it runs "
-                            "expert-major rows of the tokens' type, for CPUs, "
-                            "with ranks as threads",
-                            unsupported));
+    throw Error(fmt::format("--baseline {} does not support {}; it runs "
+                            "expert-major rows of the tokens' type{}, with "
+                            "ranks as threads",
+                            name, unsupported,
+                            kind.runsOnGpu ? "" : ", for CPUs"));
 }
 
-MpiBaseline::MpiBaseline(const Library &library, const Routing &routing,
-                         const Options &options)
-    : job(shapeOf(library.shape(), routing), options.timeoutMs),
+ProcessBaselines startBaselines(const Library &library, const Routing &routing,
+                                const Options &options) {
+  ProcessBaselines baselines;
+  for (const std::string &name : options.processBaselines)
+    baselines.push_back(
+        std::make_unique<ProcessBaseline>(name, library, routing, options));
+  return baselines;
+}
+
+ProcessBaseline::ProcessBaseline(const std::string &name,
+                                 const Library &library, const Routing &routing,
+                                 const Options &options)
+    : name(name), job(kindOf(name).programFor(library),
+                      shapeOf(library.shape(), routing), options.timeoutMs),
       mailbox(job.mailbox()) {}
 
 //===--- Contents ---------------------------------------------------------===//
 
-void MpiBaseline::setTokens(Rank &rank, const Tensors &tensors) {
+void ProcessBaseline::setTokens(Rank &rank, const Tensors &tensors) {
   mailbox.rank(rank.index).tokens = tensors["x"].shape[0];
   const std::vector<int64_t> ids = tensors.integers("ids");
   std::copy(ids.begin(), ids.end(), mailbox.ids(rank.index));
@@ -105,13 +133,13 @@ void MpiBaseline::setTokens(Rank &rank, const Tensors &tensors) {
   run(rank, baseline::Command::LoadTokens);
 }
 
-void MpiBaseline::setOutputs(Rank &rank, const Tensors &tensors) {
+void ProcessBaseline::setOutputs(Rank &rank, const Tensors &tensors) {
   std::copy_n(tensors.data("y"), tensors.numBytes("y"),
               mailbox.expertRows(rank.index));
   run(rank, baseline::Command::LoadOutputs);
 }
 
-void MpiBaseline::getRows(Rank &rank, Tensors &tensors) {
+void ProcessBaseline::getRows(Rank &rank, Tensors &tensors) {
   run(rank, baseline::Command::SaveRows);
   auto takeIntegers = [&](const char *name, const int64_t *from) {
     tensors.setIntegers(name, {from, from + tensors[name].shape[0]});
@@ -126,7 +154,7 @@ void MpiBaseline::getRows(Rank &rank, Tensors &tensors) {
   std::copy_n(mailbox.expertRows(rank.index), bytes, tensors.data("rows"));
 }
 
-void MpiBaseline::getResult(Rank &rank, Tensors &tensors) {
+void ProcessBaseline::getResult(Rank &rank, Tensors &tensors) {
   run(rank, baseline::Command::SaveResult);
   std::copy_n(mailbox.tokenRows(rank.index), tensors.numBytes("out"),
               tensors.data("out"));
@@ -134,13 +162,13 @@ void MpiBaseline::getResult(Rank &rank, Tensors &tensors) {
 
 //===--- Commands ---------------------------------------------------------===//
 
-Span MpiBaseline::time(Rank &rank, baseline::Command command) {
+Span ProcessBaseline::time(Rank &rank, baseline::Command command) {
   run(rank, command);
   const baseline::Mailbox::Rank &times = mailbox.rank(rank.index);
   return {times.startUs, times.endUs};
 }
 
-void MpiBaseline::run(Rank &rank, baseline::Command command) {
+void ProcessBaseline::run(Rank &rank, baseline::Command command) {
   const uint64_t round = rounds; // changes only while all ranks are in here
   rank.meet();
   if (rank.index != 0) {
@@ -157,13 +185,13 @@ void MpiBaseline::run(Rank &rank, baseline::Command command) {
   rank.meet(); // or the end of all, if rank 0 has failed
 }
 
-void MpiBaseline::endRound() {
+void ProcessBaseline::endRound() {
   std::lock_guard<std::mutex> lock(mutex);
   ++rounds;
   ended.notify_all();
 }
 
-void MpiBaseline::awaitRound(uint64_t round) {
+void ProcessBaseline::awaitRound(uint64_t round) {
   std::unique_lock<std::mutex> lock(mutex);
   ended.wait(lock, [&] { return rounds != round; });
 }

@@ -1,4 +1,4 @@
-//===- MpiJob.cpp - The processes of the MPI baseline ---------------------===//
+//===- BaselineJob.cpp - The processes of a baseline ----------------------===//
 //
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
@@ -6,12 +6,12 @@
 //
 /// \file
 /// Ranks open this process's memory through /proc, so that no file is left
-/// behind. mpirun, which cleans up after itself, gets SIGTERM when the job is
-/// over, when a signal ends this process, and from the kernel when anything
+/// behind. The program, which cleans up after itself, gets SIGTERM when the job
+/// is over, when a signal ends this process, and from the kernel when anything
 /// else does.
 //
 //===----------------------------------------------------------------------===//
-#include "tools/run/MpiJob.h"
+#include "tools/run/BaselineJob.h"
 
 #include "tools/common/Error.h"
 #include "tools/common/Output.h"
@@ -19,64 +19,47 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace fusco::run {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int64_t startTimeoutMs = 60000;
 /// How often the job is looked at while it is waited for.
 constexpr int64_t lookNs = 50000000;
 constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
-std::atomic<pid_t> guardian{0}; ///< of mpirun, 0 if there is no job
+/// Of each job there is, for a signal's handler.
+std::atomic<pid_t> guardians[2];
+constexpr pid_t taken = -1; ///< by a job whose program does not run
 
-/// How mpirun and the ranks run; the fastest of what was tried, see
-/// tools/baseline/README.md. What the caller's environment says stands.
-struct Setting {
-  const char *name, *value;
-};
-constexpr Setting settings[] = {
-    {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-    {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-    {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-    {"OMPI_MCA_mpi_yield_when_idle", "1"},
-    {"OMPI_MCA_pml", "ob1"},
-    {"OMPI_MCA_btl", "self,vader"},
-    {"OMPI_MCA_btl_vader_single_copy_mechanism", "cma"},
-};
-
-/// Where ranks outnumber processors, they stay on one, as fusco-run's do.
-const char *bindingOf(int numRanks) {
-  cpu_set_t allowed;
-  const bool areCrowded = sched_getaffinity(0, sizeof allowed, &allowed) == 0 &&
-                          numRanks > CPU_COUNT(&allowed);
-  return areCrowded ? "core:overload-allowed" : "none";
+std::atomic<pid_t> &takeGuardian() {
+  for (std::atomic<pid_t> &guardian : guardians)
+    if (pid_t none = 0; guardian.compare_exchange_strong(none, taken))
+      return guardian;
+  throw Error("expected one job for each baseline, got more");
 }
 
-/// Ends the job if there is one. A signal's handler may call it.
-void stopJob() {
-  if (const pid_t process = guardian.exchange(0); process > 0)
+/// Ends the program of \p guardian if it runs. A signal's handler may call it.
+void stopProgram(std::atomic<pid_t> &guardian) {
+  if (const pid_t process = guardian.exchange(taken); process > 0)
     stopGuarded(process);
 }
 
 extern "C" void stopAndExit(int signal) {
-  stopJob();
+  for (std::atomic<pid_t> &guardian : guardians)
+    stopProgram(guardian);
   _exit(128 + signal);
 }
 
@@ -86,19 +69,6 @@ int makeMemory() {
     throw Error(
         fmt::format("cannot make shared memory: {}", std::strerror(errno)));
   return file;
-}
-
-/// The program beside this one.
-std::string findProgram() {
-  const auto program =
-      std::filesystem::canonical("/proc/self/exe").parent_path() /
-      "fusco-mpi-baseline";
-  if (access(program.c_str(), X_OK) != 0)
-    throw Error(fmt::format("--baseline mpi: cannot find '{}'; install "
-                            "libopenmpi-dev and openmpi-bin, then configure "
-                            "and build again",
-                            program.string()));
-  return program;
 }
 
 const char *nameOf(baseline::Command command) {
@@ -121,60 +91,59 @@ const char *nameOf(baseline::Command command) {
 
 } // namespace
 
-MpiJob::MpiJob(const baseline::Shape &shape, int64_t timeoutMs)
-    : timeoutMs(timeoutMs), memory(makeMemory()), output(makeMemory()),
+BaselineJob::BaselineJob(BaselineProgram program, const baseline::Shape &shape,
+                         int64_t timeoutMs)
+    : program(std::move(program)), timeoutMs(timeoutMs), memory(makeMemory()),
+      output(makeMemory()), guardian(takeGuardian()),
       box(baseline::Mailbox::create(memory, shape)) {
   if (!box)
     throw Error(
         fmt::format("cannot make shared memory: {}", std::strerror(errno)));
   start();
   try {
-    awaitAnswers("its start", startTimeoutMs);
+    awaitAnswers("its start", program.startTimeoutMs);
     isIdle = true;
   } catch (...) {
-    stopJob();
+    stopProgram(guardian);
     throw;
   }
   if (const std::string warning = firstOfOutput(); !warning.empty())
-    printToStderr("fusco-run: mpirun: " + warning);
+    printToStderr(
+        fmt::format("fusco-run: {}: {}", program.command.front(), warning));
 }
 
-MpiJob::~MpiJob() {
+BaselineJob::~BaselineJob() {
   if (isIdle)
     end();
-  stopJob();
+  stopProgram(guardian);
+  guardian = 0;
   close(memory);
   close(output);
 }
 
 /// Lets the ranks end by themselves, if they are quick.
-void MpiJob::end() {
+void BaselineJob::end() {
   give(baseline::Command::End);
   const auto deadline = Clock::now() + std::chrono::seconds(5);
-  while (guardian != 0 && Clock::now() < deadline) {
+  while (guardian != taken && Clock::now() < deadline) {
     if (waitpid(guardian, nullptr, WNOHANG) != 0)
-      guardian = 0;
+      guardian = taken;
     else
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 }
 
-void MpiJob::start() {
-  for (const Setting &setting : settings)
-    setenv(setting.name, setting.value, /*overwrite=*/0);
-  setenv("OMPI_MCA_hwloc_base_binding_policy",
-         bindingOf(box->shape().numRanks()), /*overwrite=*/0);
-  guardian = startGuarded(
-      {"mpirun", "-n", std::to_string(box->shape().numRanks()), findProgram(),
-       fmt::format("/proc/{}/fd/{}", getpid(), memory)},
-      output);
+void BaselineJob::start() {
+  std::vector<std::string> command = program.command;
+  command.push_back(fmt::format("/proc/{}/fd/{}", getpid(), memory));
+  guardian = startGuarded(command, output);
   struct sigaction action = {};
   action.sa_handler = stopAndExit;
   for (int signal : signals)
     sigaction(signal, &action, nullptr);
 }
 
-void MpiJob::give(baseline::Command command) {
+void BaselineJob::give(baseline::Command command) {
   box->header().command = command;
   for (int rank = 0; rank != box->shape().numRanks(); ++rank) {
     box->rank(rank).hasAnswered = false;
@@ -182,14 +151,14 @@ void MpiJob::give(baseline::Command command) {
   }
 }
 
-void MpiJob::run(baseline::Command command) {
+void BaselineJob::run(baseline::Command command) {
   isIdle = false;
   give(command);
   awaitAnswers(nameOf(command), timeoutMs);
   isIdle = true;
 }
 
-void MpiJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
+void BaselineJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeoutMs);
   const int numRanks = box->shape().numRanks();
   for (int numAnswers = 0; numAnswers != numRanks;) {
@@ -211,28 +180,28 @@ void MpiJob::awaitAnswers(const std::string &what, int64_t timeoutMs) {
     for (int rank = 0; rank != numRanks; ++rank)
       if (!box->rank(rank).hasAnswered)
         missing += fmt::format("{}{}", missing.empty() ? "" : ", ", rank);
-    throw Error(fmt::format("the MPI baseline did not end {} within {} ms: no "
+    throw Error(fmt::format("the {} baseline did not end {} within {} ms: no "
                             "answer of rank {}",
-                            what, timeoutMs, missing));
+                            program.title, what, timeoutMs, missing));
   }
 }
 
-void MpiJob::failAsEnded(const std::string &what, int status) {
-  guardian = 0;
+void BaselineJob::failAsEnded(const std::string &what, int status) {
+  guardian = taken;
   if (WEXITSTATUS(status) == guardianCannotStart)
-    throw Error("cannot start 'mpirun'; install openmpi-bin, or put Open "
-                "MPI's mpirun on PATH");
-  throw Error(fmt::format("the MPI baseline ended during {}: mpirun: exit code "
-                          "{}: {}",
-                          what, WEXITSTATUS(status), firstOfOutput()));
+    throw Error(program.cannotStart);
+  throw Error(fmt::format("the {} baseline ended during {}: {}: exit code {}: "
+                          "{}",
+                          program.title, what, program.command.front(),
+                          WEXITSTATUS(status), firstOfOutput()));
 }
 
-/// The line that says most of what mpirun and the ranks have printed.
-std::string MpiJob::firstOfOutput() const {
+/// The line that says most of what the program has printed.
+std::string BaselineJob::firstOfOutput() const {
   std::ifstream file(fmt::format("/proc/self/fd/{}", output));
   std::string first;
   for (std::string line; std::getline(file, line);) {
-    for (const char *cause : {"fusco-mpi-baseline: error:", "mpirun noticed"})
+    for (const std::string &cause : program.causes)
       if (line.find(cause) != std::string::npos)
         return line;
     if (first.empty() && line.find_first_not_of("- ") != std::string::npos)
