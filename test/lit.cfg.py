@@ -16,6 +16,8 @@
 #   ucx          UCX, 1.13 or later
 #   mpirun       Open MPI's launcher
 #   mpi          that, and the build has found Open MPI's library
+#   torch        PyTorch 2, for the interpreter that the environment variable
+#                FUSCO_PYTHON names, python3 if none
 #   netns        network namespaces, which root makes with iproute2
 #   netem        loss and delay in them
 #   matplotlib   the Python module: plots of fusco-bench
@@ -71,6 +73,18 @@ if subprocess.run(mlDtypesPython + importMlDtypes, capture_output=True).returnco
 importMatplotlib = ["/usr/bin/python3", "-c", "import matplotlib"]
 if subprocess.run(importMatplotlib, capture_output=True).returncode == 0:
     config.available_features.add("matplotlib")
+
+torchPython = os.environ.get("FUSCO_PYTHON") or "python3"
+config.environment["FUSCO_PYTHON"] = torchPython
+config.substitutions.append(("%torch_python", torchPython))
+# Without importing it, which takes seconds.
+findTorch = (
+    "from importlib.metadata import version; int(version('torch').split('.')[0]) >= 2 or exit(1)"
+)
+if shutil.which(torchPython) and (
+    subprocess.run([torchPython, "-c", findTorch], capture_output=True).returncode == 0
+):
+    config.available_features.add("torch")
 
 # A libcuda that interprets PTX (test/cuda-emulator).
 config.substitutions.append(

@@ -7,7 +7,8 @@
 /// \file
 /// How fusco-run tells the ranks of a baseline in other processes what to do,
 /// and what they answer: nameless memory, so that nothing is left behind, and
-/// semaphores, so that nobody spins while the others are timed.
+/// semaphores, so that nobody spins while the others are timed. What it holds
+/// and where is written down a second time in fusco_torch_baseline/mailbox.py.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_BASELINE_MAILBOX_H

@@ -154,7 +154,9 @@ void BaselineJob::give(baseline::Command command) {
 void BaselineJob::run(baseline::Command command) {
   isIdle = false;
   give(command);
-  awaitAnswers(nameOf(command), timeoutMs);
+  const bool mayCompile = command == baseline::Command::LoadTokens;
+  awaitAnswers(nameOf(command),
+               timeoutMs + (mayCompile ? program.compileTimeoutMs : 0));
   isIdle = true;
 }
 

@@ -26,11 +26,16 @@ struct BaselineProgram {
   /// In the line of its output that says why it has ended.
   std::vector<std::string> causes;
   int64_t startTimeoutMs;
+  /// It may take that much longer to load its first tokens than other commands.
+  int64_t compileTimeoutMs;
 };
 
 /// Permute, MPI_Alltoallv, permute (tools/baseline/). Throws Error if it is not
 /// there.
 BaselineProgram mpiProgram(const Library &library);
+/// The same in PyTorch, on the GPU if \p library is for one. Throws Error if it
+/// is not there.
+BaselineProgram torchProgram(const Library &library);
 
 } // namespace fusco::run
 

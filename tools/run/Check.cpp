@@ -144,7 +144,10 @@ void RankRounds::run(int number, const Routing &routing) {
   auto routingOf = [&](int of) -> const RankRouting & {
     return routing.ranks[size_t(of + number) % routing.ranks.size()];
   };
-  contents.draw(number, routingOf, routing.placementOf(size_t(number)));
+  auto draw = [&](Contents kind) {
+    contents.draw(number, kind, routingOf, routing.placementOf(size_t(number)));
+  };
+  draw(Contents::Awkward);
   makeTensors(routingOf(rank.index).tokens);
   rank.meet();
   for (int repetition = 0; repetition != numRepetitions; ++repetition)
@@ -153,8 +156,11 @@ void RankRounds::run(int number, const Routing &routing) {
       if (i == 0 && programs.backward)
         runBackward(*programs.backward, plans[i]);
     }
-  for (const auto &baseline : baselines)
+  for (const auto &baseline : baselines) {
+    if (!baseline->keepsOrder)
+      draw(Contents::WholeNumbers);
     runBaseline(*baseline);
+  }
   rank.meet();
 }
 

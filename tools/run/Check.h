@@ -43,7 +43,8 @@ struct CheckResult {
 /// poisoned before each run and inputs after it; `rows` and `dy` have some more
 /// rows than needed, which must stay as they are. The experts' outputs and the
 /// gradients of rows are unrelated random numbers, NaN in the pads: nothing
-/// that dispatch left anywhere can pass for them.
+/// that dispatch left anywhere can pass for them. Baselines that add in an
+/// order of their own get whole numbers, whose sums no order rounds.
 CheckResult check(Ranks &ranks, const Programs &programs,
                   const ProcessBaselines &baselines, const Routing &routing,
                   const Options &options);

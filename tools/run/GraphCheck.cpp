@@ -153,7 +153,7 @@ CheckResult checkGraph(Ranks &ranks, const Shuffle &shuffle,
       const bool compares = isCompared(replay, replays);
       if (compares) {
         contents.draw(
-            int(replay),
+            int(replay), Contents::Awkward,
             [&](int of) -> const RankRouting & {
               return variant.ranks[size_t(of)];
             },

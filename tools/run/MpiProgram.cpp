@@ -72,7 +72,8 @@ BaselineProgram mpiProgram(const Library &library) {
           "cannot start 'mpirun'; install openmpi-bin, or put Open MPI's "
           "mpirun on PATH",
           {"fusco-mpi-baseline: error:", "mpirun noticed"},
-          /*startTimeoutMs=*/60000};
+          /*startTimeoutMs=*/60000,
+          /*compileTimeoutMs=*/0};
 }
 
 } // namespace fusco::run

@@ -178,7 +178,8 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "check this alternative too, and time it with --bench: unfused, the "
       "library's program without fusion; mpi, what a framework does: permute, "
       "MPI_Alltoallv, permute, on as many processes (for CPUs, needs Open "
-      "MPI)");
+      "MPI); torch, the same in compiled PyTorch, on the library's device "
+      "(FUSCO_PYTHON names the interpreter)");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
       "write the results to this file");
   add("timeline", po::value(&raw.timeline)->value_name("OUT.json"),
@@ -222,7 +223,7 @@ Options convert(const po::variables_map &given, Options options,
     options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
   if (given.count("baseline")) {
     options.baselines = splitAtCommas(raw.baselines);
-    for (const char *name : {"mpi"})
+    for (const char *name : {"mpi", "torch"})
       if (boost::count(options.baselines, name) != 0) {
         options.processBaselines.push_back(name);
         boost::remove_erase(options.baselines, name);
@@ -242,8 +243,8 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
                             const Options &options, const RawOptions &raw) {
   for (const std::string &name : options.baselines)
     if (name != "unfused")
-      throw UsageError(
-          fmt::format("--baseline expects unfused or mpi, got '{}'", name));
+      throw UsageError(fmt::format(
+          "--baseline expects unfused, mpi or torch, got '{}'", name));
   if (options.layer && *options.layer < 0)
     throw UsageError(
         fmt::format("--layer counts from 0, got {}", *options.layer));

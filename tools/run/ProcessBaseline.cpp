@@ -23,10 +23,11 @@ namespace {
 
 struct Kind {
   const char *name;
-  bool runsOnGpu;
+  bool runsOnGpu, keepsOrder;
   BaselineProgram (*programFor)(const Library &);
 };
-constexpr Kind kinds[] = {{"mpi", false, mpiProgram}};
+constexpr Kind kinds[] = {{"mpi", false, true, mpiProgram},
+                          {"torch", true, false, torchProgram}};
 
 const Kind &kindOf(const std::string &name) {
   return *std::find_if(std::begin(kinds), std::end(kinds),
@@ -115,8 +116,9 @@ ProcessBaselines startBaselines(const Library &library, const Routing &routing,
 ProcessBaseline::ProcessBaseline(const std::string &name,
                                  const Library &library, const Routing &routing,
                                  const Options &options)
-    : name(name), job(kindOf(name).programFor(library),
-                      shapeOf(library.shape(), routing), options.timeoutMs),
+    : name(name), keepsOrder(kindOf(name).keepsOrder),
+      job(kindOf(name).programFor(library), shapeOf(library.shape(), routing),
+          options.timeoutMs),
       mailbox(job.mailbox()) {}
 
 //===--- Contents ---------------------------------------------------------===//

@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// `--baseline mpi`: permute, all-to-all, permute as frameworks do it, in
-/// processes beside this one, on the tensors of a library and in turn with its
-/// programs.
+/// `--baseline mpi` and `torch`: permute, all-to-all, permute as frameworks do
+/// it, in processes beside this one, on the tensors of a library and in turn
+/// with its programs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_PROCESSBASELINE_H
@@ -39,6 +39,9 @@ public:
                   const Routing &routing, const Options &options);
 
   const std::string name;
+  /// Whether it adds rows in the order that the semantics fix. If not, its sums
+  /// are those only where no order rounds (Contents::WholeNumbers).
+  const bool keepsOrder;
 
   /// Takes over the inputs of dispatch that \p tensors hold.
   void setTokens(Rank &rank, const Tensors &tensors);

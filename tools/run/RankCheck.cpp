@@ -31,6 +31,10 @@ void RankCheck::drawTokens(int of, const RankRouting &routing) {
   input.tokens = routing.tokens;
   input.ids = routing.ids;
   input.weights = routing.weights;
+  if (contents == Contents::WholeNumbers) {
+    Random weights(seed, Purpose::Weights, uint32_t(number), uint32_t(of));
+    fillWholeWeights(weights, input.weights);
+  }
   input.x.resize(size_t(input.tokens * shape.bytesPerRow(shape.tokenType)));
   Random random(seed, Purpose::Tokens, uint32_t(number), uint32_t(of));
   // Of random bits, few elements of a block are large enough beside the largest
@@ -78,9 +82,14 @@ reference::Bytes RankCheck::drawRows(int of, reference::ElementType type,
   // All ones are a NaN in every type: nothing may read a pad.
   reference::Bytes rows(size_t(layout.offsets.back() * bytesPerRow), 0xFF);
   Random random(seed, purpose, uint32_t(number), uint32_t(of));
-  for (size_t local = 0; local != layout.counts.size(); ++local)
-    fillNumbers(type, random, rows.data() + layout.offsets[local] * bytesPerRow,
-                layout.counts[local], shape.hidden);
+  for (size_t local = 0; local != layout.counts.size(); ++local) {
+    uint8_t *const first = rows.data() + layout.offsets[local] * bytesPerRow;
+    if (contents == Contents::WholeNumbers)
+      fillWholeNumbers(type, random, first, layout.counts[local] * shape.hidden,
+                       shape.topk);
+    else
+      fillNumbers(type, random, first, layout.counts[local], shape.hidden);
+  }
   return rows;
 }
 
@@ -138,10 +147,11 @@ void RankCheck::poisonUnused(reference::RankDispatch &dispatch) const {
               dispatch.rowWeights.size() * sizeof(float));
 }
 
-void RankCheck::draw(int number,
+void RankCheck::draw(int number, Contents contents,
                      const std::function<const RankRouting &(int)> &routingOf,
                      const std::vector<int64_t> &placement) {
   this->number = number;
+  this->contents = contents;
   this->placement = placement;
   forEachToFill([&](int of) { drawTokens(of, routingOf(of)); });
   rank.meet();

@@ -36,6 +36,12 @@ struct Round {
   std::vector<reference::Bytes> y, yScales, dout, drows;
 };
 
+/// What rows and weights that are multiplied and added hold.
+enum class Contents {
+  Awkward,     ///< special ones, and what rounds
+  WholeNumbers ///< multiples whose sums of float32 no order rounds
+};
+
 class RankCheck {
 public:
   /// Checks the backward too if \p hasBackward.
@@ -47,7 +53,7 @@ public:
   /// rank's tokens are. All ranks call it together; the reference interpreter
   /// computes what is expected.
   /// \p placement is the table that places experts, if there is one.
-  void draw(int number,
+  void draw(int number, Contents contents,
             const std::function<const RankRouting &(int)> &routingOf,
             const std::vector<int64_t> &placement);
 
@@ -96,6 +102,7 @@ private:
 
   // This rank's, of the current round.
   int number = 0;
+  Contents contents = Contents::Awkward;
   std::vector<int64_t> placement;
   reference::Bytes expectedOut, expectedDx;
   reference::CombineGradient expectedGradient;

@@ -95,6 +95,28 @@ void fillNumbers(ElementType type, Random &random, uint8_t *data, int64_t rows,
   }
 }
 
+/// Of the weights of fillWholeWeights().
+static constexpr int64_t weightSteps = 1024;
+
+void fillWholeNumbers(ElementType type, Random &random, uint8_t *data,
+                      int64_t elements, int terms) {
+  constexpr int64_t exactInF32 = 1 << 24, exactInBf16 = 127;
+  const int64_t largest =
+      std::min(exactInBf16, exactInF32 / weightSteps / terms);
+  for (int64_t i = 0; i != elements; ++i) {
+    const int64_t value =
+        int64_t(random.below(uint64_t(2 * largest + 1))) - largest;
+    reference::storeElement(type, data, i,
+                            reference::narrow(type, float(value)));
+  }
+}
+
+void fillWholeWeights(Random &random, std::vector<float> &weights) {
+  for (float &weight : weights)
+    weight =
+        float(1 + random.below(uint64_t(weightSteps))) / float(weightSteps);
+}
+
 void fillScales(const reference::Quantization &quantization, Random &random,
                 uint8_t *data, int64_t rows, int64_t hidden) {
   const int64_t columns = quantization.scaleColumns(hidden);

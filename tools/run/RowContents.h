@@ -16,6 +16,8 @@
 #include "tools/reference/Quantize.h"
 #include "tools/run/Random.h"
 
+#include <vector>
+
 namespace fusco::run {
 
 /// Fills \p elements elements of \p type at \p data with random bits and some
@@ -28,6 +30,16 @@ void fillBits(reference::ElementType type, Random &random, uint8_t *data,
 /// for rows that are multiplied and added.
 void fillNumbers(reference::ElementType type, Random &random, uint8_t *data,
                  int64_t rows, int64_t columns);
+
+/// Fills \p elements elements of \p type at \p data with whole numbers, small
+/// enough that \p terms of them, times weights of fillWholeWeights(), have a
+/// sum that float32 holds: in whatever order they are added, no bit is lost.
+void fillWholeNumbers(reference::ElementType type, Random &random,
+                      uint8_t *data, int64_t elements, int terms);
+
+/// Fills \p weights with multiples of 1/1024 in (0, 1], which bf16 does not
+/// hold.
+void fillWholeWeights(Random &random, std::vector<float> &weights);
 
 /// Fills \p rows rows of scales of \p hidden elements at \p data with numbers
 /// about 1; in some rows with tiny and huge ones, zeros, infinities and NaNs
