@@ -62,10 +62,10 @@ def listCells(shapes, topologies, tokens, files, layers, drawsRouting=True):
     return cells
 
 
-def memoryNeeded(cell, hasMpi):
+def memoryNeeded(cell, baselines):
     """Bytes that a run of fusco-run takes, nearly. In multiples of the rows of
     all experts: what it compares with and the buffers of all programs, as
-    measured; and of MPI's ranks 5, rows and y, what they send and receive, and
-    what they share with fusco-run."""
+    measured; and of MPI's ranks or of PyTorch's process 5, rows and y, what they
+    send and receive, and what they share with fusco-run."""
     rows = cell.ranks * cell.tokens * cell.shape.topk * cell.shape.hidden * 2
-    return 3_000_000_000 + rows * (10 + 5 * hasMpi)
+    return 3_000_000_000 + rows * (10 + 5 * len({"mpi", "torch"} & set(baselines)))

@@ -8,7 +8,7 @@ from . import compare, growth, machine, render, routing, sweep
 from .errors import Error, UsageError
 from .files import readJson
 from .shapes import CANONICAL, parseTopology, readShapes
-from .sweep import BASELINES, Interrupted
+from .sweep import BASELINES, DEFAULT_BASELINES, Interrupted
 from .tools import ownBin
 
 DESCRIPTION = """Measures compiled shuffles against what users would pick instead: one boundary
@@ -103,8 +103,8 @@ def _parser():
     run.add_argument(
         "--baseline",
         metavar="NAME,...",
-        default=",".join(BASELINES),
-        help="unfused, mpi or none (default unfused,mpi)",
+        default=",".join(DEFAULT_BASELINES),
+        help="unfused, mpi, torch or none (default unfused,mpi)",
     )
     run.add_argument("--iterations", metavar="N", type=int, help="of each cell (default: some 4 s)")
     run.add_argument("--budget-s", metavar="S", type=float, help="end after so long; default: never")
@@ -175,7 +175,7 @@ def _run(options, commandLine):
     options.baselines = [] if options.baseline == "none" else _commas(options.baseline)
     for name in options.baselines:
         if name not in BASELINES:
-            raise UsageError(f"--baseline expects unfused, mpi or none, got '{name}'")
+            raise UsageError(f"--baseline expects unfused, mpi, torch or none, got '{name}'")
     _atLeast("--iterations", options.iterations, 1)
     _atLeast("--budget-s", options.budget_s, 0)
     _atLeast("--cell-timeout-s", options.cell_timeout_s, 1)

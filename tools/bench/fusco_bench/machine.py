@@ -53,7 +53,7 @@ def describeMachine():
     }
 
 
-def describeTools(tools):
+def describeTools(tools, baselines=()):
     """Versions, and hashes of what is measured."""
     path = os.path.join(tools.bin, BUILD_INFO)
     info = readJson(path, "what is known of the build") if os.path.exists(path) else {}
@@ -73,6 +73,8 @@ def describeTools(tools):
         "mpi": _firstLine("mpirun", "--version") if shutil.which("mpirun") else None,
         "python": platform.python_version(),
     }
+    if "torch" in baselines:
+        about["torch"] = tools.torchVersion()
     for name in ("fusco-import", "fusco-compile", "fusco-run"):
         about[name + "_sha256"] = sha256(tools.find(name))
     return about

@@ -9,7 +9,7 @@ from .statistics import medianError
 
 # Okabe and Ito's colours, which the colour-blind can tell apart too.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555"
-BASELINES = {"unfused": (ORANGE, "s"), "mpi": (GREEN, "^")}
+BASELINES = {"unfused": (ORANGE, "s"), "mpi": (GREEN, "^"), "torch": (PURPLE, "D")}
 COLUMNS = 4
 LEGEND_INCHES = 0.3
 

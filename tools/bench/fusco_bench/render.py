@@ -20,7 +20,8 @@ def machineText(record):
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"{kind}{machine['system']}, Linux {machine['kernel']}",
         f"fusco {tools['fusco']}, commit {commit}{changed}, LLVM {tools['llvm']}, "
-        f"{tools['compiler']}, {tools['mpi'] or 'no MPI'}",
+        f"{tools['compiler']}, {tools['mpi'] or 'no MPI'}"
+        + (f", PyTorch {tools['torch']}" if tools.get("torch") else ""),
         f"{sessions[0]['started']} to {sessions[-1].get('ended', 'an unknown time')}, load average "
         f"at the start {', '.join(str(load) for load in loads)}",
     ]

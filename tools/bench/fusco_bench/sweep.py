@@ -11,7 +11,8 @@ from .progress import Progress
 from .record import newRecord, readRecord, requireSame, writeRecord
 from .tools import Tools, compileLibrary
 
-BASELINES = ("unfused", "mpi")
+DEFAULT_BASELINES = ("unfused", "mpi")
+BASELINES = (*DEFAULT_BASELINES, "torch")
 SEED = 1  # of routing that is drawn, of rows and of weights
 
 
@@ -28,7 +29,7 @@ class Sweep:
         requireWritable(self.path)
         self.cacheFolder = options.cache or self.path + ".libraries"
         makeFolder(self.cacheFolder)
-        about = machine.describeMachine(), machine.describeTools(self.tools)
+        about = machine.describeMachine(), machine.describeTools(self.tools, self.baselines)
         if os.path.exists(self.path) and not options.restart:
             self.record = readRecord(self.path, "sweep")
             requireSame(self.path, self.record, *about)
@@ -50,12 +51,16 @@ class Sweep:
         self.libraries = {}
 
     def _availableBaselines(self):
-        wanted = self.options.baselines
-        if "mpi" in wanted and not self.tools.hasMpi():
-            self.note = "without baseline mpi: no mpirun, or fusco was built without it"
-            return [name for name in wanted if name != "mpi"]
-        self.note = None
-        return wanted
+        baselines = list(self.options.baselines)
+        self.notes = []
+        for name, isThere, reason in (
+            ("mpi", self.tools.hasMpi, "no mpirun, or fusco was built without it"),
+            ("torch", self.tools.torchVersion, "no PyTorch for python3; FUSCO_PYTHON names another"),
+        ):
+            if name in baselines and not isThere():
+                baselines.remove(name)
+                self.notes.append(f"without baseline {name}: {reason}")
+        return baselines
 
     def run(self):
         options = self.options
@@ -73,8 +78,8 @@ class Sweep:
             if cell.id not in self.done or self.done[cell.id]["status"] in again
         ]
         progress = Progress(len(left))
-        if self.note:
-            progress.note(f"fusco-bench: {self.note}")
+        for note in self.notes:
+            progress.note(f"fusco-bench: {note}")
         if len(left) < len(cells):
             progress.note(
                 f"fusco-bench: '{self.path}' has {len(cells) - len(left)} of "
@@ -163,7 +168,7 @@ class Sweep:
             entry["routing"].update(
                 file=cell.file.name, layer=cell.layer, sha256=cell.file.sha256
             )
-        needed = memoryNeeded(cell, "mpi" in self.baselines)
+        needed = memoryNeeded(cell, self.baselines)
         limit = self.options.memoryBytes or int(0.9 * machine.memoryBytes("MemAvailable"))
         if needed > limit:
             reason = f"needs about {needed / 1e9:.1f} GB of memory, {limit / 1e9:.1f} are there"

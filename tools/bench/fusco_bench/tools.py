@@ -9,6 +9,7 @@ from .errors import Error
 from .files import makeFolder, readJson, sha256, writeAtomically
 
 COMPILE_TIMEOUT_S = 600
+IMPORT_TIMEOUT_S = 120
 
 
 def ownBin():
@@ -38,6 +39,16 @@ class Tools:
         """Whether fusco-run --baseline mpi can work."""
         beside = os.path.join(os.path.dirname(self.find("fusco-run")), "fusco-mpi-baseline")
         return os.access(beside, os.X_OK) and shutil.which("mpirun") is not None
+
+    @staticmethod
+    def torchVersion():
+        """Of the PyTorch that fusco-run --baseline torch takes, None if there is none."""
+        python = os.environ.get("FUSCO_PYTHON") or "python3"
+        if not shutil.which(python):
+            return None
+        printVersion = "import torch; print(torch.__version__)"
+        result = children.run([python, "-c", printVersion], IMPORT_TIMEOUT_S)
+        return result.out.strip() if result.code == 0 else None
 
 
 @dataclass
