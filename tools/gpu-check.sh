@@ -12,7 +12,8 @@
 #   tools/gpu-check.sh DIR [--routing ids.npy --layer L] [--record FILE]
 # checks all of them bit for bit, replays a CUDA Graph, times the DeepSeek-V3
 # shape, with float8 and slots too, and appends what it found, dated, to FILE.
-# Ends with how many passed and failed; exit 1 if any failed.
+# Compares with PyTorch where python3, or the interpreter in FUSCO_PYTHON, has one
+# that finds the GPU. Ends with how many passed and failed; exit 1 if any failed.
 #
 #===-----------------------------------------------------------------------===//
 set -euo pipefail
@@ -62,7 +63,7 @@ while (($#)); do
     shift
     ;;
   -h | --help)
-    sed -n '8,15s/^# \{0,1\}//p' "$0"
+    sed -n '8,16s/^# \{0,1\}//p' "$0"
     exit 0
     ;;
   -*) fail "unknown option '$1'; see --help" 2 ;;
@@ -85,6 +86,7 @@ if $prepare; then
       -o "$folder/$name.so" --report "$folder/$name.json"
   done
   cp "$build/bin/fusco-run" "$folder/"
+  cp -r "$build/lib/fusco_torch_baseline" "$folder/"
   echo "gpu-check.sh: ${#shapes[@]} libraries and fusco-run are in '$folder'"
   exit 0
 fi
@@ -109,13 +111,25 @@ if ((${#routing[@]})); then
   check "$run" "$folder/lite_4x2.so" --tokens 512 --check "${routing[@]}"
 fi
 
+hasTorch=false
+if "${FUSCO_PYTHON:-python3}" -c \
+  "import sys, torch; sys.exit(not torch.cuda.is_available())" 2>/dev/null; then
+  hasTorch=true
+else
+  echo "gpu-check.sh: no PyTorch that finds the GPU: not compared with it"
+fi
 figures=$(mktemp)
 trap 'rm -f "$figures"' EXIT
 for name in dsv3 dsv3_2x4 float8 slots; do
   for tokens in 128 1024 4096; do
     [[ $name != dsv3_2x4 || $tokens != 4096 ]] || continue
     [[ $name != slots || $tokens == 128 ]] || continue
-    check "$run" "$folder/$name.so" --tokens "$tokens" --bench >>"$figures"
+    baseline=()
+    # Float8 and slots it does not do, and checking most tokens takes long.
+    if $hasTorch && [[ $name == dsv3* && $tokens != 4096 ]]; then
+      baseline=(--baseline torch)
+    fi
+    check "$run" "$folder/$name.so" --tokens "$tokens" --bench "${baseline[@]}" >>"$figures"
   done
 done
 cat "$figures"
