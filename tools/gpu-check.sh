@@ -36,6 +36,7 @@ shapes=(
   "cast|--hidden 4096 --experts 30 --topk 4 --nodes 1 --ranks-per-node 4 --max-tokens 1024 --dtype f32 --dispatch-dtype bf16 --align 128||512"
   "float8|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 4096 --dispatch-dtype f8E4M3FN||512"
   "float8_2x4|--hidden 2880 --experts 128 --topk 4 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --dispatch-dtype f8E5M2 --scale-block 32 --scale-type ue8m0|--unique node|256"
+  "float8_already|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 1024 --dispatch-dtype f8E4M3FN --quantized-input||256"
   "slots|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 128 --dispatch-dtype f8E4M3FN --layout expert_slots --capacity 512 --residual||128"
   "drop|--hidden 7168 --experts 256 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 128 --dispatch-dtype f8E4M3FN --scale-order column --layout expert_slots --capacity 24 --overflow drop --ready --row-weights||128"
   "ready_2x4|--hidden 2880 --experts 128 --topk 4 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --align 128 --ready --row-weights|--unique rank|256"
