@@ -91,9 +91,9 @@ const char *nameOf(baseline::Command command) {
 
 } // namespace
 
-BaselineJob::BaselineJob(BaselineProgram program, const baseline::Shape &shape,
+BaselineJob::BaselineJob(BaselineProgram started, const baseline::Shape &shape,
                          int64_t timeoutMs)
-    : program(std::move(program)), timeoutMs(timeoutMs), memory(makeMemory()),
+    : program(std::move(started)), timeoutMs(timeoutMs), memory(makeMemory()),
       output(makeMemory()), guardian(takeGuardian()),
       box(baseline::Mailbox::create(memory, shape)) {
   if (!box)

@@ -27,7 +27,7 @@ class BaselineJob {
 public:
   /// Starts the ranks of \p shape and waits until they are there. Each command
   /// may take \p timeoutMs. Throws Error if they cannot be started.
-  BaselineJob(BaselineProgram program, const baseline::Shape &shape,
+  BaselineJob(BaselineProgram started, const baseline::Shape &shape,
               int64_t timeoutMs);
   BaselineJob(const BaselineJob &) = delete;
   BaselineJob &operator=(const BaselineJob &) = delete;
