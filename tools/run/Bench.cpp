@@ -18,6 +18,7 @@
 #include "tools/run/Launch.h"
 #include "tools/run/MemoryLimits.h"
 #include "tools/run/Random.h"
+#include "tools/run/RowContents.h"
 
 #include <fmt/format.h>
 
@@ -136,6 +137,11 @@ void fillInputs(Rank &rank, const RankRouting &routing,
           reference::narrow(type, float(random.fraction())));
   };
   fillRows("x", shape.tokenType, Purpose::Tokens);
+  if (shape.isInputQuantized) {
+    Random random(seed, Purpose::TokenScales, 0, uint32_t(rank.index));
+    fillScales(*shape.quantization, random, tensors.data(tokenScales),
+               tensors[tokenScales].shape[0], shape.hidden);
+  }
   fillRows("bias", shape.addedType(), Purpose::Biases);
   fillRows("residual", shape.addedType(), Purpose::Residuals);
   fillRows("dout", shape.combinedType(), Purpose::TokenGradients);
@@ -216,8 +222,7 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
                          forwardBytes(shape, routing));
   if (programs.backward)
     result.backward = backwardBytes(shape, routing);
-  result.processBaselines.assign(baselines.size(),
-                                 forwardBytes(shape, routing));
+  result.processBaselines.assign(baselines.size(), result.shuffles.front());
   std::vector<Quartiles> stepUs(steps.size());
   const BenchResult::Directions &own = result.shuffles.front();
   std::optional<int64_t> passBytes[std::size(allMemoryPasses)];
