@@ -365,6 +365,10 @@ template <class Op> Handler packedHandler(Type type) {
     return make(Half());
   if (type == Type::BF16x2)
     return make(BFloat());
+  if (type == Type::S16x2)
+    return make(std::int16_t());
+  if (type == Type::U16x2)
+    return make(std::uint16_t());
   return nullptr;
 }
 

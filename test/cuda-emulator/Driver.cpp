@@ -441,9 +441,26 @@ CUDA_API cuMemFreeHost(void *data) {
   return freeMemory(reinterpret_cast<std::uint64_t>(data), Memory::Host);
 }
 
+CUDA_API cuMemHostRegister_v2(void *data, std::size_t bytes, unsigned) {
+  return run([&](Lock &) {
+    return Memory::get().registerPages(data, bytes) ? CUDA_SUCCESS
+                                                    : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
+CUDA_API cuMemHostUnregister(void *data) {
+  return run([&](Lock &lock) {
+    Gpu::get().waitForAll(lock);
+    return Memory::get().unregisterPages(data) ? CUDA_SUCCESS
+                                               : CUDA_ERROR_INVALID_VALUE;
+  });
+}
+
 CUDA_API cuMemHostGetDevicePointer_v2(CUdeviceptr *address, void *data,
                                       unsigned) {
   return run([&](Lock &) {
+    if ((*address = Memory::get().findRegistered(data)))
+      return CUDA_SUCCESS;
     *address = reinterpret_cast<CUdeviceptr>(data);
     return Memory::get().getKind(*address) == Memory::Host
                ? CUDA_SUCCESS

@@ -22,6 +22,7 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 namespace {
@@ -380,6 +381,18 @@ TEST_F(EmulatorTest, SmallFloats) {
       Words{0x3F80, 0x3F82, 0x3F81, 0x7F80, 0x7FFF, 0x0002, 0x3C00, 0x3C02,
             0x7C00, 0x0001, 0x0000, 0x0001, 0x33800000, 0x00010000, 0x3F804000,
             0x3C004000, 0x3F823F82});
+}
+
+TEST_F(EmulatorTest, PairsOfSmallIntegers) {
+  auto pair = [](const char *what) {
+    return std::string("mov.b32 %r3, 0x8001FFFF; mov.b32 %r4, 0x7FFF0002; ") +
+           what + " %r10, %r3, %r4";
+  };
+  EXPECT_WORDS((Lines{pair("add.s16x2"), pair("add.u16x2"), pair("min.s16x2"),
+                      pair("min.u16x2"), pair("max.s16x2"), pair("max.u16x2")}),
+               0, 0,
+               Words{0x00000001, 0x00000001, 0x8001FFFF, 0x7FFF0002, 0x7FFF0002,
+                     0x8001FFFF});
 }
 
 //===----------------------------------------------------------------------===//
@@ -775,6 +788,39 @@ TEST_F(EmulatorTest, AccessOutOfBounds) {
   CUdeviceptr address;
   EXPECT_EQ(cu("cuMemAlloc_v2", &address, std::size_t(4)),
             CUDA_ERROR_ILLEGAL_ADDRESS);
+}
+
+TEST_F(EmulatorTest, PagesOfTheHostThatAreRegistered) {
+  constexpr std::size_t bytes = 4096;
+  void *pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(pages, MAP_FAILED);
+  auto *words = static_cast<std::uint32_t *>(pages);
+  CUfunction function = load(makeKernel(
+      "mad.wide.u32 %rd2, %r0, 4, %rd0;\nld.global.u32 %r1, [%rd2];\n"
+      "add.u32 %r1, %r1, %r0;\nst.global.u32 [%rd2], %r1;\n"));
+  CUdeviceptr address = 0;
+  EXPECT_EQ(cu("cuMemHostGetDevicePointer_v2", &address, pages, 0u),
+            CUDA_ERROR_INVALID_VALUE);
+  // Twice: nothing is left of the first.
+  for (int round = 0; round < 2; ++round) {
+    must("cuMemHostRegister_v2", pages, bytes, 0u);
+    EXPECT_EQ(cu("cuMemHostRegister_v2", pages, bytes, 0u),
+              CUDA_ERROR_INVALID_VALUE);
+    must("cuMemHostGetDevicePointer_v2", &address, pages, 0u);
+    words[31] = 100;
+    EXPECT_EQ(launch(function, 1, 32, 0, nullptr, address, address),
+              CUDA_SUCCESS);
+    EXPECT_EQ(cu("cuCtxSynchronize"), CUDA_SUCCESS);
+    EXPECT_EQ(words[30], 30u * (round + 1));
+    EXPECT_EQ(words[31], 131u);
+    must("cuMemHostUnregister", pages);
+  }
+  EXPECT_EQ(cu("cuMemHostUnregister", pages), CUDA_ERROR_INVALID_VALUE);
+  EXPECT_EQ(cu("cuMemHostRegister_v2", static_cast<void *>(words + 1),
+               std::size_t(4), 0u),
+            CUDA_ERROR_INVALID_VALUE);
+  munmap(pages, bytes);
 }
 
 TEST_F(EmulatorTest, AccessBeyondSharedMemory) {

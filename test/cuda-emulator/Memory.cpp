@@ -16,9 +16,12 @@
 
 using namespace fusco::emulator;
 
+static std::uint64_t roundUp(std::uint64_t value, std::uint64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 static std::size_t roundToGranules(std::size_t bytes) {
-  return (bytes + Memory::granuleBytes - 1) / Memory::granuleBytes *
-         Memory::granuleBytes;
+  return roundUp(bytes, Memory::granuleBytes);
 }
 
 static constexpr std::uint64_t pageBytes = 4096;
@@ -84,7 +87,7 @@ char *Memory::allocate(std::size_t bytes, Kind kind) {
 void Memory::release(std::uint64_t address, std::size_t bytes) {
   std::memset(&validBytes[(address - base) / granuleBytes], 0,
               roundToGranules(bytes) / granuleBytes * sizeof(std::uint16_t));
-  std::uint64_t first = (address + pageBytes - 1) / pageBytes * pageBytes;
+  std::uint64_t first = roundUp(address, pageBytes);
   std::uint64_t end = (address + bytes) / pageBytes * pageBytes;
   if (first < end)
     fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -98,43 +101,82 @@ std::optional<Memory::Shared> Memory::share(std::uint64_t address) const {
   return Shared{getpid(), file, address - base, found->second.bytes};
 }
 
+std::uint64_t Memory::takePages(std::size_t bytes, Kind kind) {
+  char *room = allocate(bytes + pageBytes, kind);
+  if (!room)
+    return 0;
+  const auto start = reinterpret_cast<std::uint64_t>(room);
+  const std::uint64_t page = roundUp(start, pageBytes);
+  pages[page] = start;
+  return page;
+}
+
+bool Memory::freePages(std::uint64_t page) {
+  auto found = pages.find(page);
+  if (found == pages.end())
+    return false;
+  const std::uint64_t start = found->second;
+  const Allocation &allocation = allocations.at(start);
+  const std::uint64_t end = start + allocation.bytes;
+  mmap(reinterpret_cast<void *>(page), (end - page) / pageBytes * pageBytes,
+       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file,
+       off_t(page - base));
+  pages.erase(found);
+  return free(start, allocation.kind);
+}
+
 std::uint64_t Memory::map(const Shared &shared) {
   // Whole pages of the other's, over an allocation of our own.
   const std::uint64_t skipped = shared.at % pageBytes;
-  const std::size_t bytes =
-      (skipped + shared.bytes + pageBytes - 1) / pageBytes * pageBytes;
+  const std::size_t bytes = roundUp(skipped + shared.bytes, pageBytes);
   std::string path = "/proc/" + std::to_string(shared.process) + "/fd/" +
                      std::to_string(shared.file);
   int theirs = open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (theirs < 0)
     return 0;
-  char *room = allocate(bytes + pageBytes, Device);
-  if (!room) {
-    close(theirs);
-    return 0;
-  }
-  const auto start = reinterpret_cast<std::uint64_t>(room);
-  const std::uint64_t first = (start + pageBytes - 1) / pageBytes * pageBytes;
-  mmap(reinterpret_cast<void *>(first), bytes, PROT_READ | PROT_WRITE,
-       MAP_SHARED | MAP_FIXED | MAP_NORESERVE, theirs,
-       off_t(shared.at - skipped));
+  const std::uint64_t page = takePages(bytes, Device);
+  if (page)
+    mmap(reinterpret_cast<void *>(page), bytes, PROT_READ | PROT_WRITE,
+         MAP_SHARED | MAP_FIXED | MAP_NORESERVE, theirs,
+         off_t(shared.at - skipped));
   close(theirs);
-  mapped[first + skipped] = start;
-  return first + skipped;
+  return page ? page + skipped : 0;
 }
 
 bool Memory::unmap(std::uint64_t address) {
-  auto found = mapped.find(address);
-  if (found == mapped.end())
+  return freePages(address / pageBytes * pageBytes);
+}
+
+std::uint64_t Memory::registerPages(void *data, std::size_t bytes) {
+  bytes = roundUp(bytes, pageBytes);
+  if (reinterpret_cast<std::uint64_t>(data) % pageBytes || bytes == 0 ||
+      findRegistered(data))
+    return 0;
+  const std::uint64_t page = takePages(bytes, Host);
+  if (!page)
+    return 0;
+  // Of no bytes: shared pages are shown once more.
+  if (mremap(data, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+             reinterpret_cast<void *>(page)) == MAP_FAILED) {
+    freePages(page);
+    return 0;
+  }
+  registered[data] = page;
+  return page;
+}
+
+bool Memory::unregisterPages(void *data) {
+  auto found = registered.find(data);
+  if (found == registered.end())
     return false;
-  const std::uint64_t first = address / pageBytes * pageBytes;
-  const std::uint64_t end = found->second + allocations.at(found->second).bytes;
-  mmap(reinterpret_cast<void *>(first), (end - first) / pageBytes * pageBytes,
-       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, file,
-       off_t(first - base));
-  bool isFree = free(found->second, Device);
-  mapped.erase(found);
-  return isFree;
+  const std::uint64_t page = found->second;
+  registered.erase(found);
+  return freePages(page);
+}
+
+std::uint64_t Memory::findRegistered(void *data) const {
+  auto found = registered.find(data);
+  return found == registered.end() ? 0 : found->second;
 }
 
 bool Memory::free(std::uint64_t address, Kind kind) {
@@ -147,6 +189,9 @@ bool Memory::free(std::uint64_t address, Kind kind) {
 }
 
 void Memory::freeAll() {
+  while (!pages.empty())
+    freePages(pages.begin()->first);
+  registered.clear();
   for (const auto &[address, allocation] : allocations)
     release(address, allocation.bytes);
   allocations.clear();

@@ -44,6 +44,13 @@ public:
   std::uint64_t map(const Shared &shared);
   bool unmap(std::uint64_t address);
 
+  /// Shows shared pages of this process from \p data on, at an address of their
+  /// own; 0 if that cannot be.
+  std::uint64_t registerPages(void *data, std::size_t bytes);
+  bool unregisterPages(void *data);
+  /// Where registerPages() shows them; 0 if it does not.
+  std::uint64_t findRegistered(void *data) const;
+
   /// Whether the bytes lie in one allocation. This and the next may be asked
   /// while another thread allocates.
   bool contains(std::uint64_t address, std::size_t bytes) const;
@@ -66,13 +73,18 @@ private:
 
   Memory();
   void release(std::uint64_t address, std::size_t bytes);
+  /// An allocation with room for \p bytes bytes from a page on, that page.
+  std::uint64_t takePages(std::size_t bytes, Kind kind);
+  /// Frees what takePages() gave, with pages of the file in it again.
+  bool freePages(std::uint64_t page);
 
   int file; ///< behind all of it, for other processes
   std::uint64_t base;
   std::uint16_t *validBytes; ///< of each granule
   std::map<std::uint64_t, Allocation> allocations;
-  /// Allocations that hold what map() shows, by the address that it gave.
-  std::map<std::uint64_t, std::uint64_t> mapped;
+  /// Allocations of takePages(), by the page that it gave.
+  std::map<std::uint64_t, std::uint64_t> pages;
+  std::map<void *, std::uint64_t> registered; ///< pages by what they show
 };
 
 } // namespace fusco::emulator

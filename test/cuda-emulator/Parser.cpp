@@ -42,7 +42,8 @@ static constexpr TypeInfo typeInfos[] = {
     {"s16", Type::S16, 2},       {"s32", Type::S32, 4},
     {"s64", Type::S64, 8},       {"f16", Type::F16, 2},
     {"bf16", Type::BF16, 2},     {"f16x2", Type::F16x2, 4},
-    {"bf16x2", Type::BF16x2, 4}, {"f32", Type::F32, 4},
+    {"bf16x2", Type::BF16x2, 4}, {"s16x2", Type::S16x2, 4},
+    {"u16x2", Type::U16x2, 4},   {"f32", Type::F32, 4},
     {"f64", Type::F64, 8}};
 
 Type fusco::emulator::parseType(std::string_view name) {

@@ -52,6 +52,8 @@ enum class Type : std::uint8_t {
   BF16,
   F16x2,
   BF16x2,
+  S16x2,
+  U16x2,
   F32,
   F64
 };
