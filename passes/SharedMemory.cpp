@@ -244,6 +244,7 @@ private:
   const ShuffleShape &shape;
   const ProgramNeeds &needs = shape.needs;
   int64_t ranks = shape.numRanks(), otherNodes = shape.nodes - 1;
+  Link toAll = otherNodes > 0 ? Link::ScaleOut : Link::ScaleUp; ///< ranks
   int64_t depth = shape.chunking.ringChunks;
   Type i32 = b.getI32Type(), i64 = b.getI64Type(), f32 = b.getF32Type();
 };
@@ -252,7 +253,7 @@ private:
 void Declarer::declareMeetings() {
   constexpr int64_t twice = 2;
   auto exchange = [&](StringRef name, Phase phase) {
-    channel(name, phase, Link::ScaleOut, ranks, twice, Freeing::Rounds);
+    channel(name, phase, toAll, ranks, twice, Freeing::Rounds);
   };
   auto meeting = [&](StringRef name, Phase phase) {
     channel(name, phase, Link::ScaleUp, shape.ranksPerNode, 1, Freeing::Rounds);
@@ -417,7 +418,7 @@ void Declarer::declareOtherIds() {
 
 void Declarer::declareUnfused() {
   auto exchange = [&](StringRef name, Phase phase) {
-    channel(name, phase, Link::ScaleOut, ranks, 1, Freeing::Rounds);
+    channel(name, phase, toAll, ranks, 1, Freeing::Rounds);
   };
   exchange(shared::unfusedRows, Phase::Rows);
   exchange(shared::unfusedOutputs, Phase::Combine);

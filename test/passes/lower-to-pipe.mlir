@@ -22,9 +22,9 @@ fusco.group @ep {experts = 10, topk = 2, max_tokens = 32,
 // All ranks tell each other at the start, and what they tell stands twice, since
 // a peer may be a round ahead; the ranks of a node meet at the end. Headers are 32
 // words, with dispatch's counts behind them.
-// CHECK-NEXT: pipe.channel @counts_exchanged phase plan link scale_out lanes 4 depth 2 freed_by rounds
+// CHECK-NEXT: pipe.channel @counts_exchanged phase plan link scale_up lanes 4 depth 2 freed_by rounds
 // CHECK-NEXT: pipe.channel @rows_done phase rows link scale_up lanes 4 depth 1 freed_by rounds
-// CHECK-NEXT: pipe.channel @outputs_ready phase ready link scale_out lanes 4 depth 2 freed_by rounds
+// CHECK-NEXT: pipe.channel @outputs_ready phase ready link scale_up lanes 4 depth 2 freed_by rounds
 // CHECK-NEXT: pipe.channel @outputs_taken phase combine link scale_up lanes 4 depth 1 freed_by rounds
 // CHECK-NEXT: pipe.buffer @dispatch_headers : memref<2x4x42xi32> symmetric
 // CHECK-NEXT: pipe.buffer @combine_headers : memref<2x4x32xi32> symmetric
