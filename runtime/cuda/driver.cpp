@@ -51,6 +51,8 @@ static const char *findFunctions(void *object, Driver &driver) {
   symbols.find("cuMemFree_v2", driver.memFree);
   symbols.find("cuMemHostAlloc", driver.memHostAlloc);
   symbols.find("cuMemFreeHost", driver.memFreeHost);
+  symbols.find("cuMemHostRegister_v2", driver.memHostRegister);
+  symbols.find("cuMemHostUnregister", driver.memHostUnregister);
   symbols.find("cuMemHostGetDevicePointer_v2", driver.memHostGetDevicePointer);
   symbols.find("cuMemcpyHtoDAsync_v2", driver.memcpyHtoDAsync);
   symbols.find("cuMemcpyDtoHAsync_v2", driver.memcpyDtoHAsync);

@@ -62,7 +62,9 @@ enum : unsigned {
   CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS = 1,
   CU_EVENT_DEFAULT = 0,
   CU_MEMHOSTALLOC_PORTABLE = 1,
-  CU_MEMHOSTALLOC_DEVICEMAP = 2
+  CU_MEMHOSTALLOC_DEVICEMAP = 2,
+  CU_MEMHOSTREGISTER_PORTABLE = 1,
+  CU_MEMHOSTREGISTER_DEVICEMAP = 2
 };
 
 /// Memory of a process, for others.
@@ -115,6 +117,8 @@ struct Driver {
   CUresult (*memFree)(CUdeviceptr data);
   CUresult (*memHostAlloc)(void **data, std::size_t bytes, unsigned flags);
   CUresult (*memFreeHost)(void *data);
+  CUresult (*memHostRegister)(void *data, std::size_t bytes, unsigned flags);
+  CUresult (*memHostUnregister)(void *data);
   CUresult (*memHostGetDevicePointer)(CUdeviceptr *onDevice, void *data,
                                       unsigned flags);
   CUresult (*memcpyHtoDAsync)(CUdeviceptr to, const void *from,
@@ -212,7 +216,9 @@ using Stream = Owned<CUstream, &Driver::streamDestroy>;
 using Event = Owned<CUevent, &Driver::eventDestroy>;
 using Graph = Owned<CUgraph, &Driver::graphDestroy>;
 using GraphExec = Owned<CUgraphExec, &Driver::graphExecDestroy>;
+using DeviceMemory = Owned<CUdeviceptr, &Driver::memFree>;
 using PinnedMemory = Owned<void *, &Driver::memFreeHost>;
+using RegisteredMemory = Owned<void *, &Driver::memHostUnregister>;
 
 } // namespace fusco::cuda
 

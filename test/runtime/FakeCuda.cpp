@@ -163,6 +163,14 @@ FAKE cuMemHostAlloc(void **data, std::size_t bytes, unsigned) {
   return requireContext();
 }
 FAKE cuMemFreeHost(void *data) { return end(data); }
+FAKE cuMemHostRegister_v2(void *, std::size_t, unsigned) {
+  ++fakeCuda.numAlive;
+  return requireContext();
+}
+FAKE cuMemHostUnregister(void *) {
+  --fakeCuda.numAlive;
+  return requireContext();
+}
 FAKE cuMemHostGetDevicePointer_v2(CUdeviceptr *onDevice, void *data, unsigned) {
   *onDevice = reinterpret_cast<CUdeviceptr>(data);
   return CUDA_SUCCESS;

@@ -211,9 +211,6 @@ BenchResult bench(Ranks &ranks, const Programs &programs,
   const Library &library = ranks.library;
   const reference::Shape &shape = library.shape();
   const int numRanks = shape.numRanks();
-  if (library.isOnGpu() && ranks.ownRank() >= 0)
-    throw Error("--bench times GPUs where ranks are threads: give --launch "
-                "threads");
   const std::vector<Step> steps = stepsOf(library, programs, baselines);
   const std::vector<int64_t> expertRows = expertRowsOf(shape, routing);
 

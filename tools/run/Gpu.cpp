@@ -57,6 +57,29 @@ cuda::Event makeEvent() {
   return cuda::Event(currentGpuContext(), event);
 }
 
+cuda::DeviceMemory makeDeviceMemory(int64_t bytes) {
+  cuda::CUdeviceptr data = 0;
+  requireGpu(gpuDriver().memAlloc(&data, size_t(bytes)),
+             "allocating memory of the GPU");
+  return cuda::DeviceMemory(currentGpuContext(), data);
+}
+
+ProcessGpu::ProcessGpu(int local) {
+  const cuda::Driver &driver = gpuDriver();
+  int devices = 0;
+  requireGpu(driver.deviceGetCount(&devices), "counting the GPUs");
+  requireGpu(driver.deviceGet(&device, local % devices), "finding the GPU");
+  cuda::ContextRef where = {&driver, nullptr};
+  requireGpu(driver.devicePrimaryCtxRetain(&where.context, device),
+             "making a CUDA context");
+  guard.emplace(where);
+}
+
+ProcessGpu::~ProcessGpu() {
+  guard.reset();
+  gpuDriver().devicePrimaryCtxRelease(device);
+}
+
 GpuDescription describeGpu() {
   const cuda::Driver &driver = gpuDriver();
   // fusco-run has no context of its own, so that libraries take the first GPU.

@@ -14,6 +14,8 @@
 
 #include "runtime/cuda/driver.h"
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 namespace fusco::run {
@@ -31,8 +33,24 @@ void requireGpu(cuda::CUresult result, const char *what);
 
 cuda::Stream makeStream();
 cuda::Event makeEvent();
+/// Of \p bytes bytes, of any contents.
+cuda::DeviceMemory makeDeviceMemory(int64_t bytes);
 /// The calling thread's current context.
 cuda::ContextRef currentGpuContext();
+
+/// Makes the context that libraries take in a process with one rank, of number
+/// \p local on its node, the calling thread's for as long as it lives.
+class ProcessGpu {
+public:
+  explicit ProcessGpu(int local);
+  ~ProcessGpu();
+  ProcessGpu(const ProcessGpu &) = delete;
+  ProcessGpu &operator=(const ProcessGpu &) = delete;
+
+private:
+  cuda::CUdevice device = 0;
+  std::optional<cuda::ContextGuard> guard;
+};
 
 /// The GPU that fusco-run uses, for reports.
 struct GpuDescription {

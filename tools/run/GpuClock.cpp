@@ -6,7 +6,8 @@
 //
 /// \file
 /// The gate is a copy on rank 0's stream that takes longer than all ranks need
-/// to line up behind it.
+/// to line up behind it. Other processes' events cannot be looked at, so that
+/// ranks that are processes have no gate.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/GpuClock.h"
@@ -21,8 +22,6 @@ constexpr int64_t mostCopyBytes = int64_t(1) << 30;
 constexpr int64_t leastCopiesInMemory = 64;
 /// About 0.2 ms.
 constexpr int64_t mostGateBytes = int64_t(1) << 28;
-
-const char *const copySource = "copy source", *const copyTarget = "copy target";
 
 int64_t chooseCopyBytes() {
   size_t memoryBytes = 0;
@@ -44,18 +43,13 @@ GpuClock::GpuClock(Rank &rank, GpuMeeting &meeting)
   gate = makeEvent();
   meeting.gate = gate.get();
   meeting.copyBytes = chooseCopyBytes();
-  buffers.emplace(rank);
-  for (const char *name : {copySource, copyTarget})
-    buffers->create(name, {kDLUInt, 8, 1}, {meeting.copyBytes});
+  copySource = makeDeviceMemory(meeting.copyBytes);
+  copyTarget = makeDeviceMemory(meeting.copyBytes);
 }
 
 void GpuClock::copyBytes(int64_t bytes) {
-  auto address = [&](const char *name) {
-    return reinterpret_cast<uintptr_t>((*buffers)[name].data);
-  };
-  requireGpu(gpuDriver().memcpyDtoDAsync(address(copyTarget),
-                                         address(copySource), size_t(bytes),
-                                         ownStream.get()),
+  requireGpu(gpuDriver().memcpyDtoDAsync(copyTarget.get(), copySource.get(),
+                                         size_t(bytes), ownStream.get()),
              "copying on the GPU");
 }
 
@@ -64,9 +58,8 @@ void GpuClock::copy() {
     copyBytes(meeting.copyBytes);
 }
 
-Span GpuClock::time(const std::function<void()> &launch) {
+void GpuClock::lineUp() {
   const cuda::Driver &driver = gpuDriver();
-  rank.meet(); // nobody looks at the last time's events any more
   if (rank.index == 0) {
     copyBytes(std::min(mostGateBytes, meeting.copyBytes));
     requireGpu(driver.eventRecord(gate.get(), ownStream.get()),
@@ -75,21 +68,33 @@ Span GpuClock::time(const std::function<void()> &launch) {
   rank.meetAwake();
   requireGpu(driver.streamWaitEvent(ownStream.get(), meeting.gate, 0),
              "waiting for an event");
-  requireGpu(driver.eventRecord(start.get(), ownStream.get()),
-             "recording an event");
-  launch();
-  requireGpu(driver.eventRecord(end.get(), ownStream.get()),
-             "recording an event");
-  rank.synchronize(stream());
-  rank.meet(); // the first rank's start lies behind all of us
+}
 
-  auto elapsedUs = [&](cuda::CUevent event) {
+Span GpuClock::time(const std::function<void()> &launch) {
+  auto record = [&](const cuda::Event &event) {
+    requireGpu(gpuDriver().eventRecord(event.get(), ownStream.get()),
+               "recording an event");
+  };
+  auto elapsedUs = [](cuda::CUevent from, const cuda::Event &to) {
     float ms = 0;
-    requireGpu(driver.eventElapsedTime(&ms, meeting.starts.front(), event),
+    requireGpu(gpuDriver().eventElapsedTime(&ms, from, to.get()),
                "reading a time");
     return double(ms) * 1e3;
   };
-  return {elapsedUs(start.get()), elapsedUs(end.get())};
+  rank.meet(); // nobody looks at the last time's events any more
+  if (rank.isAlone())
+    rank.meetAwake();
+  else
+    lineUp();
+  record(start);
+  launch();
+  record(end);
+  rank.synchronize(stream());
+  if (rank.isAlone())
+    return {0, elapsedUs(start.get(), end)};
+  rank.meet(); // the first rank's start lies behind all of us
+  const cuda::CUevent first = meeting.starts.front();
+  return {elapsedUs(first, start), elapsedUs(first, end)};
 }
 
 } // namespace fusco::run

@@ -16,7 +16,6 @@
 #include "tools/run/Timing.h"
 
 #include <functional>
-#include <optional>
 #include <vector>
 
 namespace fusco::run {
@@ -39,9 +38,11 @@ public:
 
   void *stream() const { return ownStream.get(); }
 
-  /// Times what \p launch puts on stream(). All ranks call it
-  /// together. Their streams start at the same moment, when rank 0 has opened
-  /// the gate: what the host needs for launching is not counted.
+  /// Times what \p launch puts on stream(). All ranks call it together. Where
+  /// they are threads their streams start at the same moment, when rank 0 has
+  /// opened the gate: what the host needs for launching is not counted. Where
+  /// they are processes each gives its own time, from 0 on, which counts how
+  /// long it waited for those that came later.
   Span time(const std::function<void()> &launch);
 
   /// Puts a copy of meeting.copyBytes within the GPU's memory on rank 0's
@@ -50,13 +51,15 @@ public:
 
 private:
   void copyBytes(int64_t bytes);
+  /// Puts the gate, which all ranks are behind when it opens, on stream().
+  void lineUp();
 
   Rank &rank;
   GpuMeeting &meeting;
   cuda::Stream ownStream;
   cuda::Event start, end;
-  cuda::Event gate;               ///< of rank 0
-  std::optional<Tensors> buffers; ///< of rank 0
+  cuda::Event gate;                          ///< of rank 0
+  cuda::DeviceMemory copySource, copyTarget; ///< of rank 0
 };
 
 } // namespace fusco::run

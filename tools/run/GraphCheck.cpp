@@ -124,10 +124,6 @@ CheckResult checkGraph(Ranks &ranks, const Shuffle &shuffle,
     throw Error(fmt::format("--graph: library '{}' was compiled for '{}', "
                             "expected one for GPUs",
                             library.path(), library.info().target));
-  if (ranks.ownRank() >= 0)
-    throw Error(
-        "--graph captures what ranks that are threads do: give --launch "
-        "threads");
   const reference::Shape &shape = library.shape();
   const int64_t replays = *options.graph;
   const Variants variants(shape, routing);

@@ -11,6 +11,7 @@
 #include "tools/run/Launch.h"
 
 #include "tools/common/Error.h"
+#include "tools/run/Gpu.h"
 #include "tools/run/Processes.h"
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include <exception>
 #include <fmt/format.h>
 #include <mutex>
+#include <optional>
 #include <sched.h>
 
 namespace fusco::run {
@@ -144,7 +146,6 @@ void Ranks::launch(const std::function<void(Rank &)> &body) {
     launchThreads(body);
 }
 
-/// A rank of this process alone. On a GPU only the library uses its context.
 void Ranks::launchOwn(const std::function<void(Rank &)> &body) {
   fusco_context_config config = FUSCO_CONTEXT_CONFIG_INIT;
   config.timeoutUs = uint64_t(timeoutMs) * 1000;
@@ -153,6 +154,9 @@ void Ranks::launchOwn(const std::function<void(Rank &)> &body) {
                                                ownRank(), &config, &made));
   std::unique_ptr<fusco_context, void (*)(fusco_context *)> context(
       made, library.api().contextDestroy);
+  std::optional<ProcessGpu> gpu;
+  if (library.isOnGpu())
+    gpu.emplace(ownRank() % library.shape().ranksPerNode);
   Rank rank(library, context.get(), *team);
   bindToProcessor(rank);
   try {
@@ -281,19 +285,14 @@ void Tensors::create(int program, int64_t tokens, int64_t roomRows,
     std::replace_if(
         shape.begin(), shape.end(), [](int64_t extent) { return extent < 0; },
         rowsOf(name));
-    create(name, {spec.dtypeCode, spec.dtypeBits, 1}, shape);
+    DLManagedTensor *made = nullptr;
+    require(rank.library, rank.library.api().tensorCreate(
+                              rank.context, {spec.dtypeCode, spec.dtypeBits, 1},
+                              spec.ndim, shape.data(), &made));
+    byName[name].owner.reset(made);
     if (rank.library.isOnGpu())
       byName[name].mirror = std::make_unique<uint8_t[]>(size_t(numBytes(name)));
   }
-}
-
-void Tensors::create(const std::string &name, DLDataType dtype,
-                     const std::vector<int64_t> &shape) {
-  DLManagedTensor *made = nullptr;
-  require(rank.library, rank.library.api().tensorCreate(rank.context, dtype,
-                                                        int32_t(shape.size()),
-                                                        shape.data(), &made));
-  byName[name].owner.reset(made);
 }
 
 const DLTensor &Tensors::operator[](const std::string &name) const {

@@ -143,10 +143,6 @@ public:
   void create(int program, int64_t tokens, int64_t roomRows,
               int64_t expertRows);
 
-  /// Makes a tensor of no program, without a mirror.
-  void create(const std::string &name, DLDataType dtype,
-              const std::vector<int64_t> &shape);
-
   bool has(const std::string &name) const { return byName.count(name) != 0; }
   const DLTensor &operator[](const std::string &name) const;
   /// The tensor's contents, on a GPU those of its mirror.
@@ -176,7 +172,7 @@ private:
   };
   struct Tensor {
     std::unique_ptr<DLManagedTensor, Deleter> owner;
-    std::unique_ptr<uint8_t[]> mirror; ///< of a program's tensor on a GPU
+    std::unique_ptr<uint8_t[]> mirror; ///< on a GPU
   };
   Rank &rank;
   std::map<std::string, Tensor> byName;
