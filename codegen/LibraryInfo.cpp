@@ -165,7 +165,8 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
     return module->getAttrOfType<IntegerAttr>(name);
   };
   if (groups.empty() || !memory(symmetricBytesAttrName) ||
-      !memory(planBytesAttrName) || !memory(alignRowsAttrName))
+      !memory(networkBytesAttrName) || !memory(planBytesAttrName) ||
+      !memory(alignRowsAttrName))
     return module.emitError("expected pipe programs with assigned memory; run "
                             "fusco-pipe-pipeline first");
   GroupOp group = *groups.begin();
@@ -192,6 +193,7 @@ fusco::getLibraryInfo(ModuleOp module, const LibraryTarget &target) {
   if (IntegerAttr bytes = memory(scaleOutBytesAttrName))
     info.scaleOutBytesPerRow = bytes.getInt();
   info.symmetricBytes = memory(symmetricBytesAttrName).getInt();
+  info.networkBytes = memory(networkBytesAttrName).getInt();
   info.planBytes = memory(planBytesAttrName).getInt();
   if (auto stats = module.lookupSymbol<BufferOp>(shared::stats))
     info.planStatsBytes = stats.getAt().value_or(0);

@@ -15,6 +15,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "passes/Passes.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 #include "fusco/library.h"
@@ -36,6 +37,9 @@ ProgramLowering::ProgramLowering(Operation *op,
     channelNumbers.try_emplace(channel, channelNumbers.size());
   for (auto span : op->getParentRegion()->getOps<SpanOp>())
     spanNumbers.try_emplace(span, spanNumbers.size());
+  if (auto bytes =
+          op->getParentOp()->getAttrOfType<IntegerAttr>(networkBytesAttrName))
+    networkBytes = bytes.getInt();
 }
 
 Value ProgramLowering::channelNumber(ChannelOp channel) {
@@ -78,10 +82,16 @@ Value ProgramLowering::loadField(Value base, int64_t offset, Type type) {
   return b.create<LLVM::LoadOp>(type, advance(base, offset));
 }
 
-Value ProgramLowering::peerBase(Value of) {
-  Value slot = b.create<LLVM::GEPOp>(peers.getType(), peers.getType(), peers,
+Value ProgramLowering::baseIn(Value bases, Value of) {
+  Value slot = b.create<LLVM::GEPOp>(bases.getType(), bases.getType(), bases,
                                      ArrayRef<LLVM::GEPArg>{toI64(of)});
-  return b.create<LLVM::LoadOp>(peers.getType(), slot);
+  return b.create<LLVM::LoadOp>(bases.getType(), slot);
+}
+
+Value ProgramLowering::peerBase(Value of) { return baseIn(peers, of); }
+
+Value ProgramLowering::peerBase(Value of, uint64_t at) {
+  return baseIn(at < networkBytes ? networkPeers : peers, of);
 }
 
 Value ProgramLowering::buildMemRef(MemRefType type, Value data, Value rows) {
@@ -102,6 +112,12 @@ Value ProgramLowering::buildMemRef(MemRefType type, Value data, Value rows) {
       .getResult(0);
 }
 
+Value ProgramLowering::laneOffset(ChannelOp channel, Value lane) {
+  Value offset =
+      b.create<arith::MulIOp>(toI64(lane), constant(channel.getBytesPerLane()));
+  return b.create<arith::AddIOp>(offset, constant(*channel.getAt()));
+}
+
 Value ProgramLowering::laneAddress(Value base, ChannelOp channel, Value lane) {
   Value offset =
       b.create<arith::MulIOp>(toI64(lane), constant(channel.getBytesPerLane()));
@@ -110,13 +126,14 @@ Value ProgramLowering::laneAddress(Value base, ChannelOp channel, Value lane) {
 
 Value ProgramLowering::loadCount(ChannelOp channel, Value lane,
                                  int64_t offset) {
-  return loadField(laneAddress(heap, channel, lane), offset, b.getI64Type());
+  return loadField(laneAddress(heapOf(*channel.getAt()), channel, lane), offset,
+                   b.getI64Type());
 }
 
 void ProgramLowering::storeCount(Value count, ChannelOp channel, Value lane,
                                  int64_t offset) {
-  b.create<LLVM::StoreOp>(count,
-                          advance(laneAddress(heap, channel, lane), offset));
+  Value address = laneAddress(heapOf(*channel.getAt()), channel, lane);
+  b.create<LLVM::StoreOp>(count, advance(address, offset));
 }
 
 Value ProgramLowering::slotAfter(ChannelOp channel, Value count) {
@@ -152,6 +169,8 @@ void ProgramLowering::loadArguments(Block &body, unsigned numTensors) {
   rank = toIndex(loadField(arguments, offsetof(fusco_program_args, rank), i64));
   status = loadField(arguments, offsetof(fusco_program_args, status), i64);
   heap = peerBase(rank);
+  networkPeers = loadNetworkPeers();
+  network = networkPeers == peers ? heap : baseIn(networkPeers, rank);
   for (unsigned i = 0; i < numTensors; ++i) {
     int64_t at = offsetof(fusco_program_args, tensors) +
                  i * sizeof(fusco_program_tensor);
@@ -183,15 +202,18 @@ Value ProgramLowering::lower(Operation *op) {
       .Case([&](pipe::StatusOp) { return status; })
       .Case([&](LocalOp o) {
         auto buffer = symbols.lookup<BufferOp>(o.getBuffer());
-        Value base = buffer.getScope() == pipe::Scope::Symmetric ? heap : plan;
+        Value base = buffer.getScope() == pipe::Scope::Symmetric
+                         ? heapOf(*buffer.getAt())
+                         : plan;
         return buildMemRef(buffer.getMemRefType(),
                            advance(base, *buffer.getAt()), Value());
       })
       .Case([&](PeerOp o) {
         auto buffer = symbols.lookup<BufferOp>(o.getBuffer());
-        return buildMemRef(buffer.getMemRefType(),
-                           advance(peerBase(o.getRank()), *buffer.getAt()),
-                           Value());
+        return buildMemRef(
+            buffer.getMemRefType(),
+            advance(peerBase(o.getRank(), *buffer.getAt()), *buffer.getAt()),
+            Value());
       })
       .Case([&](WindowOp o) {
         Value address = toI64(
@@ -261,8 +283,9 @@ Value ProgramLowering::lowerClaim(ClaimOp op) {
   ChannelOp channel = lookupChannel(op.getChannelAttr());
   Value sent = loadCount(channel, op.getLane(), channel.getSentOffset());
   if (channel.getFreedBy() == Freeing::Credit) {
-    Value credits = advance(laneAddress(heap, channel, op.getLane()),
-                            channel.getCreditOffset());
+    Value credits =
+        advance(laneAddress(heapOf(*channel.getAt()), channel, op.getLane()),
+                channel.getCreditOffset());
     Value expected = b.create<arith::SubIOp>(
         sent, constant(static_cast<int64_t>(channel.getDepth()) - 1));
     buildWait(op, channel, credits, expected, op.getPeer());
@@ -277,7 +300,8 @@ Value ProgramLowering::lowerReceive(ReceiveOp op) {
   Value slot = slotAfter(channel, received);
   Value offset =
       b.create<arith::MulIOp>(toI64(slot), constant(ChannelOp::bytesPerLine));
-  Value arrivals = advance(laneAddress(heap, channel, op.getLane()), offset);
+  Value arrivals = advance(
+      laneAddress(heapOf(*channel.getAt()), channel, op.getLane()), offset);
   Value expected = b.create<arith::AddIOp>(
       b.create<arith::DivUIOp>(received, constant(channel.getDepth())),
       constant(1));
@@ -354,9 +378,13 @@ void ProgramLowering::lowerPut(PutOp op) {
   MemRefType type = source.getMemRefType();
   int64_t row = type.getShape().back() * type.getElementTypeBitWidth() / 8;
   Transfer transfer{
-      op.getPeer(), rowOffset(destination, op.getDestinationIndices()),
-      advance(heap, rowOffset(source, op.getSourceIndices())), bytes,
-      commonGranule(ChannelOp::bytesPerLine, {head, perUnit, row})};
+      op.getPeer(),
+      rowOffset(destination, op.getDestinationIndices()),
+      advance(heapOf(*source.getAt()),
+              rowOffset(source, op.getSourceIndices())),
+      bytes,
+      commonGranule(ChannelOp::bytesPerLine, {head, perUnit, row}),
+      destination};
   buildPut(op, lookupChannel(op.getChannelAttr()), op.getLane(),
            op.getTheirLane(), transfer);
 }
@@ -374,8 +402,10 @@ void ProgramLowering::lowerPutRows(PutRowsOp op) {
   Transfer transfer{
       op.getPeer(),
       b.create<arith::AddIOp>(op.getWindow(), bytesOf(op.getTo())),
-      advance(base, bytesOf(op.getFrom())), bytesOf(op.getCount()),
-      commonGranule(ChannelOp::bytesPerLine, {row})};
+      advance(base, bytesOf(op.getFrom())),
+      bytesOf(op.getCount()),
+      commonGranule(ChannelOp::bytesPerLine, {row}),
+      /*destination=*/nullptr};
   buildPut(op, lookupChannel(op.getChannelAttr()), op.getLane(),
            op.getTheirLane(), transfer);
 }

@@ -57,11 +57,15 @@ protected:
   struct Transfer {
     mlir::Value peer, to, from, bytes;
     int64_t granule;
+    pipe::BufferOp destination; ///< where `to` is; null: in a tensor
   };
   /// Does \p transfer, then counts as buildCount does.
   virtual void buildTransfer(mlir::Operation *op, pipe::ChannelOp channel,
                              const Transfer &transfer, mlir::Value lane,
                              mlir::Value offset) = 0;
+  /// [ranks] where the network's part of heaps starts (pipe.network_bytes):
+  /// with the rest, unless the target keeps it elsewhere.
+  virtual mlir::Value loadNetworkPeers() { return peers; }
   /// The calling worker notes that it begins or ends the span of number \p span
   /// in the library's description, with \p value (i64).
   virtual void buildMark(pipe::Edge edge, int32_t span, mlir::Value value) = 0;
@@ -85,8 +89,14 @@ protected:
   /// The number of the span of \p kind on \p channel; nothing where there is
   /// none, and nothing is noted.
   std::optional<int32_t> spanOf(pipe::SpanKind kind, pipe::ChannelOp channel);
-  /// The heap of rank \p rank (index).
+  /// The heap of rank \p rank (index), and that to which the place \p at in it
+  /// is counted.
   mlir::Value peerBase(mlir::Value rank);
+  mlir::Value peerBase(mlir::Value rank, uint64_t at);
+  /// This rank's.
+  mlir::Value heapOf(uint64_t at) { return at < networkBytes ? network : heap; }
+  /// The bytes from a heap's base to lane \p lane (index) of \p channel.
+  mlir::Value laneOffset(pipe::ChannelOp channel, mlir::Value lane);
   /// The lane \p lane (index) of \p channel in the heap at \p base.
   mlir::Value laneAddress(mlir::Value base, pipe::ChannelOp channel,
                           mlir::Value lane);
@@ -99,8 +109,11 @@ protected:
   mlir::ImplicitLocOpBuilder b;
   mlir::SymbolTable symbols;
   mlir::Value arguments, peers, plan, rank, status, heap;
+  mlir::Value networkPeers, network; ///< of heaps, the network's part
 
 private:
+  uint64_t networkBytes = 0; ///< the module's pipe.network_bytes
+  mlir::Value baseIn(mlir::Value bases, mlir::Value rank);
   mlir::Value lower(mlir::Operation *op);
   /// A memref of \p type at \p data; \p rows (i64) for a dynamic first extent.
   mlir::Value buildMemRef(mlir::MemRefType type, mlir::Value data,

@@ -54,6 +54,7 @@ static json::Object reportMemory(ModuleOp module,
                                    {"at", int64_t(buffer.getAt().value_or(0))},
                                    {"bytes", buffer.getBytes()}});
   return json::Object{{"symmetric_bytes", int64_t(info.symmetricBytes)},
+                      {"network_bytes", int64_t(info.networkBytes)},
                       {"plan_bytes", int64_t(info.planBytes)},
                       {"buffers", std::move(buffers)}};
 }

@@ -23,6 +23,22 @@ using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
 
+/// The channels and buffers that a network reads or writes.
+static llvm::DenseSet<Operation *> findMemoryOfNetwork(ModuleOp module) {
+  llvm::DenseSet<Operation *> found;
+  for (auto channel : module.getOps<ChannelOp>())
+    if (channel.getLink() == Link::ScaleOut)
+      found.insert(channel);
+  SymbolTable symbols(module);
+  module.walk([&](PutOp put) {
+    if (!found.contains(symbols.lookup(put.getChannel())))
+      return;
+    found.insert(symbols.lookup(put.getSource()));
+    found.insert(symbols.lookup(put.getDestination()));
+  });
+  return found;
+}
+
 namespace {
 struct AssignMemoryPass : fusco::impl::AssignMemoryPassBase<AssignMemoryPass> {
   void runOnOperation() override {
@@ -34,14 +50,25 @@ struct AssignMemoryPass : fusco::impl::AssignMemoryPassBase<AssignMemoryPass> {
       total = alignUp(total + bytes, alignment);
       return at;
     };
+    llvm::DenseSet<Operation *> ofNetwork = findMemoryOfNetwork(module);
     // Channels first: signals of peers then stay clear of the tables.
-    for (auto channel : module.getOps<ChannelOp>())
-      channel.setAt(take(symmetricBytes, channel.getBytes()));
-    for (auto buffer : module.getOps<BufferOp>())
-      buffer.setAt(take(buffer.getScope() == Scope::Symmetric ? symmetricBytes
-                                                              : planBytes,
-                        buffer.getBytes()));
+    auto assign = [&](bool isOfNetwork) {
+      for (auto channel : module.getOps<ChannelOp>())
+        if (ofNetwork.contains(channel) == isOfNetwork)
+          channel.setAt(take(symmetricBytes, channel.getBytes()));
+      for (auto buffer : module.getOps<BufferOp>())
+        if (ofNetwork.contains(buffer) == isOfNetwork)
+          buffer.setAt(take(buffer.getScope() == Scope::Symmetric
+                                ? symmetricBytes
+                                : planBytes,
+                            buffer.getBytes()));
+    };
+    assign(/*isOfNetwork=*/true);
+    const int64_t networkBytes = symmetricBytes;
+    assign(/*isOfNetwork=*/false);
     Builder builder(&getContext());
+    module->setAttr(networkBytesAttrName,
+                    builder.getI64IntegerAttr(networkBytes));
     module->setAttr(symmetricBytesAttrName,
                     builder.getI64IntegerAttr(symmetricBytes));
     module->setAttr(planBytesAttrName, builder.getI64IntegerAttr(planBytes));

@@ -67,6 +67,7 @@ inline llvm::cl::ValuesClass workersValues() {
 
 /// Module attributes of pipe-assign-memory, in bytes (i64).
 constexpr llvm::StringLiteral symmetricBytesAttrName{"pipe.symmetric_bytes"};
+constexpr llvm::StringLiteral networkBytesAttrName{"pipe.network_bytes"};
 constexpr llvm::StringLiteral planBytesAttrName{"pipe.plan_bytes"};
 
 /// Module attribute of pipe-verify-progress: an array of dictionaries {program,

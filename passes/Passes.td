@@ -236,9 +236,11 @@ def VerifyProgressPass : Pass<"pipe-verify-progress", "::mlir::ModuleOp"> {
 def AssignMemoryPass : Pass<"pipe-assign-memory", "::mlir::ModuleOp"> {
   let summary = "give buffers and channels their byte offsets";
   let description = [{
-    Sets `at` of every pipe.channel and pipe.buffer, in order, each aligned to 64
-    bytes, and the module's attributes `pipe.symmetric_bytes` and
-    `pipe.plan_bytes`: the exact sizes of a rank's heap and of a plan.
+    Sets `at` of every pipe.channel and pipe.buffer, each aligned to 64 bytes, and
+    the module's attributes `pipe.symmetric_bytes` and `pipe.plan_bytes`: the exact
+    sizes of a rank's heap and of a plan. A heap starts with all that a network
+    reads or writes, which ends at `pipe.network_bytes`: channels whose link is
+    `scale_out`, and buffers that a pipe.put on one of them names.
 
     Example: test/passes/assign-memory.mlir.
   }];

@@ -191,6 +191,11 @@ static fusco_status checkTensor(const EntryPoint &where, DLDevice device,
 static fusco_status checkExposure(const fusco_context &context,
                                   const fusco_tensor_spec &spec,
                                   const DLTensor &tensor) {
+  if (spec.exposure == FUSCO_EXPOSURE_NETWORK && context.domain->networkHeaps)
+    return failIn(context.entryPoint, FUSCO_UNSUPPORTED,
+                  "tensor '%s': other nodes put to it, which transport 'ucx' "
+                  "cannot do to the memory of a GPU; use a fused form",
+                  spec.name);
   const Membership *membership = context.domain->membership.get();
   if (!membership || spec.exposure == FUSCO_EXPOSURE_NONE ||
       !hasElements(tensor))

@@ -74,6 +74,22 @@ static fusco_status checkTarget(const char *function,
 
 //===--- Context ----------------------------------------------------------===//
 
+/// With a proxy where its kernels reach other nodes through the network.
+static fusco_status makeGpuRank(fusco_domain &domain,
+                                std::unique_ptr<GpuRank> &rank) {
+  if (fusco_status status = GpuRank::create(*domain.gpu, rank))
+    return status;
+  if (!domain.networkHeaps)
+    return FUSCO_OK;
+  Membership &membership = *domain.membership;
+  return rank->startPuts(
+      *domain.gpu, *membership.getNetwork(), domain.networkHeaps->getBase(),
+      [&membership](std::int32_t peer, fusco_status status) {
+        if (membership.markFailed({peer, FUSCO_OK}) && status != FUSCO_OK)
+          membership.reportFailure(status);
+      });
+}
+
 fusco_status fusco_context_create(const fusco_library *library,
                                   fusco_domain *domain, std::int32_t rank,
                                   const fusco_context_config *config,
@@ -123,7 +139,7 @@ fusco_status fusco_context_create(const fusco_library *library,
   if (!made || !made->peers)
     return fail(FUSCO_OUT_OF_MEMORY, "%s: no memory for a context", __func__);
   if (domain->gpu)
-    if (fusco_status status = GpuRank::create(*domain->gpu, made->onGpu))
+    if (fusco_status status = makeGpuRank(*domain, made->onGpu))
       return status;
   made->library = library;
   made->domain = domain;

@@ -15,6 +15,7 @@
 
 #include "fusco/library.h"
 #include "runtime/cuda/gpu.h"
+#include "runtime/cuda/network_heaps.h"
 #include "runtime/membership.h"
 #include "runtime/memory.h"
 
@@ -45,8 +46,10 @@ struct fusco_domain {
   /// [numRanks] heaps, where all ranks are in this process.
   std::unique_ptr<fusco::runtime::Memory[]> heaps;
   std::unique_ptr<std::atomic<bool>[]> isTaken; ///< [numRanks] has a context
-  fusco::runtime::Memory peersOnGpu;      ///< char *[numRanks], of all heaps
+  fusco::runtime::Memory peersOnGpu;            ///< `bases`, for kernels
   fusco::runtime::Memory failedRankOnGpu; ///< fusco_device_args::failedRank
+  /// Where kernels reach other nodes through the network only; else NULL.
+  std::unique_ptr<fusco::runtime::NetworkHeaps> networkHeaps;
   /// Where each rank is a process: ended first, since it says goodbye to the
   /// other ranks and hears of them.
   std::unique_ptr<fusco::runtime::Membership> membership;

@@ -116,7 +116,7 @@ fusco_status fusco::runtime::failPut(fusco_context &context, std::int32_t peer,
   RankFailure failure = {peer, FUSCO_OK};
   if (peer < 0)
     failure = {context.rank, status};
-  if (domain.markFailed(failure))
+  if (domain.membership->markFailed(failure))
     domain.membership->reportFailure(status);
   return breakContext(context, status);
 }

@@ -114,7 +114,7 @@ namespace {
 /// Where a rank runs.
 struct Place {
   char host[192]; ///< name and what else makes it unique
-  ArenaHandle arena;
+  MemoryHandles memory;
 };
 } // namespace
 
@@ -181,8 +181,12 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
   return bytes;
 }
 
-fusco_status Membership::makeArena(const fusco_domain_config &config,
-                                   ArenaHandle &handle) {
+bool Membership::needsNetwork() const {
+  return transport == "ucx" && domain.library->info->numNodes > 1;
+}
+
+fusco_status Membership::makeMemory(const fusco_domain_config &config,
+                                    MemoryHandles &handles) {
   const fusco_library &library = *domain.library;
   const fusco_library_info &info = *library.info;
   if (library.device)
@@ -195,7 +199,15 @@ fusco_status Membership::makeArena(const fusco_domain_config &config,
   if (fusco_status status = Arena::create(domain.gpu.get(), info.symmetricBytes,
                                           tensorBytes, arena))
     return status;
-  return arena->getHandle(handle);
+  if (fusco_status status = arena->getHandle(handles.arena))
+    return status;
+  if (!domain.gpu || !needsNetwork())
+    return FUSCO_OK;
+  if (fusco_status status =
+          NetworkHeaps::create(*domain.gpu, info.networkBytes, rank,
+                               domain.numRanks, domain.networkHeaps))
+    return status;
+  return domain.networkHeaps->getHandle(handles.networkHeap);
 }
 
 fusco_status Membership::shareMemory(const fusco_domain_config &config) {
@@ -203,7 +215,7 @@ fusco_status Membership::shareMemory(const fusco_domain_config &config) {
   Place own = {};
   describeHost(own.host, sizeof(own.host));
   if (fusco_status status =
-          agree("making shared memory", makeArena(config, own.arena)))
+          agree("making shared memory", makeMemory(config, own.memory)))
     return status;
 
   std::vector<Place> places(domain.numRanks);
@@ -212,7 +224,7 @@ fusco_status Membership::shareMemory(const fusco_domain_config &config) {
     return status;
   for (Place &place : places)
     place.host[sizeof(place.host) - 1] = '\0';
-  const bool isIpc = std::strcmp(config.transport, "ipc") == 0;
+  const bool isIpc = transport == "ipc";
   // All ranks see the same places and refuse alike.
   if (fusco_status status = checkPlaces(places, info, isIpc))
     return status;
@@ -225,12 +237,21 @@ fusco_status Membership::shareMemory(const fusco_domain_config &config) {
           peer >= firstOfNode && peer < firstOfNode + info.ranksPerNode;
       if (peer == rank || (!isIpc && !isInNode))
         continue;
-      if (fusco_status status = mapArena(domain.gpu.get(), places[peer].arena,
-                                         peer, mappings[peer]))
+      const MemoryHandles &memory = places[peer].memory;
+      if (fusco_status status =
+              mapArena(domain.gpu.get(), memory.arena, peer, mappings[peer]))
         return status;
       domain.bases[peer] = mappings[peer].get();
+      if (!domain.networkHeaps)
+        continue;
+      if (fusco_status status =
+              domain.networkHeaps->map(peer, memory.networkHeap))
+        return status;
     }
     domain.bases[rank] = arena->getBase();
+    if (domain.networkHeaps)
+      if (fusco_status status = domain.networkHeaps->showToGpu())
+        return status;
     return domain.gpu ? showBasesToGpu(domain) : FUSCO_OK;
   };
   return agree("mapping memory", mapAll());
@@ -251,10 +272,10 @@ fusco_status Membership::connect() {
   const fusco_library_info &info = *domain.library->info;
   std::unique_ptr<UcxNetwork> ucx;
   // What is registered may be pinned: no more than other nodes write to.
-  std::uint64_t bytes =
-      putsToTensors(info) ? arena->getBytes() : info.symmetricBytes;
-  fusco_status made =
-      UcxNetwork::create(arena->getBase(), bytes, domain.numRanks, ucx);
+  const bool isAll = !domain.gpu && putsToTensors(info);
+  fusco_status made = UcxNetwork::create(
+      domain.gpu ? domain.networkHeaps->getBase() : arena->getBase(),
+      isAll ? arena->getBytes() : info.networkBytes, domain.numRanks, ucx);
   if (fusco_status status = agree("opening UCX", made))
     return status;
 
@@ -306,7 +327,6 @@ fusco_status Membership::connect() {
 
 fusco_status Membership::join(const fusco_domain_config &config,
                               fusco_domain &domain) {
-  const fusco_library_info &info = *domain.library->info;
   auto *made = new (std::nothrow) Membership(config, domain);
   if (!made)
     return fail(FUSCO_OUT_OF_MEMORY, "no memory to join a domain");
@@ -317,7 +337,7 @@ fusco_status Membership::join(const fusco_domain_config &config,
       return status;
     if (fusco_status status = made->shareMemory(config))
       return status;
-    if (info.numNodes > 1 && std::strcmp(config.transport, "ucx") == 0)
+    if (made->needsNetwork())
       if (fusco_status status = made->connect())
         return status;
     made->hasJoined = true;
@@ -359,23 +379,26 @@ bool Membership::pause(std::int64_t elapsedUs) {
     network->progressOrSleep(sleepUs);
   std::int32_t lost = network->getFailedPeer();
   if (lost >= 0)
-    domain.markFailed({lost, FUSCO_OK});
+    markFailed({lost, FUSCO_OK});
   return true;
 }
 
-void Membership::hear(RankFailure failure) {
-  if (!domain.markFailed(failure) || !hasJoined || !domain.gpu)
-    return;
+bool Membership::markFailed(RankFailure failure) {
+  if (!domain.markFailed(failure))
+    return false;
+  if (!hasJoined || !domain.gpu)
+    return true;
   // Kernels look at this word while they wait.
   std::int64_t failedRank = 1 + failure.rank;
   domain.gpu->copyFromHost(domain.failedRankOnGpu.get(), &failedRank,
                            sizeof(failedRank));
+  return true;
 }
 
-void Membership::rankGone(std::int32_t gone) { hear({gone, FUSCO_OK}); }
+void Membership::rankGone(std::int32_t gone) { markFailed({gone, FUSCO_OK}); }
 
 void Membership::rankFailed(std::int32_t failed, std::int32_t status) {
-  hear({failed, static_cast<fusco_status>(status)});
+  markFailed({failed, static_cast<fusco_status>(status)});
 }
 
 fusco_status fusco_domain_join(const fusco_library *library,
@@ -398,12 +421,6 @@ fusco_status fusco_domain_join(const fusco_library *library,
     return fail(FUSCO_UNSUPPORTED,
                 "%s: expected transport 'ipc' or 'ucx', got '%s'", __func__,
                 transport);
-  if (library->device && std::strcmp(transport, "ucx") == 0 &&
-      library->info->numNodes > 1)
-    return fail(FUSCO_UNSUPPORTED,
-                "%s: expected transport 'ipc' for model '%s', since kernels of "
-                "'%s' reach other nodes by their memory only, got 'ucx'",
-                __func__, library->info->model, library->info->target);
   std::unique_ptr<fusco_domain> made;
   if (fusco_status status = makeDomain(__func__, library, made))
     return status;

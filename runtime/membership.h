@@ -20,11 +20,19 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace fusco::runtime {
 
 struct RankFailure;
+
+/// What another process needs to map a rank's memory. Plain data, sent as it
+/// is.
+struct MemoryHandles {
+  ArenaHandle arena;
+  ArenaHandle networkHeap; ///< of NetworkHeaps, where there are any
+};
 
 class Membership : private RendezvousListener {
 public:
@@ -46,6 +54,9 @@ public:
   fusco_status allGather(const char *what, const void *mine,
                          std::uint64_t bytes, void *all);
 
+  /// Marks the domain, and ends what kernels wait for. Returns whether
+  /// \p failure was the first. Any thread.
+  bool markFailed(RankFailure failure);
   /// Tells the other processes that this rank has failed.
   void reportFailure(fusco_status status);
   /// Waits a little for a peer that has been waited for \p elapsedUs: lets the
@@ -55,22 +66,25 @@ public:
 
 private:
   Membership(const fusco_domain_config &config, fusco_domain &domain)
-      : domain(domain), timeoutUs(config.timeoutUs) {}
+      : domain(domain), timeoutUs(config.timeoutUs),
+        transport(config.transport) {}
+  /// Whether nodes reach each other through a network.
+  bool needsNetwork() const;
 
   fusco_status meet(const fusco_domain_config &config);
   fusco_status shareMemory(const fusco_domain_config &config);
-  fusco_status makeArena(const fusco_domain_config &config,
-                         ArenaHandle &handle);
+  fusco_status makeMemory(const fusco_domain_config &config,
+                          MemoryHandles &handles);
   fusco_status connect();
   fusco_status agree(const char *what, fusco_status mine);
 
   // On the rendezvous' own thread.
-  void hear(RankFailure failure);
   void rankGone(std::int32_t gone) override;
   void rankFailed(std::int32_t failed, std::int32_t status) override;
 
   fusco_domain &domain;
   const std::uint64_t timeoutUs;
+  const std::string transport; ///< "ipc" or "ucx"
   std::int32_t rank = -1;
   std::atomic<bool> hasJoined{false};
   std::unique_ptr<Arena> arena;

@@ -109,10 +109,7 @@ void CpuProgramLowering::buildMark(Edge edge, int32_t span, Value value) {
 void CpuProgramLowering::buildTransfer(Operation *op, ChannelOp channel,
                                        const Transfer &transfer, Value lane,
                                        Value offset) {
-  Value laneOffset =
-      b.create<arith::MulIOp>(toI64(lane), constant(channel.getBytesPerLane()));
-  Value counter = b.create<arith::AddIOp>(
-      b.create<arith::AddIOp>(laneOffset, constant(*channel.getAt())), offset);
+  Value counter = b.create<arith::AddIOp>(laneOffset(channel, lane), offset);
   Value peer = b.create<arith::IndexCastOp>(b.getI32Type(), transfer.peer);
   Value result = callRuntime(
       b, RuntimeCall::ProgramPut,
@@ -132,7 +129,8 @@ void CpuProgramLowering::buildCount(Operation *op, ChannelOp channel,
   }
   // A put of nothing: what was written before it went to this node only.
   Value nowhere = b.create<LLVM::ZeroOp>(arguments.getType());
-  buildTransfer(op, channel, {peer, constant(0), nowhere, constant(0), 1}, lane,
+  buildTransfer(op, channel,
+                {peer, constant(0), nowhere, constant(0), 1, nullptr}, lane,
                 offset);
 }
 

@@ -32,11 +32,13 @@ static_assert(offsetof(fusco_program_args, plan) == 16 &&
                   offsetof(fusco_program_args, tensors) == 40 &&
                   FUSCO_MAX_TENSORS == 12 &&
                   offsetof(fusco_device_args, control) == 232 &&
-                  sizeof(fusco_device_args) == 264,
+                  offsetof(fusco_device_args, puts) == 272 &&
+                  sizeof(fusco_device_args) == 280,
               "!args below is fusco_device_args");
 static_assert(offsetof(fusco_device_control, failed) == 32 &&
                   offsetof(fusco_device_control, values) == 40 &&
-                  offsetof(fusco_device_control, timelines) == 168,
+                  offsetof(fusco_device_control, timelines) == 168 &&
+                  offsetof(fusco_device_control, puts) == 176,
               "!control below is fusco_device_control");
 static_assert(offsetof(fusco_device_error, isAborted) == 16 &&
                   offsetof(fusco_device_error, a) == 24 &&
@@ -48,11 +50,19 @@ static_assert(offsetof(fusco_event, span) == 16 &&
                   offsetof(fusco_timeline, events) == 16 &&
                   FUSCO_TIMELINE_EVENTS == 16384,
               "!timeline below is fusco_timeline");
+static_assert(offsetof(fusco_put_request, counter) == 40 &&
+                  sizeof(fusco_put_request) == 64 &&
+                  offsetof(fusco_put_queue, requests) == 64 &&
+                  FUSCO_PUT_QUEUE_DEPTH == 128,
+              "!request and !queue below are fusco_put_request and "
+              "fusco_put_queue");
 static_assert(FUSCO_PEER_FAILED == 5 && FUSCO_TIMEOUT == 4, "used below");
 
 static constexpr llvm::StringLiteral source = R"mlir(
-!args = !llvm.struct<(ptr, ptr, ptr, i64, i64, array<12 x struct<(ptr, i64)>>, ptr, ptr, ptr, i64)>
-!control = !llvm.struct<(i64, i64, i64, i64, i64, array<16 x i64>, ptr)>
+!args = !llvm.struct<(ptr, ptr, ptr, i64, i64, array<12 x struct<(ptr, i64)>>, ptr, ptr, ptr, i64, ptr, ptr)>
+!control = !llvm.struct<(i64, i64, i64, i64, i64, array<16 x i64>, ptr, i64)>
+!request = !llvm.struct<(i64, i64, i64, i64, i64, i64, array<2 x i64>)>
+!queue = !llvm.struct<(i64, array<7 x i64>, array<128 x struct<(i64, i64, i64, i64, i64, i64, array<2 x i64>)>>)>
 !error = !llvm.struct<(i32, i32, i32, i32, i32, i32, i64, i64, i64)>
 !event = !llvm.struct<(i64, i64, i32, i16, i16)>
 !timeline = !llvm.struct<(i64, i64, array<16384 x struct<(i64, i64, i32, i16, i16)>>)>
@@ -156,6 +166,46 @@ llvm.func internal @fusco_wait(%args: !llvm.ptr, %counter: !llvm.ptr, %expected:
   llvm.br ^done(%timedOut : i32)
 ^done(%status: i32):
   llvm.return %status : i32
+}
+
+// Asks the host for a put, after what was written before. Where the queue stays
+// full for the context's timeout that is an error like any other wait's, with the
+// requests that the host has taken as the count, and nothing is asked: the next
+// wait of the block ends at once.
+llvm.func internal @fusco_put(%args: !llvm.ptr, %peer: i32, %to: i64, %from: i64, %bytes: i64, %counter: i64,
+                              %channel: i32, %program: i32) attributes {passthrough = ["alwaysinline"]} {
+  %zero = llvm.mlir.constant(0 : i32) : i32
+  %one = llvm.mlir.constant(1 : i64) : i64
+  %depth = llvm.mlir.constant(128 : i64) : i64
+  %controlField = llvm.getelementptr %args[0, 6] : (!llvm.ptr) -> !llvm.ptr, !args
+  %control = llvm.load %controlField : !llvm.ptr -> !llvm.ptr
+  %puts = llvm.getelementptr %control[0, 7] : (!llvm.ptr) -> !llvm.ptr, !control
+  %before = llvm.inline_asm has_side_effects asm_dialect = att "atom.relaxed.gpu.add.u64 $0, [$1], 1;", "=l,l,~{memory}" %puts : (!llvm.ptr) -> i64
+  %number = llvm.add %before, %one : i64
+  %queueField = llvm.getelementptr %args[0, 11] : (!llvm.ptr) -> !llvm.ptr, !args
+  %queue = llvm.load %queueField : !llvm.ptr -> !llvm.ptr
+  %expected = llvm.sub %number, %depth : i64
+  %status = llvm.call @fusco_wait(%args, %queue, %expected, %peer, %channel, %program) : (!llvm.ptr, !llvm.ptr, i64, i32, i32, i32) -> i32
+  %hasRoom = llvm.icmp "eq" %status, %zero : i32
+  llvm.cond_br %hasRoom, ^ask, ^done
+^ask:
+  %place = llvm.urem %before, %depth : i64
+  %request = llvm.getelementptr %queue[0, 2, %place] : (!llvm.ptr, i64) -> !llvm.ptr, !queue
+  %peer64 = llvm.sext %peer : i32 to i64
+  %1 = llvm.getelementptr %request[0, 1] : (!llvm.ptr) -> !llvm.ptr, !request
+  llvm.store volatile %peer64, %1 : i64, !llvm.ptr
+  %2 = llvm.getelementptr %request[0, 2] : (!llvm.ptr) -> !llvm.ptr, !request
+  llvm.store volatile %to, %2 : i64, !llvm.ptr
+  %3 = llvm.getelementptr %request[0, 3] : (!llvm.ptr) -> !llvm.ptr, !request
+  llvm.store volatile %from, %3 : i64, !llvm.ptr
+  %4 = llvm.getelementptr %request[0, 4] : (!llvm.ptr) -> !llvm.ptr, !request
+  llvm.store volatile %bytes, %4 : i64, !llvm.ptr
+  %5 = llvm.getelementptr %request[0, 5] : (!llvm.ptr) -> !llvm.ptr, !request
+  llvm.store volatile %counter, %5 : i64, !llvm.ptr
+  llvm.inline_asm has_side_effects asm_dialect = att "st.release.sys.b64 [$0], $1;", "l,l,~{memory}" %request, %number : (!llvm.ptr, i64) -> ()
+  llvm.br ^done
+^done:
+  llvm.return
 }
 
 // The first block starts. `trailer` is the plan's where the program fills it,
@@ -370,6 +420,8 @@ static StringRef getSymbol(DeviceCall call) {
     return "fusco_arrive";
   case DeviceCall::Wait:
     return "fusco_wait";
+  case DeviceCall::Put:
+    return "fusco_put";
   case DeviceCall::Fail:
     return "fusco_fail";
   case DeviceCall::Mark:

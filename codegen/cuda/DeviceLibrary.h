@@ -7,7 +7,7 @@
 /// \file
 /// How the thread blocks of a rank and the ranks of a GPU wait for each other,
 /// and how a kernel reports an error: the GPU's counterpart of what the runtime
-/// does for a CPU (fusco_program_wait, fusco_program_fail).
+/// does for a CPU (fusco_program_wait, fusco_program_put, fusco_program_fail).
 ///
 //===----------------------------------------------------------------------===//
 
@@ -29,6 +29,7 @@ enum class DeviceCall {
   Await,  ///< another block waits for the next team
   Arrive, ///< and has done its part
   Wait,   ///< waits for a counter: not 0 where that failed
+  Put,    ///< asks the host for a put to another node
   Fail,   ///< records an error
   Mark,   ///< notes that the block begins or ends a span
   Meet    ///< all threads of all blocks meet

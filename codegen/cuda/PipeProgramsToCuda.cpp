@@ -60,10 +60,18 @@ private:
                   Value offset) override;
   void buildTransfer(Operation *op, ChannelOp channel, const Transfer &transfer,
                      Value lane, Value offset) override;
+  Value loadNetworkPeers() override {
+    return loadField(arguments, offsetof(fusco_device_args, networkPeers),
+                     arguments.getType());
+  }
   void once(function_ref<void()> body) override;
   void buildMark(Edge edge, int32_t span, Value value) override;
   Value lowerForTarget(Operation *op) override;
 
+  /// Counts what \p transfer has written, and where its peer is in another node
+  /// has the host do both. For one thread.
+  void countTransfer(ChannelOp channel, const Transfer &transfer, Value lane,
+                     Value offset);
   void lowerFailIf(FailIfOp op);
   void lowerFork(ForkOp op);
   /// The block's first thread calls \p call; where that gives anything but 0,
@@ -89,6 +97,10 @@ private:
   Value i32(int64_t value) { return b.create<arith::ConstantIntOp>(value, 32); }
   Value toI32(Value index) {
     return b.create<arith::IndexCastOp>(b.getI32Type(), index);
+  }
+  Value compareWithNull(LLVM::ICmpPredicate how, Value pointer) {
+    Value null = b.create<LLVM::ZeroOp>(pointer.getType());
+    return b.create<LLVM::ICmpOp>(how, pointer, null);
   }
   Value control() {
     return loadField(arguments, offsetof(fusco_device_args, control),
@@ -180,19 +192,55 @@ void CudaProgramLowering::buildMark(Edge edge, int32_t span, Value value) {
 
 void CudaProgramLowering::buildCount(Operation *op, ChannelOp channel,
                                      Value peer, Value lane, Value offset) {
-  // All heaps are addressable, those of other nodes too: ranks share a GPU.
-  Value counter = advance(laneAddress(peerBase(peer), channel, lane), offset);
-  simt().ptx("red.release.sys.add.u64 [$0], 1;", "l,~{memory}", counter);
+  // A put of nothing, to anywhere.
+  Transfer nothing{peer,        constant(0), heapOf(*channel.getAt()),
+                   constant(0), 1,           nullptr};
+  countTransfer(channel, nothing, lane, offset);
+}
+
+void CudaProgramLowering::countTransfer(ChannelOp channel,
+                                        const Transfer &transfer, Value lane,
+                                        Value offset) {
+  // Without a base it is in another node. A program that puts to tensors is not
+  // run where there are such.
+  Value base = peerBase(transfer.peer, *channel.getAt());
+  auto count = [&] {
+    Value counter = advance(laneAddress(base, channel, lane), offset);
+    simt().ptx("red.release.sys.add.u64 [$0], 1;", "l,~{memory}", counter);
+  };
+  if (channel.getLink() == Link::ScaleUp)
+    return count();
+  auto branch =
+      b.create<scf::IfOp>(compareWithNull(LLVM::ICmpPredicate::eq, base),
+                          /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  Type i64 = b.getI64Type();
+  Value from =
+      b.create<arith::SubIOp>(b.create<LLVM::PtrToIntOp>(i64, transfer.from),
+                              b.create<LLVM::PtrToIntOp>(i64, network));
+  Value counter = b.create<arith::AddIOp>(laneOffset(channel, lane), offset);
+  call(DeviceCall::Put,
+       {arguments, toI32(transfer.peer), transfer.to, from, transfer.bytes,
+        counter, channelNumber(channel), i32(programNumber)});
+  b.setInsertionPointToStart(branch.elseBlock());
+  count();
 }
 
 void CudaProgramLowering::buildTransfer(Operation *op, ChannelOp channel,
                                         const Transfer &transfer, Value lane,
                                         Value offset) {
-  Value to = advance(peerBase(transfer.peer), transfer.to);
+  BufferOp destination = transfer.destination;
+  Value base = destination ? peerBase(transfer.peer, *destination.getAt())
+                           : peerBase(transfer.peer);
+  Value to = advance(base, transfer.to);
   SimtBuilder s = simt();
   // A rank tells itself what stands there already.
   Value isElsewhere =
       s.create<LLVM::ICmpOp>(LLVM::ICmpPredicate::ne, to, transfer.from);
+  if (channel.getLink() == Link::ScaleOut)
+    isElsewhere = s.create<arith::AndIOp>(
+        isElsewhere, compareWithNull(LLVM::ICmpPredicate::ne, base));
   int64_t granule = std::min<int64_t>(transfer.granule, 16);
   Type type = granule == 16 ? Type(VectorType::get(4, s.getI32Type()))
                             : Type(s.getIntegerType(8 * granule));
@@ -207,7 +255,7 @@ void CudaProgramLowering::buildTransfer(Operation *op, ChannelOp channel,
     s.create<scf::YieldOp>();
   });
   b.setInsertionPoint(op);
-  once([&] { buildCount(op, channel, transfer.peer, lane, offset); });
+  once([&] { countTransfer(channel, transfer, lane, offset); });
 }
 
 Value CudaProgramLowering::lowerForTarget(Operation *op) {

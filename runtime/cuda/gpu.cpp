@@ -282,6 +282,24 @@ fusco_status Gpu::copyFromHost(void *to, const void *from,
 
 //===--- Ranks ------------------------------------------------------------===//
 
+/// Sets \p mapped to all zeros.
+template <typename T>
+static fusco_status allocateMapped(const Gpu &gpu, Mapped<T> &mapped) {
+  cuda::ContextGuard guard(gpu.getContext());
+  void *data = nullptr;
+  if (fusco_status status = gpu.check(
+          gpu.getDriver().memHostAlloc(&data, sizeof(T),
+                                       cuda::CU_MEMHOSTALLOC_PORTABLE |
+                                           cuda::CU_MEMHOSTALLOC_DEVICEMAP),
+          "allocating host memory for the GPU"))
+    return status;
+  mapped.memory = cuda::PinnedMemory(gpu.getContext(), data);
+  std::memset(data, 0, sizeof(T));
+  return gpu.check(
+      gpu.getDriver().memHostGetDevicePointer(&mapped.onGpu, data, 0),
+      "mapping host memory for the GPU");
+}
+
 fusco_status GpuRank::create(const Gpu &gpu, std::unique_ptr<GpuRank> &rank) {
   std::unique_ptr<GpuRank> made(new (std::nothrow) GpuRank);
   if (!made)
@@ -293,19 +311,17 @@ fusco_status GpuRank::create(const Gpu &gpu, std::unique_ptr<GpuRank> &rank) {
   cuda::ContextGuard guard(gpu.getContext());
   if (fusco_status status = createStream(gpu, made->stream))
     return status;
-  void *error = nullptr;
-  if (fusco_status status = gpu.check(
-          gpu.getDriver().memHostAlloc(&error, sizeof(fusco_device_error),
-                                       cuda::CU_MEMHOSTALLOC_PORTABLE |
-                                           cuda::CU_MEMHOSTALLOC_DEVICEMAP),
-          "allocating host memory for the GPU"))
-    return status;
-  made->error = cuda::PinnedMemory(gpu.getContext(), error);
-  made->getError() = {};
-  if (fusco_status status = gpu.check(
-          gpu.getDriver().memHostGetDevicePointer(&made->errorOnGpu, error, 0),
-          "mapping host memory for the GPU"))
+  if (fusco_status status = allocateMapped(gpu, made->error))
     return status;
   rank = std::move(made);
   return FUSCO_OK;
+}
+
+fusco_status GpuRank::startPuts(const Gpu &gpu, CountedPuts &network,
+                                const char *heap,
+                                PutProxy::OnFailure onFailure) {
+  if (fusco_status status = allocateMapped(gpu, puts))
+    return status;
+  return PutProxy::start(network, puts.get(), heap, std::move(onFailure),
+                         proxy);
 }

@@ -16,6 +16,7 @@
 #include "fusco/library.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/memory.h"
+#include "runtime/network/put_proxy.h"
 
 #include <memory>
 
@@ -82,18 +83,27 @@ private:
   cuda::Stream stream; ///< for copies and for zeroing
 };
 
+/// A \p T of the host that kernels see too.
+template <typename T> struct Mapped {
+  T &get() const { return *static_cast<T *>(memory.get()); }
+
+  cuda::PinnedMemory memory;
+  cuda::CUdeviceptr onGpu = 0; ///< the same, as kernels see it
+};
+
 /// What a rank has on the GPU beside its heap.
 struct GpuRank {
   static fusco_status create(const Gpu &gpu, std::unique_ptr<GpuRank> &rank);
-
-  fusco_device_error &getError() const {
-    return *static_cast<fusco_device_error *>(error.get());
-  }
+  /// From now on the host makes the puts that the rank's kernels ask for, as
+  /// PutProxy::start says.
+  fusco_status startPuts(const Gpu &gpu, CountedPuts &network, const char *heap,
+                         PutProxy::OnFailure onFailure);
 
   cuda::Stream stream; ///< of its own, waits for no other
   Memory control;      ///< fusco_device_control
-  cuda::PinnedMemory error;
-  cuda::CUdeviceptr errorOnGpu = 0; ///< the same, as kernels see it
+  Mapped<fusco_device_error> error;
+  Mapped<fusco_put_queue> puts;    ///< none before startPuts()
+  std::unique_ptr<PutProxy> proxy; ///< likewise NULL; ended before them
 };
 
 } // namespace fusco::runtime

@@ -66,10 +66,14 @@ fusco_status fusco::runtime::launchKernel(fusco_context &context,
   handed.control =
       reinterpret_cast<fusco_device_control *>(context.onGpu->control.get());
   handed.error =
-      reinterpret_cast<fusco_device_error *>(context.onGpu->errorOnGpu);
+      reinterpret_cast<fusco_device_error *>(context.onGpu->error.onGpu);
   handed.failedRank =
       reinterpret_cast<std::int64_t *>(domain.failedRankOnGpu.get());
   handed.timeoutNs = getTimeoutNs(context);
+  handed.networkPeers = domain.networkHeaps
+                            ? domain.networkHeaps->getPeersOnGpu()
+                            : handed.program.peers;
+  handed.puts = reinterpret_cast<fusco_put_queue *>(context.onGpu->puts.onGpu);
   void *parameters[] = {&handed};
 
   cuda::ContextGuard guard(gpu.getContext());
@@ -139,7 +143,13 @@ fusco_status fusco::runtime::synchronizeKernels(fusco_context &context,
                 context.failure);
   if (status != FUSCO_OK)
     return status;
-  fusco_device_error &left = context.onGpu->getError();
+  // Why its kernels gave up, if they did.
+  const PutProxy *proxy = context.onGpu->proxy.get();
+  if (const PutProxy::Failure *put = proxy ? proxy->getFailure() : nullptr) {
+    fail(put->status, "%s", put->text);
+    return failPut(context, put->peer, put->status);
+  }
+  fusco_device_error &left = context.onGpu->error.get();
   if (left.status == FUSCO_OK)
     return FUSCO_OK;
   const fusco_device_error error = left;

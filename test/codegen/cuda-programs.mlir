@@ -6,12 +6,12 @@
 
 // KERNELS: llvm.mlir.global internal constant @fusco_library_info(
 // KERNELS: gpu.module @kernels {
-// KERNELS: llvm.func @dispatch(%{{.*}}: !llvm.ptr {llvm.align = 8 : i64, llvm.byval = !llvm.array<264 x i8>, nvvm.grid_constant}) attributes {nvvm.kernel, nvvm.minctasm = 1 : i32, nvvm.reqntid = array<i32: 64, 1, 1>
+// KERNELS: llvm.func @dispatch(%{{.*}}: !llvm.ptr {llvm.align = 8 : i64, llvm.byval = !llvm.array<280 x i8>, nvvm.grid_constant}) attributes {nvvm.kernel, nvvm.minctasm = 1 : i32, nvvm.reqntid = array<i32: 64, 1, 1>
 // KERNELS: llvm.func internal @dispatch$team0(
 
 // CHECK: .target sm_90
 // CHECK: .visible .entry dispatch(
-// CHECK-NEXT: .param .align 8 .b8 dispatch_param_0[264]
+// CHECK-NEXT: .param .align 8 .b8 dispatch_param_0[280]
 // CHECK: .reqntid 384, 1, 1
 // CHECK-NEXT: .minnctapersm 1
 // The arguments stay where the launch put them.

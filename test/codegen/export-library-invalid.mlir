@@ -11,7 +11,7 @@ module @no_memory {
 // -----
 
 // 63 characters fit.
-module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
+module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.network_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
   fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
     topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
   pipe.program @a23456789012345678901234567890123456789012345678901234567890123() {
@@ -25,7 +25,7 @@ module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.plan_bytes = 0 : i64,
 
 // -----
 
-module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
+module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.network_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
   fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
     topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
   pipe.program @p0() { pipe.return }
@@ -42,7 +42,7 @@ module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.plan_bytes = 0 : i64,
 
 // -----
 
-module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
+module @m attributes {pipe.symmetric_bytes = 0 : i64, pipe.network_bytes = 0 : i64, pipe.plan_bytes = 0 : i64, pipe.align_rows = 1 : i64} {
   fusco.group @ep {experts = 8, topk = 2, max_tokens = 4,
     topology = <nodes = 1, ranks_per_node = 4>, placement = <block>}
   // expected-error@+1 {{expected at most 12 tensors, got 13}}

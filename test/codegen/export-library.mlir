@@ -7,10 +7,10 @@
 // RUN:   | fusco-opt --fusco-pipe-pipeline --fusco-describe-library=cpu-level=1 \
 // RUN:   | %python %S/Inputs/library-info.py | FileCheck %s --check-prefix=FLOAT8
 
-// INFO:      library magic=340431951174 abiVersion=6 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
+// INFO:      library magic=340431951174 abiVersion=7 size={{[0-9]+}} model=tiny target=cpu cpuLevel=1 maxBlocks=0
 // INFO-SAME: numNodes=2 ranksPerNode=3 topk=2 numExperts=10 numRedundant=0 maxTokens=32 hidden=7 alignRows=8 capacityRows=0 scaleOutBytesPerRow=14
 // INFO-SAME: dtypeCode=4 dtypeBits=16 idBits=64 isWeighted=1 hasTable=0 isRankMajor=0 dropsOverflow=0 partialBits=32 numPrograms=2
-// INFO-SAME: symmetricBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0
+// INFO-SAME: symmetricBytes={{[1-9][0-9]*}} networkBytes={{[1-9][0-9]*}} planBytes={{[1-9][0-9]*}} planStatsBytes=0
 // INFO-NEXT: program name=dispatch writesPlan=1 threadsPerBlock=0 sharedBytes=0 numTensors=6
 // INFO-NEXT: tensor name=x dtypeCode=4 dtypeBits=16 isOutput=0 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 7, 0]
 // INFO-NEXT: tensor name=ids dtypeCode=0 dtypeBits=64 isOutput=0 rowsKind=1 exposure=0 isByColumns=0 scaledColumns=0 ndim=2 shape=[-1, 2, 0]

@@ -3,8 +3,9 @@
 
 Each case draws an awkward shape, a way to compile it and routing, runs fusco-import,
 fusco-compile and fusco-run --check, and must pass bit for bit. The tools are those on PATH, or in
---bin. With --target sm_90 shapes are small, for FUSCO_LIBCUDA may name an emulator. Exit code 0 only if every case passed; a failure prints the commands and
-the seed that repeats it.
+--bin. With --target sm_90 shapes are small, for FUSCO_LIBCUDA may name an emulator; with
+--transport ranks are processes. Exit code 0 only if every case passed; a failure prints the
+commands and the seed that repeats it.
 """
 import argparse
 import os
@@ -51,6 +52,11 @@ class Failure(Exception):
 
 def scale_blocks(hidden):
     return [block for block in SCALE_BLOCKS if block < hidden] + [hidden]
+
+
+def runs_unfused(options):
+    """Not where other nodes would put to tensors in a GPU's memory."""
+    return options.target == "cpu" or options.transport != "ucx"
 
 
 def draw_shape(rng, options):
@@ -121,7 +127,7 @@ def draw_compilation(rng, shape, is_quantized, options):
                     and not is_quantized)
     if has_backward and rng.random() < 0.4:
         flags.append("--backward")
-    if shape["form"] == "unfused" and rng.random() < 0.5:
+    if shape["form"] == "unfused" and runs_unfused(options) and rng.random() < 0.5:
         flags.append("--no-fuse")
     if options.target != "cpu":
         flags += [f"--max-blocks={rng.choice([1, 3, 16])}",
@@ -183,10 +189,13 @@ class Case:
 
         seed = str(self.rng.getrandbits(32))
         run = ["fusco-run", library, "--check", "--seed", seed]
+        if self.options.transport != "local":
+            run += ["--launch", "processes", "--transport", self.options.transport]
         # What was compiled unfused is a baseline itself, and not everything has one.
         has_none = summands or any(flag in shape for flag in
                                    ["scale-block", "layout", "placement", "partials"])
-        if "--no-fuse" not in compilation and not has_none:
+        if ("--no-fuse" not in compilation and not has_none
+                and runs_unfused(self.options)):
             run += ["--baseline", "unfused"]
         self.call(*run, "--synthetic", self.rng.choice(SYNTHETIC))
         ids = draw_ids(self.generator, self.rng, shape)
@@ -239,6 +248,7 @@ def main():
                         help="number of the first case")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--target", default="cpu", choices=["cpu", "sm_90"])
+    parser.add_argument("--transport", default="local", choices=["local", "ipc", "ucx"])
     parser.add_argument("--float8", action="store_true",
                         help="quantise rows in every case")
     parser.add_argument("--bin", help="folder of the tools; default: PATH")
@@ -260,7 +270,7 @@ def main():
                 print(f"case {number} FAILED: {failure}\n"
                       f"  repeat with: {sys.argv[0]} --seed {options.seed} "
                       f"--first {number} --cases 1 --keep DIR "
-                      f"--target {options.target}"
+                      f"--target {options.target} --transport {options.transport}"
                       f"{' --float8' if options.float8 else ''}\n  "
                       + "\n  ".join(case.commands))
                 return 1

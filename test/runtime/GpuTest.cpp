@@ -314,6 +314,8 @@ TEST_F(GpuRanksTest, AKernelIsHandedAllThatItNeeds) {
   EXPECT_EQ(launch.args.error->status, FUSCO_OK);
   EXPECT_EQ(*launch.args.failedRank, 0);
   EXPECT_EQ(launch.args.timeoutNs, 30000000000);
+  EXPECT_EQ(launch.args.networkPeers, args.peers);
+  EXPECT_EQ(launch.args.puts, nullptr);
   EXPECT_EQ(synchronize().status, FUSCO_OK);
 }
 

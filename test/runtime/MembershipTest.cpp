@@ -45,7 +45,7 @@ struct Model : FakeLibrary {
   explicit Model(std::int32_t ranksPerNode, std::int32_t numNodes = 1)
       : FakeLibrary(ranksPerNode) {
     info.numNodes = numNodes;
-    info.symmetricBytes = 256;
+    info.symmetricBytes = info.networkBytes = 256;
     info.programs[Dispatch].numTensors = 0;
     library.programs[Dispatch] = runBody;
   }

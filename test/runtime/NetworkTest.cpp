@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ChildProcess.h"
+#include "LoopNetwork.h"
 
 #include "runtime/network/counted_puts.h"
 #include "runtime/network/faults.h"
@@ -74,93 +75,6 @@ struct Traffic {
   std::vector<Put> puts;
   std::uint64_t bytes; ///< that the peer needs
 };
-
-//===--- A network in this process ----------------------------------------===//
-
-/// The memory of ranks 0 to 2, and what the network between them shall do.
-struct Ranks {
-  explicit Ranks(std::uint64_t bytes = 4096)
-      : memory(3, std::vector<char>(bytes)) {}
-  std::vector<std::vector<char>> memory;
-  std::function<void(std::int32_t peer, std::uint64_t counter)> onAdd =
-      [](std::int32_t, std::uint64_t) {};
-  bool isBusy = false; ///< always something to do
-
-  std::uint64_t getCount(std::int32_t rank, std::uint64_t counter) const {
-    std::uint64_t count;
-    std::memcpy(&count, memory[rank].data() + counter, sizeof(count));
-    return count;
-  }
-};
-
-/// Operations happen in progress(), in order or in any.
-class LoopNetwork : public Network {
-public:
-  LoopNetwork(Ranks &ranks, bool keepsOrder)
-      : ranks(ranks), keepsOrder(keepsOrder) {}
-
-  void setListener(NetworkListener &heard) override { listener = &heard; }
-  bool isOrdered(std::int32_t) const override { return keepsOrder; }
-  void write(std::int32_t peer, std::uint64_t to, const void *from,
-             std::uint64_t bytes, std::uint64_t id) override {
-    if (bytes > ranks.memory[peer].size() - to) {
-      fail(FUSCO_INVALID_ARGUMENT, "out of bounds");
-      return listener->finished(id, FUSCO_INVALID_ARGUMENT, 0);
-    }
-    queue.push_back({bytes, id, [=] {
-                       std::memcpy(ranks.memory[peer].data() + to, from, bytes);
-                     }});
-  }
-  void add(std::int32_t peer, std::uint64_t counter,
-           std::uint64_t id) override {
-    queue.push_back({sizeof(std::uint64_t), id, [=] {
-                       ranks.onAdd(peer, counter);
-                       std::uint64_t count = ranks.getCount(peer, counter) + 1;
-                       std::memcpy(ranks.memory[peer].data() + counter, &count,
-                                   sizeof(count));
-                     }});
-  }
-  bool progress() override {
-    bool hasMoved = !queue.empty();
-    for (std::size_t i = queue.size(); i > 0; --i) {
-      auto next = queue.begin();
-      if (!keepsOrder)
-        next += static_cast<std::ptrdiff_t>(random() % queue.size());
-      Operation operation = std::move(*next);
-      queue.erase(next);
-      operation.run();
-      listener->finished(operation.id, FUSCO_OK, operation.bytes);
-    }
-    return hasMoved || ranks.isBusy;
-  }
-  bool arm() override { return queue.empty() && !ranks.isBusy; }
-  int getEventFile() const override { return -1; }
-
-private:
-  struct Operation {
-    std::uint64_t bytes, id;
-    std::function<void()> run;
-  };
-
-  Ranks &ranks;
-  const bool keepsOrder;
-  NetworkListener *listener = nullptr;
-  std::deque<Operation> queue;
-  std::mt19937 random{1};
-};
-
-/// Puts over such a network, with \p faults.
-std::unique_ptr<CountedPuts> makePuts(Ranks &ranks, bool keepsOrder,
-                                      const char *faults = "",
-                                      std::uint64_t patienceUs = timeoutUs) {
-  std::unique_ptr<Network> network =
-      std::make_unique<LoopNetwork>(ranks, keepsOrder);
-  std::unique_ptr<CountedPuts> puts;
-  EXPECT_EQ(*faults ? makeFaulty(faults, network) : FUSCO_OK, FUSCO_OK);
-  EXPECT_EQ(CountedPuts::create(std::move(network), patienceUs, puts),
-            FUSCO_OK);
-  return puts;
-}
 
 struct NetworkCase {
   const char *name, *faults;

@@ -34,7 +34,7 @@ class PutTest : public testing::Test {
 protected:
   PutTest() : fake(ranksPerNode) {
     fake.info.numNodes = 2;
-    fake.info.symmetricBytes = 256;
+    fake.info.symmetricBytes = fake.info.networkBytes = 256;
     fake.info.programs[Dispatch].numTensors = 0;
     fake.library.programs[Dispatch] = runBody;
   }

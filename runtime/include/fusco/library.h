@@ -160,6 +160,8 @@ typedef struct fusco_library_info {
                               bf16 16; 0 where nothing combines */
   int32_t numPrograms;
   uint64_t symmetricBytes; /**< of each rank's heap that peers address */
+  uint64_t networkBytes;   /**< of its start, where all is that ranks of other
+                                nodes put to, and that is put from there */
   uint64_t planBytes;      /**< of each plan */
   uint64_t planStatsBytes; /**< offset of fusco_plan_stats in a plan */
   fusco_program_info programs[FUSCO_MAX_PROGRAMS];
@@ -229,7 +231,33 @@ typedef struct fusco_device_control {
   int64_t values[FUSCO_MAX_TEAM_VALUES]; /**< what that team was handed */
   fusco_timeline *timelines; /**< [blocks]; NULL where the library has no
                                   timeline */
+  uint64_t puts;             /**< places taken in the rank's fusco_put_queue
+                                  since its context was made */
 } fusco_device_control;
+
+/** A put to another node that a kernel asks the host for: as
+ *  fusco_program_put, with all places counted from the start of heaps. */
+typedef struct fusco_put_request {
+  uint64_t number; /**< of the request, from 1 on; written last (release, system
+                        scope) */
+  int64_t peer;
+  int64_t to;
+  int64_t from; /**< in the own heap, below networkBytes */
+  int64_t bytes;
+  int64_t counter;
+  int64_t reserved[2];
+} fusco_put_request;
+
+enum { FUSCO_PUT_QUEUE_DEPTH = 128 };
+
+/** What the kernels of a rank hand to the host, in host memory that the GPU
+ *  writes. Request n has the place (n - 1) % FUSCO_PUT_QUEUE_DEPTH, once the
+ *  one before it there is taken. All zeros at first. */
+typedef struct fusco_put_queue {
+  uint64_t taken; /**< requests that the host is done with reading (release) */
+  uint64_t reserved[7];
+  fusco_put_request requests[FUSCO_PUT_QUEUE_DEPTH];
+} fusco_put_queue;
 
 /** The first error that kernels of a rank found since the host took one: in
  * host memory that the GPU writes. What a call was refused for is not written
@@ -247,7 +275,8 @@ typedef struct fusco_device_error {
 } fusco_device_error;
 
 /** The one parameter of a kernel, by value. Pointers in `program` are the
- * GPU's: `peers` names the heaps of all ranks, `context` is not used. */
+ * GPU's: `peers` names the heaps of all ranks whose memory it sees, `context`
+ * is not used. */
 typedef struct fusco_device_args {
   fusco_program_args program;
   fusco_device_control *control;
@@ -255,6 +284,12 @@ typedef struct fusco_device_args {
   int64_t *failedRank; /**< of the domain, in GPU memory: 1 + the first rank
                             whose wait expired, 0 while there is none */
   int64_t timeoutNs;   /**< of every wait */
+  char *const *networkPeers; /**< [ranks] base of the first networkBytes of each
+                                  rank's heap, which may be elsewhere than the
+                                  rest; NULL for ranks that only the host
+                                  reaches */
+  fusco_put_queue *puts; /**< as the GPU sees it; NULL where kernels reach all
+                              ranks */
 } fusco_device_args;
 
 /** The code of a library's kernels, which are called as their programs are with

@@ -34,7 +34,7 @@ extern "C" {
 #endif
 
 /** Version of this ABI. A library of another version is refused. */
-#define FUSCO_ABI_VERSION 6
+#define FUSCO_ABI_VERSION 7
 
 #define FUSCO_API __attribute__((visibility("default")))
 

@@ -74,6 +74,7 @@ Library = structure(
     ("partialBits", ctypes.c_uint8),
     ("numPrograms", ctypes.c_int32),
     ("symmetricBytes", ctypes.c_uint64),
+    ("networkBytes", ctypes.c_uint64),
     ("planBytes", ctypes.c_uint64),
     ("planStatsBytes", ctypes.c_uint64),
     ("programs", Program * 8),

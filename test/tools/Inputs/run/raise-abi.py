@@ -4,7 +4,7 @@ which follows the magic number; see runtime/include/fusco/library.h."""
 import struct
 import sys
 
-MAGIC, VERSION = 0x4F43535546, 6
+MAGIC, VERSION = 0x4F43535546, 7
 
 library = open(sys.argv[1], "rb").read()
 # Code that compares with the magic number holds it too, without a version.
