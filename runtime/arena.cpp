@@ -106,33 +106,49 @@ fusco_status fusco::runtime::mapArena(const Gpu *gpu, const ArenaHandle &handle,
 
 //===--- Arena ------------------------------------------------------------===//
 
-fusco_status Arena::create(const Gpu *gpu, std::uint64_t heapBytes,
-                           std::uint64_t tensorBytes,
-                           std::unique_ptr<Arena> &arena) {
+fusco_status Arena::countBytes(std::uint64_t heapBytes,
+                               std::uint64_t tensorBytes,
+                               std::uint64_t &bytes) {
   // Of more nothing could be mapped, and sums of less do not wrap.
   constexpr std::uint64_t mostBytes = std::uint64_t(1) << 62;
   if (tensorBytes > mostBytes)
     return fail(FUSCO_INVALID_ARGUMENT,
                 "expected tensorBytes that can be addressed, got %" PRIu64,
                 tensorBytes);
-  const std::uint64_t begin = roundUp(heapBytes, hugePageBytes);
-  const std::uint64_t bytes = begin + roundUp(tensorBytes, hugePageBytes);
+  bytes =
+      roundUp(heapBytes, hugePageBytes) + roundUp(tensorBytes, hugePageBytes);
+  return FUSCO_OK;
+}
+
+fusco_status Arena::create(const Gpu *gpu, std::uint64_t heapBytes,
+                           std::uint64_t tensorBytes,
+                           std::unique_ptr<Arena> &arena, char *given) {
+  std::uint64_t bytes = 0;
+  if (fusco_status status = countBytes(heapBytes, tensorBytes, bytes))
+    return status;
   std::unique_ptr<Arena> made(new (std::nothrow) Arena(gpu));
   if (!made)
     return fail(FUSCO_OUT_OF_MEMORY, "no memory for an arena");
   made->bytes = bytes;
-  if (gpu) {
+  if (given) {
+    made->base = given;
+  } else if (gpu) {
     if (fusco_status status =
             allocateZeroed(gpu, bytes, "what ranks share", made->onGpu))
       return status;
-  } else if ((made->file = File(memfd_create("fusco", MFD_CLOEXEC))).get() <
-                 0 ||
-             ftruncate(made->file.get(), static_cast<off_t>(bytes)) != 0 ||
-             !mapFile(made->file, bytes, made->mapping))
-    return fail(FUSCO_OUT_OF_MEMORY,
-                "cannot make %" PRIu64
-                " bytes of shared memory: %s; ask for fewer tensorBytes",
-                bytes, std::strerror(errno));
+    made->base = made->onGpu.get();
+  } else {
+    made->file = File(memfd_create("fusco", MFD_CLOEXEC));
+    if (made->file.get() < 0 ||
+        ftruncate(made->file.get(), static_cast<off_t>(bytes)) != 0 ||
+        !mapFile(made->file, bytes, made->mapping))
+      return fail(FUSCO_OUT_OF_MEMORY,
+                  "cannot make %" PRIu64
+                  " bytes of shared memory: %s; ask for fewer tensorBytes",
+                  bytes, std::strerror(errno));
+    made->base = made->mapping.get();
+  }
+  const std::uint64_t begin = roundUp(heapBytes, hugePageBytes);
   if (bytes > begin)
     made->freePieces.emplace(begin, bytes - begin);
   arena = std::move(made);

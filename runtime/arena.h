@@ -67,12 +67,18 @@ class Arena {
 public:
   /// \p heapBytes zero bytes, then room for \p tensorBytes of tensors: on
   /// \p gpu, or on the host if that is NULL, where pages take memory only once
-  /// they are touched.
+  /// they are touched. \p given, if not NULL, is that memory of the GPU, of
+  /// countBytes(), which must outlive the arena.
   static fusco_status create(const Gpu *gpu, std::uint64_t heapBytes,
                              std::uint64_t tensorBytes,
-                             std::unique_ptr<Arena> &arena);
+                             std::unique_ptr<Arena> &arena,
+                             char *given = nullptr);
+  /// How many bytes create() needs: refuses what cannot be addressed.
+  static fusco_status countBytes(std::uint64_t heapBytes,
+                                 std::uint64_t tensorBytes,
+                                 std::uint64_t &bytes);
 
-  char *getBase() const { return gpu ? onGpu.get() : mapping.get(); }
+  char *getBase() const { return base; }
   std::uint64_t getBytes() const { return bytes; }
   fusco_status getHandle(ArenaHandle &handle) const;
   /// Whether it has these \p count bytes.
@@ -87,8 +93,9 @@ private:
   explicit Arena(const Gpu *gpu) : gpu(gpu) {}
 
   const Gpu *const gpu;
-  Memory onGpu;
-  File file; ///< on the host, with its mapping
+  char *base = nullptr;
+  Memory onGpu; ///< unless it was given
+  File file;    ///< on the host, with its mapping
   Mapping mapping;
   std::uint64_t bytes = 0;
   std::mutex mutex;

@@ -7,9 +7,9 @@
 /// \file
 /// Joining, step by step; after each all ranks know whether all have done it:
 ///   1. find the job and meet its ranks;
-///   2. tell each other where they run, and check that against the topology;
-///   3. map the memory of those that are on this host;
-///   4. connect to the others through the network.
+///   2. make memory, tell each other where they run, check that against the
+///      topology, and map what this process sees (membership_memory.cpp);
+///   3. connect to the others through the network.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,18 +24,13 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <new>
 #include <string>
-#include <unistd.h>
 
 using namespace fusco::runtime;
-
-constexpr std::uint64_t defaultTensorBytes = std::uint64_t(64) << 30;
 
 //===--- 1. The job -------------------------------------------------------===//
 
@@ -108,156 +103,7 @@ fusco_status Membership::agree(const char *what, fusco_status mine) {
   return FUSCO_OK;
 }
 
-//===--- 2. and 3. Memory -------------------------------------------------===//
-
-namespace {
-/// Where a rank runs.
-struct Place {
-  char host[192]; ///< name and what else makes it unique
-  MemoryHandles memory;
-};
-} // namespace
-
-/// Processes with the same text can map each other's memory. FUSCO_HOSTID, if
-/// set, stands for the host: to try what several would do.
-static void describeHost(char *text, std::size_t room) {
-  if (const char *given = std::getenv("FUSCO_HOSTID")) {
-    std::snprintf(text, room, "%s", given);
-    return;
-  }
-  char name[HOST_NAME_MAX + 1] = "";
-  gethostname(name, sizeof(name) - 1);
-  char boot[40] = "";
-  File file(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  ssize_t length = read(file.get(), boot, sizeof(boot) - 1);
-  boot[length > 0 ? std::strcspn(boot, "\n") : 0] = '\0';
-  std::snprintf(text, room, "%.100s (boot %s)", name, boot);
-}
-
-static fusco_status checkPlaces(const std::vector<Place> &places,
-                                const fusco_library_info &info,
-                                bool needsOneHost) {
-  auto isOnHostOf = [&](std::size_t a, std::size_t b) {
-    return std::strncmp(places[a].host, places[b].host,
-                        sizeof(places[a].host)) == 0;
-  };
-  for (std::size_t rank = 0; rank < places.size(); ++rank) {
-    std::size_t first = rank - rank % info.ranksPerNode;
-    if (!isOnHostOf(rank, first))
-      return fail(FUSCO_INVALID_ARGUMENT,
-                  "ranks %zu and %zu are on hosts '%s' and '%s', but model "
-                  "'%s' was compiled for %" PRId32
-                  " ranks per node; start that many, of consecutive ranks, on "
-                  "each host",
-                  first, rank, places[first].host, places[rank].host,
-                  info.model, info.ranksPerNode);
-    if (needsOneHost && !isOnHostOf(rank, 0))
-      return fail(FUSCO_INVALID_ARGUMENT,
-                  "ranks 0 and %zu are on hosts '%s' and '%s', which transport "
-                  "'ipc' cannot join; use 'ucx'",
-                  rank, places[0].host, places[rank].host);
-  }
-  return FUSCO_OK;
-}
-
-/// The tensors of one call of each program at worst, and a huge page for each.
-static std::uint64_t countTensorBytes(const fusco_library_info &info) {
-  const std::uint64_t numRanks =
-      static_cast<std::uint64_t>(info.numNodes) * info.ranksPerNode;
-  const std::uint64_t expertRows =
-      numRanks * info.maxTokens * info.topk +
-      info.alignRows * ((info.numExperts + info.numRedundant) / numRanks + 1);
-  std::uint64_t bytes = 0;
-  for (std::int32_t i = 0; i < info.numPrograms; ++i)
-    for (std::int32_t j = 0; j < info.programs[i].numTensors; ++j) {
-      const fusco_tensor_spec &spec = info.programs[i].tensors[j];
-      const std::uint64_t rows =
-          spec.rowsKind == FUSCO_ROWS_TOKENS ? info.maxTokens : expertRows;
-      std::uint64_t tensorBytes = spec.dtypeBits / 8;
-      for (std::int32_t dim = 0; dim < spec.ndim; ++dim)
-        tensorBytes *= spec.shape[dim] >= 0 ? spec.shape[dim] : rows;
-      bytes += tensorBytes + hugePageBytes;
-    }
-  return bytes;
-}
-
-bool Membership::needsNetwork() const {
-  return transport == "ucx" && domain.library->info->numNodes > 1;
-}
-
-fusco_status Membership::makeMemory(const fusco_domain_config &config,
-                                    MemoryHandles &handles) {
-  const fusco_library &library = *domain.library;
-  const fusco_library_info &info = *library.info;
-  if (library.device)
-    if (fusco_status status = Gpu::open(library, /*numRanks=*/1,
-                                        rank % info.ranksPerNode, domain.gpu))
-      return status;
-  std::uint64_t tensorBytes = config.tensorBytes;
-  if (tensorBytes == 0)
-    tensorBytes = domain.gpu ? countTensorBytes(info) : defaultTensorBytes;
-  if (fusco_status status = Arena::create(domain.gpu.get(), info.symmetricBytes,
-                                          tensorBytes, arena))
-    return status;
-  if (fusco_status status = arena->getHandle(handles.arena))
-    return status;
-  if (!domain.gpu || !needsNetwork())
-    return FUSCO_OK;
-  if (fusco_status status =
-          NetworkHeaps::create(*domain.gpu, info.networkBytes, rank,
-                               domain.numRanks, domain.networkHeaps))
-    return status;
-  return domain.networkHeaps->getHandle(handles.networkHeap);
-}
-
-fusco_status Membership::shareMemory(const fusco_domain_config &config) {
-  const fusco_library_info &info = *domain.library->info;
-  Place own = {};
-  describeHost(own.host, sizeof(own.host));
-  if (fusco_status status =
-          agree("making shared memory", makeMemory(config, own.memory)))
-    return status;
-
-  std::vector<Place> places(domain.numRanks);
-  if (fusco_status status =
-          allGather("where ranks run", &own, sizeof(own), places.data()))
-    return status;
-  for (Place &place : places)
-    place.host[sizeof(place.host) - 1] = '\0';
-  const bool isIpc = transport == "ipc";
-  // All ranks see the same places and refuse alike.
-  if (fusco_status status = checkPlaces(places, info, isIpc))
-    return status;
-
-  mappings.resize(domain.numRanks);
-  auto mapAll = [&]() -> fusco_status {
-    std::int32_t firstOfNode = rank - rank % info.ranksPerNode;
-    for (std::int32_t peer = 0; peer < domain.numRanks; ++peer) {
-      bool isInNode =
-          peer >= firstOfNode && peer < firstOfNode + info.ranksPerNode;
-      if (peer == rank || (!isIpc && !isInNode))
-        continue;
-      const MemoryHandles &memory = places[peer].memory;
-      if (fusco_status status =
-              mapArena(domain.gpu.get(), memory.arena, peer, mappings[peer]))
-        return status;
-      domain.bases[peer] = mappings[peer].get();
-      if (!domain.networkHeaps)
-        continue;
-      if (fusco_status status =
-              domain.networkHeaps->map(peer, memory.networkHeap))
-        return status;
-    }
-    domain.bases[rank] = arena->getBase();
-    if (domain.networkHeaps)
-      if (fusco_status status = domain.networkHeaps->showToGpu())
-        return status;
-    return domain.gpu ? showBasesToGpu(domain) : FUSCO_OK;
-  };
-  return agree("mapping memory", mapAll());
-}
-
-//===--- 4. The network ---------------------------------------------------===//
+//===--- 3. The network ---------------------------------------------------===//
 
 /// Whether a program puts to tensors rather than to heaps only.
 static bool putsToTensors(const fusco_library_info &info) {
@@ -276,6 +122,11 @@ fusco_status Membership::connect() {
   fusco_status made = UcxNetwork::create(
       domain.gpu ? domain.networkHeaps->getBase() : arena->getBase(),
       isAll ? arena->getBytes() : info.networkBytes, domain.numRanks, ucx);
+  if (made != FUSCO_OK && window) {
+    const std::string reason = fusco_last_error();
+    made = fail(made, "NCCL does not map the memory of all nodes, and %s",
+                reason.c_str());
+  }
   if (fusco_status status = agree("opening UCX", made))
     return status;
 
@@ -337,7 +188,7 @@ fusco_status Membership::join(const fusco_domain_config &config,
       return status;
     if (fusco_status status = made->shareMemory(config))
       return status;
-    if (made->needsNetwork())
+    if (made->usesNetwork)
       if (fusco_status status = made->connect())
         return status;
     made->hasJoined = true;
@@ -353,8 +204,8 @@ Membership::~Membership() {
   // join, leave at about the same time; if one went ahead, others might take
   // that for the cause.
   constexpr std::uint64_t mostUsAfterFailure = 5 * 1000 * 1000;
+  const bool isUsable = hasJoined && !domain.getFailure();
   if (rendezvous) {
-    const bool isUsable = hasJoined && !domain.getFailure();
     if (network && isUsable)
       network->flushAll(timeoutUs);
     rendezvous->leave(isUsable ? timeoutUs
@@ -362,6 +213,8 @@ Membership::~Membership() {
   }
   rendezvous.reset();
   network.reset();
+  if (window && !isUsable)
+    window->abandon();
 }
 
 void Membership::reportFailure(fusco_status status) {
@@ -416,11 +269,16 @@ fusco_status fusco_domain_join(const fusco_library *library,
           checkStruct(__func__, "fusco_domain_config", config->size,
                       sizeof(*config), config->version))
     return status;
-  const char *transport = config->transport ? config->transport : "NULL";
-  if (std::strcmp(transport, "ipc") != 0 && std::strcmp(transport, "ucx") != 0)
+  const std::string transport = config->transport ? config->transport : "NULL";
+  if (transport != "ipc" && transport != "ucx" && transport != "nccl")
     return fail(FUSCO_UNSUPPORTED,
-                "%s: expected transport 'ipc' or 'ucx', got '%s'", __func__,
-                transport);
+                "%s: expected transport 'ipc', 'ucx' or 'nccl', got '%s'",
+                __func__, transport.c_str());
+  if (transport == "nccl" && !library->device)
+    return fail(FUSCO_UNSUPPORTED,
+                "%s: transport 'nccl' joins GPUs, but model '%s' was compiled "
+                "for '%s'; use 'ipc' or 'ucx'",
+                __func__, library->info->model, library->info->target);
   std::unique_ptr<fusco_domain> made;
   if (fusco_status status = makeDomain(__func__, library, made))
     return status;

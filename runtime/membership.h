@@ -15,6 +15,7 @@
 
 #include "runtime/arena.h"
 #include "runtime/bootstrap/rendezvous.h"
+#include "runtime/cuda/nccl_window.h"
 #include "runtime/network/counted_puts.h"
 
 #include <atomic>
@@ -68,13 +69,14 @@ private:
   Membership(const fusco_domain_config &config, fusco_domain &domain)
       : domain(domain), timeoutUs(config.timeoutUs),
         transport(config.transport) {}
-  /// Whether nodes reach each other through a network.
-  bool needsNetwork() const;
 
   fusco_status meet(const fusco_domain_config &config);
   fusco_status shareMemory(const fusco_domain_config &config);
-  fusco_status makeMemory(const fusco_domain_config &config,
-                          MemoryHandles &handles);
+  fusco_status openGpu();
+  fusco_status shareWindow(void *comm, std::uint64_t bytes);
+  fusco_status makeMemory(std::uint64_t tensorBytes, MemoryHandles &handles);
+  fusco_status mapMemory(std::int32_t peer, const MemoryHandles &handles);
+  bool isInNode(std::int32_t peer) const;
   fusco_status connect();
   fusco_status agree(const char *what, fusco_status mine);
 
@@ -84,9 +86,11 @@ private:
 
   fusco_domain &domain;
   const std::uint64_t timeoutUs;
-  const std::string transport; ///< "ipc" or "ucx"
+  const std::string transport; ///< "ipc", "ucx" or "nccl"
   std::int32_t rank = -1;
   std::atomic<bool> hasJoined{false};
+  bool usesNetwork = false;           ///< for other nodes
+  std::unique_ptr<NcclWindow> window; ///< with "nccl", what the arena is in
   std::unique_ptr<Arena> arena;
   std::vector<Mapping> mappings; ///< of other processes' arenas, by rank
   std::unique_ptr<CountedPuts> network;

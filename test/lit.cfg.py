@@ -93,6 +93,12 @@ config.substitutions.append(
         os.path.join(config.fusco_lib_dir, "libfusco-cuda-emulator.so"),
     )
 )
+config.substitutions.append(
+    (
+        "%nccl_emulator",
+        os.path.join(config.fusco_lib_dir, "libfusco-nccl-emulator.so"),
+    )
+)
 
 
 def countGpus():

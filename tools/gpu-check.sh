@@ -47,6 +47,7 @@ shapes=(
   "replicas|--hidden 7168 --experts 256 --redundant 32 --topk 8 --nodes 1 --ranks-per-node 8 --max-tokens 1024||512"
   "replicas_2x4|--hidden 2048 --experts 64 --redundant 8 --topk 6 --nodes 2 --ranks-per-node 4 --max-tokens 1024|--forwarders balanced|256"
   "rank_major|--hidden 7168 --experts 256 --topk 8 --nodes 2 --ranks-per-node 4 --max-tokens 1024 --layout rank_major --ids i64||256"
+  "pair|--hidden 4096 --experts 16 --topk 4 --nodes 1 --ranks-per-node 2 --max-tokens 1024|--backward|256"
   "odd|--hidden 7 --experts 5 --topk 3 --nodes 1 --ranks-per-node 3 --max-tokens 64 --dtype f32|--backward|64"
 )
 
@@ -108,6 +109,19 @@ check "$run" "$folder/dsv3.so" --tokens 256 --check --synthetic one-expert
 check "$run" "$folder/dsv3_2x4.so" --tokens 256 --check --synthetic one-node
 check "$run" "$folder/h2880.so" --tokens 64 --check --graph 1000
 check "$run" "$folder/h2880.so" --tokens 64 --check --launch processes
+# Through UCX, and by NCCL, which wants a GPU for each rank.
+hasLibrary() { [[ -n ${!1:-} ]] || ldconfig -p | grep -q "$2"; }
+if hasLibrary FUSCO_LIBUCP libucp.so.0; then
+  check "$run" "$folder/lite_4x2.so" --tokens 64 --check --launch processes --transport ucx
+else
+  echo "gpu-check.sh: no UCX: nodes that reach each other through it are not checked"
+fi
+numGpus=$(nvidia-smi --list-gpus 2>/dev/null | grep -c . || true)
+if ((numGpus >= 2)) && hasLibrary FUSCO_LIBNCCL libnccl.so.2; then
+  check "$run" "$folder/pair.so" --tokens 256 --check --bench --launch processes --transport nccl
+else
+  echo "gpu-check.sh: no NCCL or one GPU only: transport nccl is not checked"
+fi
 if ((${#routing[@]})); then
   check "$run" "$folder/lite_4x2.so" --tokens 512 --check "${routing[@]}"
 fi

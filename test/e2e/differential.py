@@ -248,7 +248,7 @@ def main():
                         help="number of the first case")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--target", default="cpu", choices=["cpu", "sm_90"])
-    parser.add_argument("--transport", default="local", choices=["local", "ipc", "ucx"])
+    parser.add_argument("--transport", default="local", choices=["local", "ipc", "ucx", "nccl"])
     parser.add_argument("--float8", action="store_true",
                         help="quantise rows in every case")
     parser.add_argument("--bin", help="folder of the tools; default: PATH")

@@ -460,9 +460,10 @@ TEST_F(MembershipTest, RefusesBadCalls) {
     config.transport = transport;
     EXPECT_EQ(fusco_domain_join(&model.library, &config, &domain),
               FUSCO_UNSUPPORTED);
-    EXPECT_EQ(fusco_last_error(),
-              "fusco_domain_join: expected transport 'ipc' or 'ucx', got '" +
-                  std::string(transport ? transport : "NULL") + "'");
+    EXPECT_EQ(
+        fusco_last_error(),
+        "fusco_domain_join: expected transport 'ipc', 'ucx' or 'nccl', got '" +
+            std::string(transport ? transport : "NULL") + "'");
   }
   EXPECT_EQ(domain, nullptr);
 

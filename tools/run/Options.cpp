@@ -69,10 +69,10 @@ std::string parseTransport(const std::string &given, LaunchKind launch) {
     throw UsageError(fmt::format("--transport '{}' joins processes: give "
                                  "--launch processes or --launch env",
                                  name));
-  if (!isLocal && name != "ipc" && name != "ucx")
-    throw UsageError(fmt::format(
-        "--transport expects ipc or ucx for ranks that are processes, got '{}'",
-        name));
+  if (!isLocal && name != "ipc" && name != "ucx" && name != "nccl")
+    throw UsageError(fmt::format("--transport expects ipc, ucx or nccl for "
+                                 "ranks that are processes, got '{}'",
+                                 name));
   return name;
 }
 
@@ -160,8 +160,8 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "this process is one of them, started by torchrun, mpirun or srun");
   add("transport", po::value(&raw.transport)->value_name("NAME"),
       "how the ranks reach each other: local for threads; for processes ipc "
-      "(one machine, the default) or ucx (nodes of the model reach each other "
-      "through UCX)");
+      "(one machine, the default), ucx (nodes of the model reach each other "
+      "through UCX) or nccl (GPUs, by memory that NCCL maps)");
   add("timeout-ms", po::value(&options.timeoutMs)->value_name("MS"),
       "longest wait for a peer (default 30000)");
   add("check", po::bool_switch(&options.check),

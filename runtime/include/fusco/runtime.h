@@ -103,8 +103,11 @@ typedef int32_t (*fusco_allgather)(const void *mine, void *all, uint64_t bytes,
 typedef struct fusco_domain_config {
   uint32_t size;         /**< sizeof(fusco_domain_config) */
   uint32_t version;      /**< FUSCO_ABI_VERSION */
-  const char *transport; /**< how a rank reaches other nodes. "ipc": all ranks
-                              are on this host; "ucx": by UCX */
+  const char *transport; /**< how a rank reaches others. "ipc": all are on this
+                              host; "ucx": those of its node are, others by
+                              UCX; "nccl", on GPUs: by loads and stores those
+                              whose memory NCCL maps, of its node and of others,
+                              and where not all do so, other nodes by UCX */
   uint64_t timeoutUs;    /**< of joining, of exchanges between hosts' calls, and
                               of leaving, in microseconds */
   uint64_t tensorBytes; /**< room for the tensors of a rank, behind its heap; 0:
@@ -115,20 +118,22 @@ typedef struct fusco_domain_config {
                                   meet come from the environment */
   void *user;                /**< handed to `allgather` */
   int32_t rank, numRanks;    /**< of this process, with `allgather` */
+  void *ncclComm; /**< with "nccl": the host's own ncclComm_t of the same ranks,
+                       which outlives the domain; NULL: one is made */
 } fusco_domain_config;
 
 #define FUSCO_DOMAIN_CONFIG_INIT                                               \
   {                                                                            \
     sizeof(fusco_domain_config), FUSCO_ABI_VERSION, "ipc", 30000000u, 0, NULL, \
-        NULL, -1, 0                                                            \
+        NULL, -1, 0, NULL                                                      \
   }
 
 /** Makes the domain of a job whose ranks are processes, of which this is one;
  *  all of them call it, each once. The environment is that of torchrun, mpirun
  *  or srun (runtime/README.md). Refuses a job whose number of ranks is not the
- *  library's, or whose ranks of one node are not on one host: on all ranks,
- *  before anything runs. The process ends or dies like any other; its peers
- *  find out at once. \p config may be NULL for the defaults.
+ *  library's, or whose ranks of one node do not reach each other's memory: on
+ *  all ranks, before anything runs. The process ends or dies like any other;
+ * its peers find out at once. \p config may be NULL for the defaults.
  *
  *  fusco_domain_destroy then waits, no longer than the timeout, until all other
  *  ranks have come to that point too: until then they may need this process. */
