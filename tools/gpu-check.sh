@@ -135,6 +135,9 @@ else
 fi
 figures=$(mktemp)
 trap 'rm -f "$figures"' EXIT
+if $hasTorch && ((numGpus >= 2)); then
+  check "$run" "$folder/pair.so" --tokens 1024 --bench --launch processes --baseline nccl >>"$figures"
+fi
 for name in dsv3 dsv3_2x4 float8 slots; do
   for tokens in 128 1024 4096; do
     [[ $name != dsv3_2x4 || $tokens != 4096 ]] || continue

@@ -41,7 +41,7 @@ constexpr int64_t lookNs = 50000000;
 constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 /// Of each job there is, for a signal's handler.
-std::atomic<pid_t> guardians[2];
+std::atomic<pid_t> guardians[3];
 constexpr pid_t taken = -1; ///< by a job whose program does not run
 
 std::atomic<pid_t> &takeGuardian() {
@@ -133,9 +133,13 @@ void BaselineJob::end() {
   }
 }
 
+std::string BaselineJob::path() const {
+  return fmt::format("/proc/{}/fd/{}", getpid(), memory);
+}
+
 void BaselineJob::start() {
   std::vector<std::string> command = program.command;
-  command.push_back(fmt::format("/proc/{}/fd/{}", getpid(), memory));
+  command.push_back(path());
   guardian = startGuarded(command, output);
   struct sigaction action = {};
   action.sa_handler = stopAndExit;

@@ -34,6 +34,8 @@ public:
   ~BaselineJob();
 
   baseline::Mailbox &mailbox() { return *box; }
+  /// Of the mailbox, for Mailbox::open() in other processes.
+  std::string path() const;
 
   /// Lets all ranks follow \p command and sleeps until they have. Throws Error
   /// if the job has ended or does not answer in time.

@@ -179,7 +179,8 @@ po::options_description describe(Options &options, RawOptions &raw) {
       "library's program without fusion; mpi, what a framework does: permute, "
       "MPI_Alltoallv, permute, on as many processes (for CPUs, needs Open "
       "MPI); torch, the same in compiled PyTorch, on the library's device "
-      "(FUSCO_PYTHON names the interpreter)");
+      "(FUSCO_PYTHON names the interpreter); nccl, that as a process with a "
+      "GPU of its own for each rank, which send and receive by NCCL");
   add("json", po::value(&raw.json)->value_name("OUT.json"),
       "write the results to this file");
   add("timeline", po::value(&raw.timeline)->value_name("OUT.json"),
@@ -223,7 +224,7 @@ Options convert(const po::variables_map &given, Options options,
     options.tokensPerRank = parseTokensPerRank(raw.tokensPerRank);
   if (given.count("baseline")) {
     options.baselines = splitAtCommas(raw.baselines);
-    for (const char *name : {"mpi", "torch"})
+    for (const char *name : {"mpi", "torch", "nccl"})
       if (boost::count(options.baselines, name) != 0) {
         options.processBaselines.push_back(name);
         boost::remove_erase(options.baselines, name);
@@ -244,7 +245,7 @@ void refuseWhatMakesNoSense(const po::variables_map &given,
   for (const std::string &name : options.baselines)
     if (name != "unfused")
       throw UsageError(fmt::format(
-          "--baseline expects unfused, mpi or torch, got '{}'", name));
+          "--baseline expects unfused, mpi, torch or nccl, got '{}'", name));
   if (options.layer && *options.layer < 0)
     throw UsageError(
         fmt::format("--layer counts from 0, got {}", *options.layer));

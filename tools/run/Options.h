@@ -58,7 +58,7 @@ struct Options {
   bool check = false;
   bool bench = false;
   std::vector<std::string> baselines;        ///< programs of the library
-  std::vector<std::string> processBaselines; ///< others: mpi, torch
+  std::vector<std::string> processBaselines; ///< others: mpi, torch, nccl
   std::optional<std::string> json;
   std::optional<std::string> timeline; ///< file for the trace
   int64_t timelineCalls = 3;           ///< of each program, the last ones

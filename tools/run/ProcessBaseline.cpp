@@ -6,7 +6,7 @@
 //
 /// \file
 /// Rank 0 speaks to the processes; each rank moves its own contents to and from
-/// the mailbox.
+/// the mailbox->
 //
 //===----------------------------------------------------------------------===//
 #include "tools/run/ProcessBaseline.h"
@@ -16,18 +16,37 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fcntl.h>
 #include <iterator>
+#include <unistd.h>
 
 namespace fusco::run {
 namespace {
 
 struct Kind {
   const char *name;
-  bool runsOnGpu, keepsOrder;
+  bool runsOnCpu, runsOnGpu;
+  bool besideThreads, besideProcesses; ///< how fusco-run's ranks may be
+  bool keepsOrder;
   BaselineProgram (*programFor)(const Library &);
+
+  std::string devices() const {
+    return runsOnCpu && runsOnGpu ? ""
+           : runsOnCpu            ? ", for CPUs"
+                                  : ", for GPUs";
+  }
+  std::string launches() const {
+    return !besideProcesses ? "threads"
+           : !besideThreads ? "processes of one machine"
+                            : "threads or processes of one machine";
+  }
 };
-constexpr Kind kinds[] = {{"mpi", false, true, mpiProgram},
-                          {"torch", true, false, torchProgram}};
+constexpr Kind kinds[] = {
+    {"mpi", true, false, true, true, true, mpiProgram},
+    // All of its ranks share a device.
+    {"torch", true, true, true, false, false, torchProgram},
+    // Each of its ranks has one.
+    {"nccl", false, true, false, true, false, ncclProgram}};
 
 const Kind &kindOf(const std::string &name) {
   return *std::find_if(std::begin(kinds), std::end(kinds),
@@ -68,7 +87,11 @@ std::string unsupportedOf(const Kind &kind, const Library &library,
   const reference::Shape &shape = library.shape();
   if (library.isOnGpu() && !kind.runsOnGpu)
     return "libraries for GPUs";
-  if (options.launch != LaunchKind::Threads)
+  if (!library.isOnGpu() && !kind.runsOnCpu)
+    return "libraries for CPUs";
+  if (options.launch == LaunchKind::Threads && !kind.besideThreads)
+    return "--launch threads";
+  if (options.launch != LaunchKind::Threads && !kind.besideProcesses)
     return "--launch processes or env";
   if (shape.quantization || shape.outputQuantization)
     return "float8 rows";
@@ -99,9 +122,9 @@ void requireSupports(const std::string &name, const Library &library,
   if (!unsupported.empty())
     throw Error(fmt::format("--baseline {} does not support {}; it runs "
                             "expert-major rows of the tokens' type{}, with "
-                            "ranks as threads",
-                            name, unsupported,
-                            kind.runsOnGpu ? "" : ", for CPUs"));
+                            "ranks as {}",
+                            name, unsupported, kind.devices(),
+                            kind.launches()));
 }
 
 ProcessBaselines startBaselines(const Library &library, const Routing &routing,
@@ -117,27 +140,55 @@ ProcessBaseline::ProcessBaseline(const std::string &name,
                                  const Library &library, const Routing &routing,
                                  const Options &options)
     : name(name), keepsOrder(kindOf(name).keepsOrder),
-      job(kindOf(name).programFor(library), shapeOf(library.shape(), routing),
-          options.timeoutMs),
-      mailbox(job.mailbox()) {}
+      program(kindOf(name).programFor(library)),
+      shape(shapeOf(library.shape(), routing)), timeoutMs(options.timeoutMs) {
+  if (options.launch != LaunchKind::Threads)
+    return; // by join()
+  job.emplace(program, shape, timeoutMs);
+  mailbox = &job->mailbox();
+}
 
 //===--- Contents ---------------------------------------------------------===//
 
+/// The job is of rank 0's process, of which the others learn where it shares
+/// its memory.
+void ProcessBaseline::join(Rank &rank) {
+  if (rank.index == 0)
+    job.emplace(program, shape, timeoutMs);
+  rank.meet(); // which takes as long as the program takes to start
+  const std::string path =
+      rank.gather(job ? job->path() : std::string()).front();
+  if (job) {
+    mailbox = &job->mailbox();
+    return;
+  }
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  mailbox = file < 0 ? nullptr : baseline::Mailbox::open(file);
+  if (file >= 0)
+    close(file);
+  if (!mailbox)
+    throw Error(fmt::format("cannot open the memory of the {} baseline at "
+                            "'{}'; ranks must be processes of one machine",
+                            program.title, path));
+}
+
 void ProcessBaseline::setTokens(Rank &rank, const Tensors &tensors) {
-  mailbox.rank(rank.index).tokens = tensors["x"].shape[0];
+  if (!mailbox)
+    join(rank);
+  mailbox->rank(rank.index).tokens = tensors["x"].shape[0];
   const std::vector<int64_t> ids = tensors.integers("ids");
-  std::copy(ids.begin(), ids.end(), mailbox.ids(rank.index));
-  if (mailbox.shape().isWeighted)
+  std::copy(ids.begin(), ids.end(), mailbox->ids(rank.index));
+  if (mailbox->shape().isWeighted)
     std::copy_n(tensors.data("weights"), tensors.numBytes("weights"),
-                reinterpret_cast<uint8_t *>(mailbox.weights(rank.index)));
+                reinterpret_cast<uint8_t *>(mailbox->weights(rank.index)));
   std::copy_n(tensors.data("x"), tensors.numBytes("x"),
-              mailbox.tokenRows(rank.index));
+              mailbox->tokenRows(rank.index));
   run(rank, baseline::Command::LoadTokens);
 }
 
 void ProcessBaseline::setOutputs(Rank &rank, const Tensors &tensors) {
   std::copy_n(tensors.data("y"), tensors.numBytes("y"),
-              mailbox.expertRows(rank.index));
+              mailbox->expertRows(rank.index));
   run(rank, baseline::Command::LoadOutputs);
 }
 
@@ -146,19 +197,19 @@ void ProcessBaseline::getRows(Rank &rank, Tensors &tensors) {
   auto takeIntegers = [&](const char *name, const int64_t *from) {
     tensors.setIntegers(name, {from, from + tensors[name].shape[0]});
   };
-  takeIntegers("counts", mailbox.counts(rank.index));
-  takeIntegers("offsets", mailbox.offsets(rank.index));
+  takeIntegers("counts", mailbox->counts(rank.index));
+  takeIntegers("offsets", mailbox->offsets(rank.index));
   // More rows than there is room for are wrong, and `offsets` shows it.
   const int64_t numRows =
-      mailbox.offsets(rank.index)[mailbox.shape().maxLocalExperts()];
-  const int64_t bytes = std::min(numRows * mailbox.shape().bytesPerRow(),
+      mailbox->offsets(rank.index)[mailbox->shape().maxLocalExperts()];
+  const int64_t bytes = std::min(numRows * mailbox->shape().bytesPerRow(),
                                  tensors.numBytes("rows"));
-  std::copy_n(mailbox.expertRows(rank.index), bytes, tensors.data("rows"));
+  std::copy_n(mailbox->expertRows(rank.index), bytes, tensors.data("rows"));
 }
 
 void ProcessBaseline::getResult(Rank &rank, Tensors &tensors) {
   run(rank, baseline::Command::SaveResult);
-  std::copy_n(mailbox.tokenRows(rank.index), tensors.numBytes("out"),
+  std::copy_n(mailbox->tokenRows(rank.index), tensors.numBytes("out"),
               tensors.data("out"));
 }
 
@@ -166,7 +217,7 @@ void ProcessBaseline::getResult(Rank &rank, Tensors &tensors) {
 
 Span ProcessBaseline::time(Rank &rank, baseline::Command command) {
   run(rank, command);
-  const baseline::Mailbox::Rank &times = mailbox.rank(rank.index);
+  const baseline::Mailbox::Rank &times = mailbox->rank(rank.index);
   return {times.startUs, times.endUs};
 }
 
@@ -174,10 +225,11 @@ void ProcessBaseline::run(Rank &rank, baseline::Command command) {
   const uint64_t round = rounds; // changes only while all ranks are in here
   rank.meet();
   if (rank.index != 0) {
-    awaitRound(round);
+    if (!rank.isAlone())
+      awaitRound(round);
   } else {
     try {
-      job.run(command);
+      job->run(command);
     } catch (...) {
       endRound();
       throw;

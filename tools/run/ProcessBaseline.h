@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// `--baseline mpi` and `torch`: permute, all-to-all, permute as frameworks do
-/// it, in processes beside this one, on the tensors of a library and in turn
-/// with its programs.
+/// `--baseline mpi`, `torch` and `nccl`: permute, all-to-all, permute as
+/// frameworks do it, in processes beside fusco-run's, on the tensors of a
+/// library and in turn with its programs.
 //
 //===----------------------------------------------------------------------===//
 #ifndef FUSCO_TOOLS_RUN_PROCESSBASELINE_H
@@ -21,6 +21,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,13 +59,18 @@ public:
   void getResult(Rank &rank, Tensors &tensors);
 
 private:
+  void join(Rank &rank);
   void run(Rank &rank, baseline::Command command);
   Span time(Rank &rank, baseline::Command command);
   void endRound();
   void awaitRound(uint64_t round);
 
-  BaselineJob job;
-  baseline::Mailbox &mailbox;
+  const BaselineProgram program;
+  const baseline::Shape shape;
+  const int64_t timeoutMs;
+  /// Where ranks are threads; else in the process of rank 0, from join() on.
+  std::optional<BaselineJob> job;
+  baseline::Mailbox *mailbox = nullptr; ///< null before join()
 
   // How other ranks wait for rank 0 without spinning.
   std::mutex mutex;

@@ -146,9 +146,9 @@ int launchProcesses(int argc, char **argv, const Options &options,
     sigaddset(&watched, signal);
   sigprocmask(SIG_BLOCK, &watched, &before);
   std::map<pid_t, int> ranks; // of processes that run
-  auto killAll = [&] {
+  auto endAll = [&](int signal) {
     for (auto [process, rank] : ranks)
-      kill(process, SIGKILL);
+      kill(process, signal);
   };
   const pid_t parent = getpid();
   for (int rank = 0; rank != numRanks; ++rank) {
@@ -156,30 +156,35 @@ int launchProcesses(int argc, char **argv, const Options &options,
     if (process == 0)
       becomeRank(rank, parent, program, arguments, before);
     if (process < 0) {
-      killAll();
+      endAll(SIGKILL);
       failToStart("fork");
     }
     ranks.emplace(process, rank);
   }
 
   int result = 0;
-  // A rank that waits for one that has failed gives up by itself.
+  // A rank that waits for one that has failed gives up by itself; one that is
+  // told to end has to end what it has started.
   const std::chrono::milliseconds patience(options.timeoutMs + 30000);
-  auto lastEnd = std::chrono::steady_clock::now();
+  const std::chrono::seconds patienceToEnd(10);
+  auto lastNews = std::chrono::steady_clock::now();
   while (!ranks.empty()) {
     const timespec second = {1, 0};
     const int signal = sigtimedwait(&watched, nullptr, &second);
     if (signal > 0 && signal != SIGCHLD) {
-      killAll();
+      endAll(SIGTERM);
       result = 128 + signal;
+      lastNews = std::chrono::steady_clock::now();
     }
-    if (result == 1 && std::chrono::steady_clock::now() - lastEnd > patience)
-      killAll();
+    const auto silence = std::chrono::steady_clock::now() - lastNews;
+    if ((result == 1 && silence > patience) ||
+        (result >= 128 && silence > patienceToEnd))
+      endAll(SIGKILL);
     int status;
     for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;) {
       const int rank = ranks.at(ended);
       ranks.erase(ended);
-      lastEnd = std::chrono::steady_clock::now();
+      lastNews = std::chrono::steady_clock::now();
       if (status == 0 || result >= 128)
         continue;
       result = 1; // a rank that exits has said why

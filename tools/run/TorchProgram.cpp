@@ -21,7 +21,8 @@ namespace fusco::run {
 namespace {
 
 /// The package beside this program, or in lib/ beside its folder.
-std::string findPackage() {
+/// \p title: of the baseline that needs it.
+std::string findPackage(const std::string &title) {
   constexpr const char *name = "fusco_torch_baseline";
   const auto folder =
       std::filesystem::canonical("/proc/self/exe").parent_path();
@@ -29,9 +30,9 @@ std::string findPackage() {
   for (const auto &parent : {folder, lib})
     if (std::filesystem::exists(parent / name / "__main__.py"))
       return parent / name;
-  throw Error(fmt::format("--baseline torch: expected the folder '{}' in '{}' "
+  throw Error(fmt::format("--baseline {}: expected the folder '{}' in '{}' "
                           "or '{}', got neither; copy it from the build",
-                          name, folder.string(), lib.string()));
+                          title, name, folder.string(), lib.string()));
 }
 
 std::string pythonName() {
@@ -39,19 +40,29 @@ std::string pythonName() {
   return given && *given ? given : "python3";
 }
 
-} // namespace
-
-BaselineProgram torchProgram(const Library &library) {
+/// On \p device, as the package takes it.
+BaselineProgram programFor(const std::string &title,
+                           const std::string &device) {
   const std::string python = pythonName();
-  return {"torch",
+  return {title,
           // -B: leaves no compiled files in the package's folder.
-          {python, "-B", findPackage(), library.isOnGpu() ? "cuda" : "cpu"},
+          {python, "-B", findPackage(title), device},
           fmt::format("cannot start '{}'; install python3, or name an "
                       "interpreter that has PyTorch in FUSCO_PYTHON",
                       python),
           {"fusco_torch_baseline: error:"},
           /*startTimeoutMs=*/120000,
           /*compileTimeoutMs=*/300000};
+}
+
+} // namespace
+
+BaselineProgram torchProgram(const Library &library) {
+  return programFor("torch", library.isOnGpu() ? "cuda" : "cpu");
+}
+
+BaselineProgram ncclProgram(const Library &) {
+  return programFor("nccl", "nccl");
 }
 
 } // namespace fusco::run

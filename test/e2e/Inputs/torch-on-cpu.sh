@@ -1,5 +1,9 @@
 #!/bin/sh
-# Usage: torch-on-cpu.sh -B PACKAGE cuda MAILBOX
-# The interpreter of a PyTorch baseline, which takes the CPU for the GPU: for libraries
+# Usage: torch-on-cpu.sh -B PACKAGE cuda|nccl MAILBOX
+# The interpreter of a PyTorch baseline, which takes the CPU for the GPUs: for libraries
 # that run in the emulator.
-[ "$3" = cuda ] && exec "$FUSCO_TEST_PYTHON" "$1" "$2" cpu "$4"
+case $3 in
+cuda) device=cpu ;;
+nccl) device=gloo ;;
+esac
+exec "$FUSCO_TEST_PYTHON" "$1" "$2" "$device" "$4"

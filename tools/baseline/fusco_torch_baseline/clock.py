@@ -10,7 +10,11 @@ LEAST_GATES_IN_MEMORY = 64
 
 
 class HostClock:
+    def __init__(self, meet):
+        self.meet = meet
+
     def timeUs(self, work):
+        self.meet()
         start = time.monotonic_ns()
         work()
         return (time.monotonic_ns() - start) * 1e-3
@@ -21,13 +25,16 @@ class GpuClock:
     during which the host launches: so launches count only where the GPU has to wait
     for them, after the host has waited for the GPU."""
 
-    def __init__(self):
-        memoryBytes = torch.cuda.get_device_properties(0).total_memory
+    def __init__(self, meet):
+        self.meet = meet
+        device = torch.cuda.current_device()
+        memoryBytes = torch.cuda.get_device_properties(device).total_memory
         gateBytes = min(MOST_GATE_BYTES, memoryBytes // LEAST_GATES_IN_MEMORY)
         self.gate = torch.zeros(2, gateBytes, dtype=torch.uint8, device="cuda")
         self.start, self.end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
 
     def timeUs(self, work):
+        self.meet()
         torch.cuda.synchronize()
         self.gate[0].copy_(self.gate[1])
         self.start.record()
@@ -37,5 +44,6 @@ class GpuClock:
         return self.start.elapsed_time(self.end) * 1e3
 
 
-def makeClock(device):
-    return GpuClock() if device == "cuda" else HostClock()
+def makeClock(device, meet=lambda: None):
+    """`meet` returns when all ranks have called it: to be called before work is timed."""
+    return GpuClock(meet) if device == "cuda" else HostClock(meet)

@@ -111,16 +111,16 @@ class Mailbox:
     def shape(self):
         return self._header.shape
 
-    def await_(self):
-        """Waits for the next command, which all ranks get."""
-        for rank in self.ranks:
-            rank.commanded.wait()
+    def await_(self, ranks):
+        """Waits for the next command of `ranks`; all ranks get the same."""
+        for rank in ranks:
+            self.ranks[rank].commanded.wait()
         return Command(self._header.command)
 
-    def answer(self):
-        """For all ranks."""
-        for rank in self.ranks:
-            rank.hasAnswered = True
+    def answer(self, ranks):
+        """For `ranks`."""
+        for rank in ranks:
+            self.ranks[rank].hasAnswered = True
             self._header.answered.post()
 
     # Arrays of a rank, see Mailbox.h.

@@ -1,9 +1,7 @@
-"""Does for all ranks what the mailbox says."""
+"""Does for ranks what the mailbox says."""
 import torch
 
-from .clock import makeClock
 from .mailbox import Command
-from .shuffle import Shuffle
 
 
 def view(part):
@@ -17,11 +15,9 @@ def view(part):
 
 
 class Worker:
-    def __init__(self, mailbox, device):
-        self.mailbox, self.device = mailbox, device
-        self.ranks = range(mailbox.shape.numRanks)
-        self.shuffle = Shuffle(mailbox.shape, device)
-        self.clock = makeClock(device)
+    def __init__(self, mailbox, ranks, shuffle, clock):
+        """For `ranks`, which `shuffle` is of; times are by `clock`."""
+        self.mailbox, self.ranks, self.shuffle, self.clock = mailbox, ranks, shuffle, clock
 
     def work(self):
         """Returns when it is told to end."""
@@ -33,26 +29,26 @@ class Worker:
             Command.COMBINE: lambda: self.time(self.shuffle.combine),
             Command.SAVE_RESULT: self.saveResult,
         }
-        self.mailbox.answer()
-        while (command := self.mailbox.await_()) != Command.END:
+        self.mailbox.answer(self.ranks)
+        while (command := self.mailbox.await_(self.ranks)) != Command.END:
             with torch.inference_mode():
                 follow[command]()
-            self.mailbox.answer()
+            self.mailbox.answer(self.ranks)
 
     def time(self, body):
         us = self.clock.timeUs(body)
-        for rank in self.mailbox.ranks:
-            rank.startUs, rank.endUs = 0, us
+        for rank in self.ranks:
+            self.mailbox.ranks[rank].startUs, self.mailbox.ranks[rank].endUs = 0, us
 
     def gather(self, partOf, columns):
-        """An array of all ranks, on the device."""
+        """An array of the ranks, on the device."""
         rows = [view(partOf(rank)).view(-1, columns) for rank in self.ranks]
-        return torch.cat(rows).to(self.device)
+        return torch.cat(rows).to(self.shuffle.device)
 
     def loadTokens(self):
         shape, mailbox, shuffle = self.mailbox.shape, self.mailbox, self.shuffle
         shuffle.setTokens(
-            [rank.tokens for rank in mailbox.ranks],
+            [mailbox.ranks[rank].tokens for rank in self.ranks],
             self.gather(mailbox.tokenRows, shape.hidden),
             self.gather(mailbox.ids, shape.topk),
             self.gather(mailbox.weights, shape.topk) if shape.isWeighted else None,
@@ -66,8 +62,8 @@ class Worker:
         shuffle.out.fill_(torch.nan)
 
     def rowsOf(self, rank):
-        """Where the rows of `rank` are among those of all."""
-        first, end = self.shuffle.firstExperts[rank : rank + 2]
+        """Where the rows of `rank` are among those of the shuffle."""
+        first, end = self.shuffle.expertsOf(rank)
         return slice(self.shuffle.offsets[first], self.shuffle.offsets[end])
 
     def loadOutputs(self):
@@ -78,7 +74,7 @@ class Worker:
     def saveRows(self):
         shuffle = self.shuffle
         for rank in self.ranks:
-            first, end = shuffle.firstExperts[rank : rank + 2]
+            first, end = shuffle.expertsOf(rank)
             counts, offsets = view(self.mailbox.counts(rank)), view(self.mailbox.offsets(rank))
             counts.zero_()  # a rank may have an expert less than others
             counts[: end - first] = shuffle.counts[first:end]
