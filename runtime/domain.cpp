@@ -108,6 +108,10 @@ std::int32_t fusco_domain_rank(const fusco_domain *domain) {
   return domain && domain->membership ? domain->membership->getRank() : -1;
 }
 
+DLDevice fusco_domain_device(const fusco_domain *domain) {
+  return domain ? domain->getDevice() : DLDevice{kDLCPU, 0};
+}
+
 fusco_status fusco_domain_status(const fusco_domain *domain) {
   if (!domain)
     return fail(FUSCO_INVALID_ARGUMENT, "%s: expected a domain, got NULL",

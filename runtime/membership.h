@@ -72,7 +72,6 @@ private:
 
   fusco_status meet(const fusco_domain_config &config);
   fusco_status shareMemory(const fusco_domain_config &config);
-  fusco_status openGpu();
   fusco_status shareWindow(void *comm, std::uint64_t bytes);
   fusco_status makeMemory(std::uint64_t tensorBytes, MemoryHandles &handles);
   fusco_status mapMemory(std::int32_t peer, const MemoryHandles &handles);

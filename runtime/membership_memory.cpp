@@ -32,14 +32,16 @@ using namespace fusco::runtime;
 
 constexpr std::uint64_t defaultTensorBytes = std::uint64_t(64) << 30;
 
-//===--- Where ranks run
-//----------------------------------------------------===//
+//===--- Where ranks run --------------------------------------------------===//
 
 namespace {
 /// Where a rank runs.
 struct Place {
   char host[192]; ///< name and what else makes it unique
-  MemoryHandles memory;
+
+  bool operator==(const Place &other) const {
+    return std::strncmp(host, other.host, sizeof(host)) == 0;
+  }
 };
 } // namespace
 
@@ -64,13 +66,9 @@ static void describeHost(char *text, std::size_t room) {
 static fusco_status checkPlaces(const std::vector<Place> &places,
                                 const fusco_library_info &info,
                                 const std::string &transport) {
-  auto isOnHostOf = [&](std::size_t a, std::size_t b) {
-    return std::strncmp(places[a].host, places[b].host,
-                        sizeof(places[a].host)) == 0;
-  };
   for (std::size_t rank = 0; rank < places.size(); ++rank) {
     std::size_t first = rank - rank % info.ranksPerNode;
-    if (!isOnHostOf(rank, first))
+    if (!(places[rank] == places[first]))
       return fail(FUSCO_INVALID_ARGUMENT,
                   "ranks %zu and %zu are on hosts '%s' and '%s', but model "
                   "'%s' was compiled for %" PRId32
@@ -78,7 +76,7 @@ static fusco_status checkPlaces(const std::vector<Place> &places,
                   "each host",
                   first, rank, places[first].host, places[rank].host,
                   info.model, info.ranksPerNode);
-    if (transport == "ipc" && !isOnHostOf(rank, 0))
+    if (transport == "ipc" && !(places[rank] == places[0]))
       return fail(FUSCO_INVALID_ARGUMENT,
                   "ranks 0 and %zu are on hosts '%s' and '%s', which transport "
                   "'ipc' cannot join; use 'ucx'",
@@ -113,11 +111,6 @@ static std::uint64_t countTensorBytes(const fusco_library_info &info) {
 bool Membership::isInNode(std::int32_t peer) const {
   const std::int32_t ranksPerNode = domain.library->info->ranksPerNode;
   return peer / ranksPerNode == rank / ranksPerNode;
-}
-
-fusco_status Membership::openGpu() {
-  return Gpu::open(*domain.library, /*numRanks=*/1,
-                   rank % domain.library->info->ranksPerNode, domain.gpu);
 }
 
 namespace {
@@ -231,39 +224,49 @@ fusco_status Membership::mapMemory(std::int32_t peer,
 
 fusco_status Membership::shareMemory(const fusco_domain_config &config) {
   const fusco_library_info &info = *domain.library->info;
+  Place ownPlace = {};
+  describeHost(ownPlace.host, sizeof(ownPlace.host));
+  std::vector<Place> places(domain.numRanks);
+  if (fusco_status status = allGather("where ranks run", &ownPlace,
+                                      sizeof(ownPlace), places.data()))
+    return status;
+  for (Place &place : places)
+    place.host[sizeof(place.host) - 1] = '\0';
+
   const bool isOnGpu = domain.library->device != nullptr;
+  if (isOnGpu) {
+    const auto before =
+        std::count(places.begin(), places.begin() + rank, places[rank]);
+    fusco_status opened = Gpu::open(*domain.library, /*numRanks=*/1,
+                                    static_cast<int>(before), domain.gpu);
+    if (fusco_status status = agree("opening the GPU", opened))
+      return status;
+  }
   std::uint64_t tensorBytes = config.tensorBytes;
   if (tensorBytes == 0)
     tensorBytes = isOnGpu ? countTensorBytes(info) : defaultTensorBytes;
-  if (isOnGpu)
-    if (fusco_status status = agree("opening the GPU", openGpu()))
-      return status;
   usesNetwork = transport == "ucx" && info.numNodes > 1;
   if (transport == "nccl")
     if (fusco_status status = shareWindow(config.ncclComm, tensorBytes))
       return status;
-
-  Place own = {};
-  describeHost(own.host, sizeof(own.host));
-  if (fusco_status status =
-          agree("making shared memory", makeMemory(tensorBytes, own.memory)))
-    return status;
-  std::vector<Place> places(domain.numRanks);
-  if (fusco_status status =
-          allGather("where ranks run", &own, sizeof(own), places.data()))
-    return status;
-  for (Place &place : places)
-    place.host[sizeof(place.host) - 1] = '\0';
   // All ranks see the same places and refuse alike. NCCL sees for itself; what
   // the network goes by is of one host.
   if (!window || usesNetwork)
     if (fusco_status status = checkPlaces(places, info, transport))
       return status;
 
+  MemoryHandles own = {};
+  if (fusco_status status =
+          agree("making shared memory", makeMemory(tensorBytes, own)))
+    return status;
+  std::vector<MemoryHandles> all(domain.numRanks);
+  if (fusco_status status =
+          allGather("handles of memory", &own, sizeof(own), all.data()))
+    return status;
   mappings.resize(domain.numRanks);
   auto mapAll = [&]() -> fusco_status {
     for (std::int32_t peer = 0; peer < domain.numRanks; ++peer)
-      if (fusco_status status = mapMemory(peer, places[peer].memory))
+      if (fusco_status status = mapMemory(peer, all[peer]))
         return status;
     domain.bases[rank] = arena->getBase();
     if (domain.networkHeaps)

@@ -278,6 +278,8 @@ TEST_F(GpuTest, UsesTheHostsContext) {
   Tensor tensor = makeTensor(context, {kDLFloat, 32, 1}, {3});
   EXPECT_EQ(tensor->dl_tensor.device.device_type, kDLCUDA);
   EXPECT_EQ(tensor->dl_tensor.device.device_id, 3); // as cuCtxGetDevice says
+  EXPECT_EQ(fusco_domain_device(domain).device_type, kDLCUDA);
+  EXPECT_EQ(fusco_domain_device(domain).device_id, 3);
   tensor.reset();
   fusco_context_destroy(context);
   fusco_domain_destroy(domain);

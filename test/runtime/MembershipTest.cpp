@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ChildProcess.h"
+#include "FakeCuda.h"
 #include "Holdings.h"
 #include "RankGroup.h"
 
@@ -19,6 +20,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -443,6 +445,28 @@ TEST_F(MembershipTest, TellsAllRanksWhatOneCannotDo) {
   });
 }
 
+TEST_F(MembershipTest, RanksOfAHostTakeItsGpusInTurn) {
+  const char *const hosts[] = {"a", "a", "a", "b"};
+  const int gpus[] = {0, 1, 0, 0};
+  Model model(4);
+  const fusco_device_code code = {"ptx", "cubin", 6};
+  std::strcpy(model.info.target, "sm_90");
+  model.library.device = &code;
+  run(4, [&](std::int32_t rank) {
+    setenv("FUSCO_HOSTID", hosts[rank], 1);
+    setenv("FUSCO_LIBCUDA", FUSCO_FAKE_CUDA, 1);
+    void *object = dlopen(FUSCO_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
+    auto &cuda = *static_cast<FakeCuda *>(dlsym(object, "fakeCuda"));
+    cuda.numDevices = 2;
+    cuda.major = 8; // too old: the error names the GPU
+    Member self(model);
+    Outcome outcome = self.join();
+    EXPECT_EQ(outcome.status, FUSCO_UNSUPPORTED);
+    const std::string named = "GPU " + std::to_string(gpus[rank]) + " has 8.0";
+    EXPECT_NE(outcome.error.find(named), std::string::npos) << outcome.error;
+  });
+}
+
 TEST_F(MembershipTest, RefusesBadCalls) {
   const Model model(1);
   fusco_domain *domain = nullptr;
@@ -470,6 +494,7 @@ TEST_F(MembershipTest, RefusesBadCalls) {
   char all[2], mine = 0;
   ASSERT_EQ(fusco_domain_create(&model.library, &domain), FUSCO_OK);
   EXPECT_EQ(fusco_domain_rank(domain), -1);
+  EXPECT_EQ(fusco_domain_device(domain).device_type, kDLCPU);
   EXPECT_EQ(fusco_domain_allgather(domain, &mine, all, 1),
             FUSCO_INVALID_ARGUMENT);
   EXPECT_STREQ(fusco_last_error(),

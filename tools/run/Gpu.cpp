@@ -64,11 +64,8 @@ cuda::DeviceMemory makeDeviceMemory(int64_t bytes) {
   return cuda::DeviceMemory(currentGpuContext(), data);
 }
 
-ProcessGpu::ProcessGpu(int local) {
+ProcessGpu::ProcessGpu(int device) : device(device) {
   const cuda::Driver &driver = gpuDriver();
-  int devices = 0;
-  requireGpu(driver.deviceGetCount(&devices), "counting the GPUs");
-  requireGpu(driver.deviceGet(&device, local % devices), "finding the GPU");
   cuda::ContextRef where = {&driver, nullptr};
   requireGpu(driver.devicePrimaryCtxRetain(&where.context, device),
              "making a CUDA context");

@@ -38,17 +38,17 @@ cuda::DeviceMemory makeDeviceMemory(int64_t bytes);
 /// The calling thread's current context.
 cuda::ContextRef currentGpuContext();
 
-/// Makes the context that libraries take in a process with one rank, of number
-/// \p local on its node, the calling thread's for as long as it lives.
+/// Makes the primary context of GPU \p device the calling thread's for as long
+/// as it lives.
 class ProcessGpu {
 public:
-  explicit ProcessGpu(int local);
+  explicit ProcessGpu(int device);
   ~ProcessGpu();
   ProcessGpu(const ProcessGpu &) = delete;
   ProcessGpu &operator=(const ProcessGpu &) = delete;
 
 private:
-  cuda::CUdevice device = 0;
+  const cuda::CUdevice device;
   std::optional<cuda::ContextGuard> guard;
 };
 

@@ -156,7 +156,7 @@ void Ranks::launchOwn(const std::function<void(Rank &)> &body) {
       made, library.api().contextDestroy);
   std::optional<ProcessGpu> gpu;
   if (library.isOnGpu())
-    gpu.emplace(ownRank() % library.shape().ranksPerNode);
+    gpu.emplace(library.api().domainDevice(domain.get()).device_id);
   Rank rank(library, context.get(), *team);
   bindToProcessor(rank);
   try {

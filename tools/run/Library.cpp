@@ -96,6 +96,7 @@ RuntimeApi resolveApi(void *object, const std::string &path) {
   resolve(object, path, "fusco_domain_join", api.domainJoin);
   resolve(object, path, "fusco_domain_destroy", api.domainDestroy);
   resolve(object, path, "fusco_domain_rank", api.domainRank);
+  resolve(object, path, "fusco_domain_device", api.domainDevice);
   resolve(object, path, "fusco_domain_allgather", api.domainAllgather);
   resolve(object, path, "fusco_domain_status", api.domainStatus);
   resolve(object, path, "fusco_domain_abort", api.domainAbort);

@@ -30,6 +30,7 @@ struct RuntimeApi {
   decltype(&fusco_domain_join) domainJoin;
   decltype(&fusco_domain_destroy) domainDestroy;
   decltype(&fusco_domain_rank) domainRank;
+  decltype(&fusco_domain_device) domainDevice;
   decltype(&fusco_domain_allgather) domainAllgather;
   decltype(&fusco_domain_status) domainStatus;
   decltype(&fusco_domain_abort) domainAbort;

@@ -132,8 +132,11 @@ typedef struct fusco_domain_config {
  *  all of them call it, each once. The environment is that of torchrun, mpirun
  *  or srun (runtime/README.md). Refuses a job whose number of ranks is not the
  *  library's, or whose ranks of one node do not reach each other's memory: on
- *  all ranks, before anything runs. The process ends or dies like any other;
- * its peers find out at once. \p config may be NULL for the defaults.
+ *  all ranks, before anything runs. Ranks of a library for GPUs take the GPU of
+ *  the calling thread's CUDA context, which the host keeps until the domain
+ *  ends; without one the ranks of a host take its GPUs in turn. The process
+ * ends or dies like any other; its peers find out at once. \p config may be
+ * NULL for the defaults.
  *
  *  fusco_domain_destroy then waits, no longer than the timeout, until all other
  *  ranks have come to that point too: until then they may need this process. */
@@ -145,6 +148,10 @@ FUSCO_API void fusco_domain_destroy(fusco_domain *domain);
 /** The only rank of this process in a domain that it has joined; -1 in one that
  *  has all ranks here, and for NULL. */
 FUSCO_API int32_t fusco_domain_rank(const fusco_domain *domain);
+
+/** Where the memory of \p domain is: the GPU that its kernels run on, or the
+ *  CPU, also for NULL. */
+FUSCO_API DLDevice fusco_domain_device(const fusco_domain *domain);
 
 /** For a host's own coordination: collects \p bytes bytes (1 MiB at most) of
  *  each rank of a joined domain in rank order into \p all. Collective; one call
