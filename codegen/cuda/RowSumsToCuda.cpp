@@ -16,6 +16,7 @@
 #include "codegen/cuda/SimtBuilder.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -64,6 +65,22 @@ struct Columns {
         size(), b.create<arith::ConstantOp>(type, b.getZeroAttr(type)));
   }
 
+  /// `width` elements of a row that is added, which may be of a wider type than
+  /// the rows that are read. LLVM 19 turns a load of more than an access of f16
+  /// that is widened into loads of 16 bits as if they were float32.
+  Value loadAddend(SimtBuilder &b, Value pointer, const RowType &type) const {
+    int64_t part = std::min(width, accessBytes / type.elementBytes());
+    if (part == width)
+      return b.loadWidened(pointer, type, width);
+    Value whole = b.splatF32(0.0f, width);
+    for (int64_t first = 0; first < width; first += part) {
+      Value from = b.advance(pointer, first * type.elementBytes());
+      whole = b.create<vector::InsertStridedSliceOp>(
+          b.loadWidened(from, type, part), whole, first, 1);
+    }
+    return whole;
+  }
+
   /// Rounds \p sums, and row \p row of each of \p plus or the one row of a
   /// tensor of one, into the row at \p out, where \p isInside.
   void store(SimtBuilder &b, ValueRange sums, ValueRange plus, Value row,
@@ -78,7 +95,7 @@ struct Columns {
         Value offset =
             b.toI64(b.mul(number, b.index(width * type.elementBytes())));
         total = b.create<arith::AddFOp>(
-            total, b.loadWidened(b.advance(start, offset), type, width));
+            total, loadAddend(b, b.advance(start, offset), type));
       }
     }
     for (Value total : totals)

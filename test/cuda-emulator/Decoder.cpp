@@ -94,9 +94,11 @@ std::int32_t Decoder::resolve(const Operand &operand, unsigned bytes,
     if (!reg)
       fail("unknown register '" + operand.name + "'");
     unsigned has = std::max(getBytes(reg->type), 2u);
+    // Only integers may be wider than what is loaded into them.
+    const bool isFloat = reg->type == Type::F32 || reg->type == Type::F64;
     if (registerBytes)
       *registerBytes = has;
-    else if (has != bytes)
+    if ((!registerBytes || isFloat) && has != bytes)
       fail("'" + operand.name + "' has " + std::to_string(has) +
            " bytes, expected " + std::to_string(bytes));
     return scope.getRegister(*reg);

@@ -882,12 +882,15 @@ TEST_F(EmulatorTest, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(loadOnly(makeKernel("add.ftz.f32 %f1, %f2, %f3;")),
             CUDA_ERROR_INVALID_PTX);
   EXPECT_EQ(loadOnly(makeKernel("bra NOWHERE;")), CUDA_ERROR_INVALID_PTX);
+  EXPECT_EQ(loadOnly(makeKernel("ld.global.b16 %f1, [%rd0];")),
+            CUDA_ERROR_INVALID_PTX);
   std::string report = testing::internal::GetCapturedStderr();
   EXPECT_NE(report.find("line 14: 'sin.approx.f32': unsupported"),
             std::string::npos)
       << report;
   EXPECT_NE(report.find("'.ftz' is not supported here"), std::string::npos);
   EXPECT_NE(report.find("unknown label 'NOWHERE'"), std::string::npos);
+  EXPECT_NE(report.find("'%f1' has 4 bytes, expected 2"), std::string::npos);
   EXPECT_EQ(loadOnly("\177ELF..."), CUDA_ERROR_NO_BINARY_FOR_GPU);
 }
 
