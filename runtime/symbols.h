@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// Looks up what we call of libcuda, libucp and libpmix.
+/// Looks up what we call of libcuda, libnccl, libpmix and libucp.
 //
 //===----------------------------------------------------------------------===//
 

@@ -5,36 +5,19 @@
 //===----------------------------------------------------------------------===//
 //
 /// \file
-/// dlopen and dlsym.
+/// What we look up, and what its errors say.
 //
 //===----------------------------------------------------------------------===//
 
 #include "runtime/cuda/nccl.h"
 
 #include "runtime/status.h"
-#include "runtime/symbols.h"
-
-#include <cstdio>
-#include <cstdlib>
-#include <dlfcn.h>
+#include "runtime/transport_library.h"
 
 using namespace fusco::nccl;
 using namespace fusco::runtime;
 
-namespace {
-/// What opening gave: the functions, or the reason why there are none.
-struct Opened {
-  Nccl nccl;
-  bool isUsable = false;
-  char reason[errorTextBytes];
-};
-} // namespace
-
-/// Fills \p nccl from the open \p library. Returns the name of a function that
-/// is not there, NULL if all are.
-static const char *findFunctions(void *library, Nccl &nccl) {
-  Symbols symbols = {library};
-  symbols.find("ncclGetVersion", nccl.getVersion);
+static void findFunctions(Symbols &symbols, Nccl &nccl) {
   symbols.find("ncclGetErrorString", nccl.getErrorString);
   symbols.find("ncclGetLastError", nccl.getLastError);
   symbols.find("ncclGetUniqueId", nccl.getUniqueId);
@@ -50,39 +33,14 @@ static const char *findFunctions(void *library, Nccl &nccl) {
   symbols.find("ncclCommWindowRegister", nccl.commWindowRegister);
   symbols.find("ncclCommWindowDeregister", nccl.commWindowDeregister);
   symbols.find("ncclGetPeerDevicePointer", nccl.getPeerDevicePointer);
-  return symbols.missing;
-}
-
-static Opened openOnce() {
-  Opened opened;
-  const char *given = std::getenv("FUSCO_LIBNCCL");
-  const char *path = given && *given ? given : "libnccl.so.2";
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  const char *reason =
-      library ? findFunctions(library, opened.nccl) : dlerror();
-  opened.isUsable = !reason;
-  if (opened.isUsable)
-    return opened;
-  char version[32] = "";
-  int code = 0;
-  if (library && opened.nccl.getVersion &&
-      opened.nccl.getVersion(&code) == ncclSuccess)
-    std::snprintf(version, sizeof(version), " (NCCL %d.%d.%d)", code / 10000,
-                  code / 100 % 100, code % 100);
-  std::snprintf(opened.reason, sizeof(opened.reason),
-                "transport 'nccl' cannot use '%s'%s: %s%s; install NCCL 2.29.2 "
-                "or later (PyPI: nvidia-nccl-cu12 or nvidia-nccl-cu13), or "
-                "name its libnccl with FUSCO_LIBNCCL",
-                path, version, library ? "it lacks " : "", reason);
-  return opened;
 }
 
 fusco_status Nccl::open(const Nccl *&nccl) {
-  static const Opened opened = openOnce();
-  if (!opened.isUsable)
-    return fail(FUSCO_UNSUPPORTED, "%s", opened.reason);
-  nccl = &opened.nccl;
-  return FUSCO_OK;
+  static const TransportLibrary<Nccl> library(
+      "nccl", "FUSCO_LIBNCCL", "libnccl.so.2",
+      "NCCL 2.29.2 or later (PyPI: nvidia-nccl-cu12 or nvidia-nccl-cu13)",
+      findFunctions);
+  return library.get(nccl);
 }
 
 fusco_status Nccl::check(ncclResult_t result, const char *what,

@@ -55,7 +55,6 @@ struct Nccl {
   fusco_status check(ncclResult_t result, const char *what,
                      ncclComm_t comm = nullptr) const;
 
-  ncclResult_t (*getVersion)(int *version);
   const char *(*getErrorString)(ncclResult_t result);
   const char *(*getLastError)(ncclComm_t comm);
   ncclResult_t (*getUniqueId)(ncclUniqueId *id);

@@ -12,28 +12,13 @@
 #include "runtime/network/ucp.h"
 
 #include "runtime/status.h"
-#include "runtime/symbols.h"
+#include "runtime/transport_library.h"
 
-#include <cstdio>
 #include <cstdlib>
-#include <dlfcn.h>
-#include <string>
 
 using namespace fusco::runtime;
 
-namespace {
-/// What opening gave: the functions, or the reason why there are none.
-struct Opened {
-  Ucp ucp;
-  bool isUsable = false;
-  char reason[errorTextBytes];
-};
-} // namespace
-
-/// Fills \p ucp from the open \p library. Returns the name of a function that
-/// is not there, NULL if all are.
-static const char *findFunctions(void *library, Ucp &ucp) {
-  Symbols symbols = {library};
+static void findFunctions(Symbols &symbols, Ucp &ucp) {
   symbols.find("ucp_get_version", ucp.getVersion);
   symbols.find("ucp_config_read", ucp.configRead);
   symbols.find("ucp_config_modify", ucp.configModify);
@@ -64,36 +49,22 @@ static const char *findFunctions(void *library, Ucp &ucp) {
   symbols.find("ucp_request_free", ucp.requestFree);
   // Of libucs, on which libucp depends.
   symbols.find("ucs_status_string", ucp.statusString);
-  return symbols.missing;
 }
 
-static Opened openOnce() {
-  Opened opened;
-  const char *given = std::getenv("FUSCO_LIBUCP");
-  const char *path = given && *given ? given : "libucp.so.0";
+static TransportLibrary<Ucp> openOnce() {
   // Errors come back as statuses; lines of UCX's own would only repeat them.
   const bool isQuiet = !std::getenv("UCX_LOG_LEVEL");
   if (isQuiet)
     setenv("UCX_LOG_LEVEL", "fatal", 1);
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  const char *reason = library ? findFunctions(library, opened.ucp) : dlerror();
-  opened.isUsable = !reason;
+  TransportLibrary<Ucp> opened("ucx", "FUSCO_LIBUCP", "libucp.so.0",
+                               "UCX 1.13 or later (Debian: libucx0)",
+                               findFunctions);
   if (isQuiet)
     unsetenv("UCX_LOG_LEVEL");
-  if (!opened.isUsable) {
-    std::snprintf(opened.reason, sizeof(opened.reason),
-                  "transport 'ucx' cannot use '%s': %s%s; install UCX 1.13 or "
-                  "later (Debian: libucx0), or name its libucp with "
-                  "FUSCO_LIBUCP",
-                  path, library ? "it lacks " : "", reason);
-  }
   return opened;
 }
 
 fusco_status Ucp::open(const Ucp *&ucp) {
-  static const Opened opened = openOnce();
-  if (!opened.isUsable)
-    return fail(FUSCO_UNSUPPORTED, "%s", opened.reason);
-  ucp = &opened.ucp;
-  return FUSCO_OK;
+  static const TransportLibrary<Ucp> library = openOnce();
+  return library.get(ucp);
 }
