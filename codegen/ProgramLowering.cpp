@@ -124,16 +124,19 @@ Value ProgramLowering::laneAddress(Value base, ChannelOp channel, Value lane) {
   return advance(advance(base, *channel.getAt()), offset);
 }
 
+Value ProgramLowering::ownLaneAddress(ChannelOp channel, Value lane) {
+  return laneAddress(heapOf(*channel.getAt()), channel, lane);
+}
+
 Value ProgramLowering::loadCount(ChannelOp channel, Value lane,
                                  int64_t offset) {
-  return loadField(laneAddress(heapOf(*channel.getAt()), channel, lane), offset,
-                   b.getI64Type());
+  return loadField(ownLaneAddress(channel, lane), offset, b.getI64Type());
 }
 
 void ProgramLowering::storeCount(Value count, ChannelOp channel, Value lane,
                                  int64_t offset) {
-  Value address = laneAddress(heapOf(*channel.getAt()), channel, lane);
-  b.create<LLVM::StoreOp>(count, advance(address, offset));
+  b.create<LLVM::StoreOp>(count,
+                          advance(ownLaneAddress(channel, lane), offset));
 }
 
 Value ProgramLowering::slotAfter(ChannelOp channel, Value count) {
@@ -283,9 +286,8 @@ Value ProgramLowering::lowerClaim(ClaimOp op) {
   ChannelOp channel = lookupChannel(op.getChannelAttr());
   Value sent = loadCount(channel, op.getLane(), channel.getSentOffset());
   if (channel.getFreedBy() == Freeing::Credit) {
-    Value credits =
-        advance(laneAddress(heapOf(*channel.getAt()), channel, op.getLane()),
-                channel.getCreditOffset());
+    Value credits = advance(ownLaneAddress(channel, op.getLane()),
+                            channel.getCreditOffset());
     Value expected = b.create<arith::SubIOp>(
         sent, constant(static_cast<int64_t>(channel.getDepth()) - 1));
     buildWait(op, channel, credits, expected, op.getPeer());
@@ -300,8 +302,7 @@ Value ProgramLowering::lowerReceive(ReceiveOp op) {
   Value slot = slotAfter(channel, received);
   Value offset =
       b.create<arith::MulIOp>(toI64(slot), constant(ChannelOp::bytesPerLine));
-  Value arrivals = advance(
-      laneAddress(heapOf(*channel.getAt()), channel, op.getLane()), offset);
+  Value arrivals = advance(ownLaneAddress(channel, op.getLane()), offset);
   Value expected = b.create<arith::AddIOp>(
       b.create<arith::DivUIOp>(received, constant(channel.getDepth())),
       constant(1));

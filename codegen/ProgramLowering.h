@@ -100,6 +100,8 @@ protected:
   /// The lane \p lane (index) of \p channel in the heap at \p base.
   mlir::Value laneAddress(mlir::Value base, pipe::ChannelOp channel,
                           mlir::Value lane);
+  /// The same in this rank's heap.
+  mlir::Value ownLaneAddress(pipe::ChannelOp channel, mlir::Value lane);
   /// Ends the block before \p op and continues behind it; where \p isBad, the
   /// builder stands in a block of its own, which ends in `leave`.
   void leaveIf(mlir::Operation *op, mlir::Value isBad,

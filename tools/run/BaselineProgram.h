@@ -36,6 +36,7 @@ BaselineProgram mpiProgram(const Library &library);
 /// The same in PyTorch, on the GPU if \p library is for one. Throws Error if it
 /// is not there.
 BaselineProgram torchProgram(const Library &library);
+/// The same with a process and a GPU for each rank.
 BaselineProgram ncclProgram(const Library &library);
 
 } // namespace fusco::run

@@ -7,7 +7,7 @@ import sys
 def runRanks(numRanks, runRank):
     """Runs runRank(rank) in a process each. Returns when all have ended; once one has
     failed, it ends the others and exits with its code."""
-    ranks = {}
+    processes = set()
     for rank in range(numRanks):
         process = os.fork()
         if process == 0:
@@ -22,13 +22,13 @@ def runRanks(numRanks, runRank):
             finally:
                 sys.stderr.flush()
                 os._exit(code)  # what the parent has to clean up is not ours
-        ranks[process] = rank
+        processes.add(process)
     try:
-        while ranks:
+        while processes:
             process, status = os.wait()
-            del ranks[process]
+            processes.remove(process)
             if code := os.waitstatus_to_exitcode(status):
                 sys.exit(code if code > 0 else 128 - code)
     finally:
-        for process in ranks:
+        for process in processes:
             os.kill(process, signal.SIGKILL)
