@@ -1,10 +1,10 @@
 """Programs that fusco-bench starts, and what they took."""
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from dataclasses import dataclass
 
@@ -36,22 +36,35 @@ class Result:
         return (errors or lines or [f"exit code {self.code}"])[-1]
 
 
-def _endWithParent():
+def _endWith(parent):
+    """Ends this process with the one that forks it, or at once if that is gone."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _hasEnded(process, timeout):
+    """Waits for the end of a child without reaping it, and without a thread: one
+    that outlived an interrupt would keep fusco-bench from ending."""
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([descriptor], [], [], timeout)[0])
+    finally:
+        os.close(descriptor)
 
 
 def _end(process):
-    """Asks first: a child has children of its own to end."""
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    """Asks first: a child has children of its own to end. Does not reap it, which
+    Popen's own ways to send a signal may."""
+    os.kill(process.pid, signal.SIGTERM)
+    if not _hasEnded(process, GRACE_S):
+        os.kill(process.pid, signal.SIGKILL)
 
 
 def run(command, timeout=None):
     """Runs a command to its end. It is in a session of its own, so that Ctrl-C
     reaches fusco-bench alone, which then ends it."""
+    parent = os.getpid()
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile(
         "w+", errors="replace"
     ) as err:
@@ -63,31 +76,20 @@ def run(command, timeout=None):
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                preexec_fn=_endWithParent,
+                preexec_fn=lambda: _endWith(parent),
             )
         except OSError as error:
             raise Error(f"cannot run '{command[0]}': {error.strerror}")
-        expired = threading.Event()
-
-        def expire():
-            expired.set()
-            process.terminate()
-            killer.start()
-
-        killer = threading.Timer(GRACE_S, process.kill)
-        timer = threading.Timer(timeout, expire) if timeout else None
-        if timer:
-            timer.start()
         try:
+            timedOut = not _hasEnded(process, timeout)
+            if timedOut:
+                _end(process)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         except BaseException:
-            _end(process)
+            if process.poll() is None:
+                _end(process)
             raise
-        finally:
-            for each in (timer, killer):
-                if each:
-                    each.cancel()
         seconds = time.monotonic() - start
         texts = []
         for file in (out, err):
@@ -98,7 +100,7 @@ def run(command, timeout=None):
             *texts,
             seconds,
             usage.ru_maxrss * 1024,
-            expired.is_set(),
+            timedOut,
         )
 
 
