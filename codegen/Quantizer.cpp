@@ -129,15 +129,8 @@ BlockScale Quantizer::scaleOf(Value magnitude) {
 SmallVector<Value, 2> Quantizer::widenMagnitudes(Value bits, int64_t width) {
   if (!source.element.isBF16() || width % 2 != 0)
     return {widenMagnitude(bits, width)};
-  // Even and odd elements: nothing has to move to another lane.
-  Type i32 = b.getI32Type();
-  int64_t half = width / 2;
-  Value pairs = b.create<vector::BitCastOp>(b.lanes(i32, half), bits);
-  Value even = b.create<arith::ShLIOp>(pairs, b.splatInt(16, i32, half));
-  Value odd = b.both(pairs, b.splatInt(-0x10000, i32, half));
-  Type f32 = b.lanes(b.getF32Type(), half);
-  return {b.create<arith::BitcastOp>(f32, even),
-          b.create<arith::BitcastOp>(f32, odd)};
+  auto [even, odd] = b.widenPairs(bits, width);
+  return {even, odd};
 }
 
 Value Quantizer::joinBytes(ValueRange parts, int64_t width) {

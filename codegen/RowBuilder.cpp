@@ -111,6 +111,9 @@ void RowBuilder::coverRow(int64_t total, int64_t width, int64_t unroll,
 // Vectors
 //===----------------------------------------------------------------------===//
 
+/// Of 32 bits.
+static constexpr int64_t upperHalf = -0x10000;
+
 Type RowBuilder::lanes(Type type, int64_t width) {
   return VectorType::get(width, type);
 }
@@ -192,6 +195,42 @@ Value RowBuilder::widen(Value elements, Type element, int64_t width) {
   return widenFloat8(*this, elements, element, width);
 }
 
+std::pair<Value, Value> RowBuilder::widenPairs(Value bits, int64_t width) {
+  Type i32 = getI32Type();
+  int64_t half = width / 2;
+  Type f32 = lanes(getF32Type(), half);
+  Value pairs = create<vector::BitCastOp>(lanes(i32, half), bits);
+  Value even = create<arith::ShLIOp>(pairs, splatInt(16, i32, half));
+  Value odd = both(pairs, splatInt(upperHalf, i32, half));
+  return {create<arith::BitcastOp>(f32, even),
+          create<arith::BitcastOp>(f32, odd)};
+}
+
+/// Lane i of the result is lane source(i) of \p first and \p second, one behind
+/// the other.
+static Value shuffle(RowBuilder &b, Value first, Value second, int64_t width,
+                     function_ref<int64_t(int64_t)> source) {
+  SmallVector<int64_t> mask;
+  for (int64_t i = 0; i < width; ++i)
+    mask.push_back(source(i));
+  return b.create<vector::ShuffleOp>(first, second, mask);
+}
+
+Value RowBuilder::loadWidened(Value pointer, const RowType &row, int64_t width,
+                              LaneOrder order) {
+  Value elements = loadElements(pointer, row, width);
+  if (order == LaneOrder::EvenOdd && row.element.isBF16()) {
+    auto [even, odd] = widenPairs(elements, width);
+    return shuffle(*this, even, odd, width, [](int64_t i) { return i; });
+  }
+  Value wide = widen(elements, row.element, width);
+  if (order == LaneOrder::Columns)
+    return wide;
+  return shuffle(*this, wide, wide, width, [&](int64_t i) {
+    return i < width / 2 ? 2 * i : 2 * (i - width / 2) + 1;
+  });
+}
+
 Value RowBuilder::roundToBF16(Value value, int64_t width) {
   RowType row(MemRefType::get({1, width}, getBF16Type()));
   return widenBF16(*this, narrowToBits(value, row, width), width);
@@ -203,28 +242,52 @@ Value RowBuilder::canonicalNan(Value value) {
   return select(isNan, nan, value);
 }
 
-Value RowBuilder::narrowToBits(Value value, const RowType &row, int64_t width) {
+/// The upper halves of \p values, i32, of which the first half belongs to even
+/// lanes of the result and the second to odd ones.
+static Value joinPairs(RowBuilder &b, Value values, int64_t width) {
+  Type i32 = b.getI32Type();
+  int64_t half = width / 2;
+  auto part = [&](int64_t from) -> Value {
+    return b.create<vector::ExtractStridedSliceOp>(values, from, half, 1);
+  };
+  Value even = b.create<arith::ShRUIOp>(part(0), b.splatInt(16, i32, half));
+  Value odd = b.both(part(half), b.splatInt(upperHalf, i32, half));
+  return b.create<vector::BitCastOp>(b.lanes(b.getI16Type(), width),
+                                     b.create<arith::OrIOp>(even, odd));
+}
+
+Value RowBuilder::narrowToBits(Value value, const RowType &row, int64_t width,
+                               LaneOrder order) {
   Type i32 = getI32Type(), i16 = getI16Type();
+  if (order == LaneOrder::EvenOdd && !row.element.isBF16()) {
+    value = shuffle(*this, value, value, width,
+                    [&](int64_t i) { return i / 2 + i % 2 * (width / 2); });
+    order = LaneOrder::Columns;
+  }
   Value isNan = create<arith::CmpFOp>(arith::CmpFPredicate::UNO, value, value);
-  Value bits;
   if (row.element.isF32()) {
-    bits = create<arith::BitcastOp>(lanes(i32, width), value);
+    Value bits = create<arith::BitcastOp>(lanes(i32, width), value);
     return select(isNan, splatInt(0x7FFFFFFF, i32, width), bits);
   }
-  if (row.element.isBF16()) {
-    // Add just under half of the last place, and its parity to break ties. Not
-    // the hardware's conversion, which flushes denormals.
-    Value sixteen = splatInt(16, i32, width);
-    Value wide = create<arith::BitcastOp>(lanes(i32, width), value);
-    Value parity =
-        both(create<arith::ShRUIOp>(wide, sixteen), splatInt(1, i32, width));
-    Value bias = add(parity, splatInt(0x7FFF, i32, width));
-    Value rounded = create<arith::ShRUIOp>(add(wide, bias), sixteen);
-    bits = create<arith::TruncIOp>(lanes(i16, width), rounded);
-  } else {
+  if (row.element.isF16()) {
     Value rounded = create<arith::TruncFOp>(lanes(row.element, width), value);
-    bits = create<arith::BitcastOp>(lanes(i16, width), rounded);
+    Value bits = create<arith::BitcastOp>(lanes(i16, width), rounded);
+    return select(isNan, splatInt(0x7FFF, i16, width), bits);
   }
+  // Add just under half of the last place, and its parity to break ties. Not
+  // the hardware's conversion, which flushes denormals.
+  Value sixteen = splatInt(16, i32, width);
+  Value wide = create<arith::BitcastOp>(lanes(i32, width), value);
+  Value parity =
+      both(create<arith::ShRUIOp>(wide, sixteen), splatInt(1, i32, width));
+  Value bias = add(parity, splatInt(0x7FFF, i32, width));
+  Value rounded = add(wide, bias);
+  if (order == LaneOrder::EvenOdd) {
+    rounded = select(isNan, splatInt(0x7FFFFFFF, i32, width), rounded);
+    return joinPairs(*this, rounded, width);
+  }
+  Value bits = create<arith::TruncIOp>(
+      lanes(i16, width), create<arith::ShRUIOp>(rounded, sixteen));
   return select(isNan, splatInt(0x7FFF, i16, width), bits);
 }
 

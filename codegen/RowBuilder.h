@@ -35,6 +35,12 @@ struct RowType {
 
 enum class Cache { First, Second };
 
+/// Which column of a row a lane of a vector holds.
+enum class LaneOrder {
+  Columns, ///< the next one, as in memory
+  EvenOdd, ///< the first half all even columns, the second all odd ones
+};
+
 /// Short forms for rows, beside those for scalars. Addresses are i64, pointers
 /// !llvm.ptr. Vectors have `width` lanes, a power of two.
 struct RowBuilder : ScalarBuilder {
@@ -96,9 +102,12 @@ struct RowBuilder : ScalarBuilder {
   /// float32.
   mlir::Value widen(mlir::Value elements, mlir::Type element, int64_t width);
   mlir::Value loadWidened(mlir::Value pointer, const RowType &row,
-                          int64_t width) {
-    return widen(loadElements(pointer, row, width), row.element, width);
-  }
+                          int64_t width, LaneOrder order = LaneOrder::Columns);
+  /// The bits of bf16, i16, widened exactly to float32: those of the even
+  /// lanes and those of the odd ones. A bf16 is the upper half of its float32,
+  /// so that nothing moves to another lane.
+  std::pair<mlir::Value, mlir::Value> widenPairs(mlir::Value bits,
+                                                 int64_t width);
   /// The type of what loadElements loads.
   mlir::Type loadedType(mlir::Type element, int64_t width);
   /// float32 \p value rounded to bf16, as float32.
@@ -106,9 +115,10 @@ struct RowBuilder : ScalarBuilder {
   /// f32 \p value, a NaN as the one that results have.
   mlir::Value canonicalNan(mlir::Value value);
   /// float32 \p value rounded to the row's element, as its bits: to nearest
-  /// even, denormals kept, one NaN.
-  mlir::Value narrowToBits(mlir::Value value, const RowType &row,
-                           int64_t width);
+  /// even, denormals kept, one NaN. The bits are in the order of the columns,
+  /// whatever the \p order of \p value is.
+  mlir::Value narrowToBits(mlir::Value value, const RowType &row, int64_t width,
+                           LaneOrder order = LaneOrder::Columns);
   /// Stores bits that narrowToBits made; past the caches if \p isStreaming.
   void storeBits(mlir::Value bits, mlir::Value pointer, const RowType &row,
                  int64_t width, bool isStreaming);

@@ -46,10 +46,10 @@ SmallVector<Addend, 2> getAddends(RowBuilder &b, ValueRange tensors,
 }
 
 /// Rounds \p sums, pieces of \p width columns from column \p offset (index) on,
-/// and \p plus into the row at \p out.
-void storeSums(RowBuilder &b, ValueRange sums, ArrayRef<Addend> plus, Value out,
-               const RowType &row, Value offset, int64_t width,
-               bool isStreaming) {
+/// their lanes in \p order, and \p plus into the row at \p out.
+void storeSums(RowBuilder &b, ValueRange sums, LaneOrder order,
+               ArrayRef<Addend> plus, Value out, const RowType &row,
+               Value offset, int64_t width, bool isStreaming) {
   int64_t pieceBytes = width * row.elementBytes();
   Value to = b.advance(out, b.mul(b.toI64(offset), b.i64(row.elementBytes())));
   bool isNonTemporal =
@@ -61,10 +61,10 @@ void storeSums(RowBuilder &b, ValueRange sums, ArrayRef<Addend> plus, Value out,
       int64_t bytes = type.elementBytes();
       Value from = b.advance(pointer, b.mul(b.toI64(offset), b.i64(bytes)));
       total = b.create<arith::AddFOp>(
-          total,
-          b.loadWidened(b.advance(from, piece * width * bytes), type, width));
+          total, b.loadWidened(b.advance(from, piece * width * bytes), type,
+                               width, order));
     }
-    b.storeBits(b.narrowToBits(total, row, width),
+    b.storeBits(b.narrowToBits(total, row, width, order),
                 b.advance(to, piece * pieceBytes), row, width, isNonTemporal);
   }
 }
@@ -153,10 +153,11 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
 
     // 32 columns at a time: three levels of four registers of AVX2 leave room
     // for what is loaded. But a line at least. A vector has one scale.
-    constexpr int64_t mostLanes = 16;
+    const bool isPaired = row.element.isBF16();
+    const int64_t mostLanes = isPaired ? 32 : 16;
     int64_t widest = scales ? scales->sharedColumns(mostLanes) : mostLanes;
     const int64_t unroll =
-        std::max<int64_t>(2, lineBytes / (mostLanes * row.elementBytes()));
+        std::max<int64_t>(32, lineBytes / row.elementBytes()) / mostLanes;
     // Where the scales of pieces are in their rows: of the first if all share.
     auto findScales = [&](Value offset, int64_t width, int64_t pieces) {
       if (scales->areShared(widest * unroll))
@@ -172,6 +173,8 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     auto reduceColumns = [&](Value offset, int64_t width, int64_t pieces,
                              bool isStreaming) {
       int64_t pieceBytes = width * row.elementBytes();
+      LaneOrder order =
+          isPaired && width > 1 ? LaneOrder::EvenOdd : LaneOrder::Columns;
       Value byteOffset = b.mul(b.toI64(offset), b.i64(row.elementBytes()));
       SmallVector<Value> scaleOffsets;
       if (scales)
@@ -207,7 +210,7 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
             SmallVector<Value> sums(carried);
             for (int64_t piece = 0; piece < pieces; ++piece) {
               Value value = b.loadWidened(
-                  b.advance(pointer, piece * pieceBytes), row, width);
+                  b.advance(pointer, piece * pieceBytes), row, width, order);
               if (!factors.empty())
                 value = b.create<arith::MulFOp>(
                     value, factors[factors.size() == 1 ? 0 : piece]);
@@ -221,8 +224,8 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
                 tree.closeBranches(b, end, sums, pieces, width));
           });
       SmallVector<Value> sums(loop.getResults().take_back(pieces));
-      storeSums(b, tree.finish(b, sums, width), plus, out, outRow, offset,
-                width, isStreaming);
+      storeSums(b, tree.finish(b, sums, width), order, plus, out, outRow,
+                offset, width, isStreaming);
     };
     b.chooseStores(op.getStreaming(), outRow, [&](bool isStreaming) {
       b.coverRow(row.hidden, widest, unroll,
@@ -276,7 +279,8 @@ struct LowerMergeRow : OpRewritePattern<MergeRowOp> {
       if (isRounded)
         for (Value &sum : sums)
           sum = b.roundToBF16(sum, width);
-      storeSums(b, sums, plus, out, outRow, offset, width, isStreaming);
+      storeSums(b, sums, LaneOrder::Columns, plus, out, outRow, offset, width,
+                isStreaming);
     };
     b.chooseStores(op.getStreaming(), outRow, [&](bool isStreaming) {
       b.coverRow(row.hidden, /*width=*/16, /*unroll=*/4,

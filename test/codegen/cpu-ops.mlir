@@ -433,16 +433,28 @@ pipe.program @reduce_bf16(%out: memref<?x2880xbf16> {pipe.name = "x"}, %addresse
   %begin = arith.constant 0 : index
   %end = memref.dim %out, %begin : memref<?x2880xbf16>
   // CHECK-NOT: arith.truncf
-  // CHECK: %[[NAN:.*]] = arith.constant dense<32767> : vector<16xi16>
+  // CHECK-DAG: %[[NAN:.*]] = arith.constant dense<2147483647> : vector<32xi32>
+  // CHECK-DAG: %[[UPPER:.*]] = arith.constant dense<-65536> : vector<16xi32>
+  // CHECK-DAG: %[[SIXTEEN:.*]] = arith.constant dense<16> : vector<16xi32>
   // 2880 columns are 90 steps of 32, with no rest.
   // CHECK: scf.for %{{.*}} = %c0 to %c2880 step %c32
-  // CHECK: llvm.load %{{.*}} {alignment = 32 : i64} : !llvm.ptr -> vector<16xi16>
-  // CHECK: arith.extui
-  // CHECK: arith.shli
-  // CHECK: math.fma
-  // CHECK: %[[ROUNDED:.*]] = arith.trunci %{{.*}} : vector<16xi32> to vector<16xi16>
-  // CHECK: %[[OUT:.*]] = arith.select %{{.*}}, %[[NAN]], %[[ROUNDED]]
-  // CHECK: llvm.store %[[OUT]], %{{.*}} {alignment = 32 : i64, nontemporal} : vector<16xi16>
+  // Even columns and odd ones, each in the lane where its pair is.
+  // CHECK: %[[BITS:.*]] = llvm.load %{{.*}} {alignment = 64 : i64} : !llvm.ptr -> vector<32xi16>
+  // CHECK: %[[PAIRS:.*]] = vector.bitcast %[[BITS]] : vector<32xi16> to vector<16xi32>
+  // CHECK: %[[SHIFTED:.*]] = arith.shli %[[PAIRS]], %[[SIXTEEN]]
+  // CHECK: %[[MASKED:.*]] = arith.andi %[[PAIRS]], %[[UPPER]]
+  // CHECK: %[[EVEN:.*]] = arith.bitcast %[[SHIFTED]] : vector<16xi32> to vector<16xf32>
+  // CHECK: %[[ODD:.*]] = arith.bitcast %[[MASKED]] : vector<16xi32> to vector<16xf32>
+  // CHECK: %[[VALUE:.*]] = vector.shuffle %[[EVEN]], %[[ODD]]
+  // CHECK: math.fma %{{.*}}, %[[VALUE]]
+  // CHECK: %[[ROUNDED:.*]] = arith.select %{{.*}}, %[[NAN]], %{{.*}} : vector<32xi1>
+  // CHECK: %[[FIRST:.*]] = vector.extract_strided_slice %[[ROUNDED]] {offsets = [0]
+  // CHECK: %[[LOW:.*]] = arith.shrui %[[FIRST]], %[[SIXTEEN]]
+  // CHECK: %[[SECOND:.*]] = vector.extract_strided_slice %[[ROUNDED]] {offsets = [16]
+  // CHECK: %[[HIGH:.*]] = arith.andi %[[SECOND]], %[[UPPER]]
+  // CHECK: %[[JOINED:.*]] = arith.ori %[[LOW]], %[[HIGH]]
+  // CHECK: %[[OUT:.*]] = vector.bitcast %[[JOINED]] : vector<16xi32> to vector<32xi16>
+  // CHECK: llvm.store %[[OUT]], %{{.*}} {alignment = 64 : i64, nontemporal} : vector<32xi16>
   // CHECK-NOT: arith.truncf
   // CHECK: pipe.return
   pipe.reduce_row %addresses at (%table, %table)[%token, %begin to %end]
