@@ -111,6 +111,6 @@ runTests "$PWD/build/ctest.xml" ctest --test-dir build --parallel "$(nproc)" \
 echo "compiler tests"
 lit=$(sed -n 's/^FUSCO_LIT:FILEPATH=//p' build/CMakeCache.txt)
 runTests "$PWD/build/lit.xml" /usr/bin/python3 "$lit" -sv --no-progress-bar \
-  --show-unsupported --xunit-xml-output "$PWD/build/lit.xml" build/test
+  --timeout 1800 --show-unsupported --xunit-xml-output "$PWD/build/lit.xml" build/test
 
 finish

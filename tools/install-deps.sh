@@ -38,6 +38,7 @@ packages=(
   python3-matplotlib           # plots of fusco-bench; it works without them
   python3-numpy                # tests write .npy files with it; fusco-bench
   python3-pip                  # tools/check.sh installs ml_dtypes with it
+  python3-psutil               # lit ends a test that hangs, and its children
   ucx-utils                    # ucx_perftest, which benchmarks compare with
 )
 
