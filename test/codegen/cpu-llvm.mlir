@@ -8,6 +8,11 @@
 // RUN: sed s/x2048x/x7x/g %s | fusco-opt --fusco-cpu-pipeline | mlir-translate --mlir-to-llvmir > %t.odd.ll
 // RUN: FileCheck %s --check-prefix=ODD --input-file=%t.odd.ll --implicit-check-not="!nontemporal"
 
+// One node has no partial sums: even and odd columns are joined and go past the caches.
+// RUN: sed "s/nodes = 2, ranks_per_node = 4/nodes = 1, ranks_per_node = 8/" %s | fusco-opt --fusco-cpu-pipeline | mlir-translate --mlir-to-llvmir > %t.one.ll
+// RUN: llc -mtriple=x86_64-linux-gnu -mcpu=x86-64-v4 %t.one.ll -o - | FileCheck %s --check-prefix=ONE-V4
+// RUN: llc -mtriple=x86_64-linux-gnu -mcpu=x86-64-v3 %t.one.ll -o - | FileCheck %s --check-prefix=ONE-V3
+
 // CHECK-LABEL: define internal i32 @dispatch.program(ptr
 // The exchange of counts, with all nodes: put, then look, then ask the runtime.
 // CHECK: call i32 @fusco_program_put(ptr %0,
@@ -50,6 +55,13 @@
 // V3: sfence
 // V3-LABEL: combine.program:
 // V3-COUNT-4: vmovnt{{dq|ps|pd}} %ymm
+
+// ONE-V4-LABEL: combine.program:
+// ONE-V4: vpermt2w
+// ONE-V4: vmovnt{{dq|ps|pd}} %zmm
+// ONE-V3-LABEL: combine.program:
+// ONE-V3: vpblendw $170
+// ONE-V3: vmovnt{{dq|ps|pd}} %ymm
 
 // ODD-LABEL: define internal i32 @dispatch.program(ptr
 // ODD: store <2 x i32> %{{.*}}, ptr %{{.*}}, align 2
