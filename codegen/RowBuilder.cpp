@@ -206,29 +206,22 @@ std::pair<Value, Value> RowBuilder::widenPairs(Value bits, int64_t width) {
           create<arith::BitcastOp>(f32, odd)};
 }
 
-/// Lane i of the result is lane source(i) of \p first and \p second, one behind
-/// the other.
-static Value shuffle(RowBuilder &b, Value first, Value second, int64_t width,
-                     function_ref<int64_t(int64_t)> source) {
-  SmallVector<int64_t> mask;
-  for (int64_t i = 0; i < width; ++i)
-    mask.push_back(source(i));
-  return b.create<vector::ShuffleOp>(first, second, mask);
-}
-
 Value RowBuilder::loadWidened(Value pointer, const RowType &row, int64_t width,
                               LaneOrder order) {
   Value elements = loadElements(pointer, row, width);
-  if (order == LaneOrder::EvenOdd && row.element.isBF16()) {
-    auto [even, odd] = widenPairs(elements, width);
-    return shuffle(*this, even, odd, width, [](int64_t i) { return i; });
-  }
-  Value wide = widen(elements, row.element, width);
   if (order == LaneOrder::Columns)
-    return wide;
-  return shuffle(*this, wide, wide, width, [&](int64_t i) {
-    return i < width / 2 ? 2 * i : 2 * (i - width / 2) + 1;
-  });
+    return widen(elements, row.element, width);
+  SmallVector<int64_t> mask;
+  for (int64_t i = 0; i < width; ++i)
+    mask.push_back(i);
+  if (row.element.isBF16()) {
+    auto [even, odd] = widenPairs(elements, width);
+    return create<vector::ShuffleOp>(even, odd, mask);
+  }
+  std::stable_partition(mask.begin(), mask.end(),
+                        [](int64_t i) { return i % 2 == 0; });
+  Value wide = widen(elements, row.element, width);
+  return create<vector::ShuffleOp>(wide, wide, mask);
 }
 
 Value RowBuilder::roundToBF16(Value value, int64_t width) {
@@ -259,11 +252,6 @@ static Value joinPairs(RowBuilder &b, Value values, int64_t width) {
 Value RowBuilder::narrowToBits(Value value, const RowType &row, int64_t width,
                                LaneOrder order) {
   Type i32 = getI32Type(), i16 = getI16Type();
-  if (order == LaneOrder::EvenOdd && !row.element.isBF16()) {
-    value = shuffle(*this, value, value, width,
-                    [&](int64_t i) { return i / 2 + i % 2 * (width / 2); });
-    order = LaneOrder::Columns;
-  }
   Value isNan = create<arith::CmpFOp>(arith::CmpFPredicate::UNO, value, value);
   if (row.element.isF32()) {
     Value bits = create<arith::BitcastOp>(lanes(i32, width), value);

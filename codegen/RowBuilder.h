@@ -116,7 +116,7 @@ struct RowBuilder : ScalarBuilder {
   mlir::Value canonicalNan(mlir::Value value);
   /// float32 \p value rounded to the row's element, as its bits: to nearest
   /// even, denormals kept, one NaN. The bits are in the order of the columns,
-  /// whatever the \p order of \p value is.
+  /// whatever the \p order of \p value is, which may be EvenOdd for bf16 alone.
   mlir::Value narrowToBits(mlir::Value value, const RowType &row, int64_t width,
                            LaneOrder order = LaneOrder::Columns);
   /// Stores bits that narrowToBits made; past the caches if \p isStreaming.

@@ -152,8 +152,9 @@ struct LowerReduceRow : OpRewritePattern<ReduceRowOp> {
     Value nextPointers = buildNextPointers(b, op, count, row);
 
     // 32 columns at a time: three levels of four registers of AVX2 leave room
-    // for what is loaded. But a line at least. A vector has one scale.
-    const bool isPaired = row.element.isBF16();
+    // for what is loaded. But a line at least. A vector has one scale. Even and
+    // odd columns of bf16 are told apart where they need not be sorted again.
+    const bool isPaired = row.element.isBF16() && outRow.element.isBF16();
     const int64_t mostLanes = isPaired ? 32 : 16;
     int64_t widest = scales ? scales->sharedColumns(mostLanes) : mostLanes;
     const int64_t unroll =

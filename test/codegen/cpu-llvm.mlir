@@ -31,9 +31,8 @@
 
 // CHECK-LABEL: define internal i32 @combine.program(ptr
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 2)
-// CHECK: call <32 x float> @llvm.fma.v32f32(
-// CHECK: fadd <32 x float>
-// CHECK: store <32 x i32> %{{.*}}, ptr %{{.*}}, align 64{{$}}
+// CHECK-COUNT-4: call <16 x float> @llvm.fma.v16f32(
+// CHECK-COUNT-4: fadd <16 x float>
 // CHECK-COUNT-4: store <16 x i16> %{{.*}}, ptr %{{.*}}, align 32, !nontemporal
 // CHECK: call void @llvm.x86.sse.sfence()
 // CHECK: call i32 @fusco_program_wait(ptr %0, ptr %{{.*}}, i64 %{{.*}}, i32 %{{.*}}, i32 3)
