@@ -77,8 +77,9 @@ HuggingFaceConfig::HuggingFaceConfig(const std::string &path) : path(path) {
                                      std::to_string(maxBytes) + " bytes");
   try {
     root = json::parse(text);
-  } catch (const json::parse_error &error) {
-    // Drop the library's "[json.exception.parse_error.101] ".
+  } catch (const json::exception &error) {
+    // Syntax, or a number beyond double. Drop the library's
+    // "[json.exception.parse_error.101] ".
     std::string reason = error.what();
     throw Error(Error::BadInput, "expected " + inQuotes(path) +
                                      " to hold JSON, got a " +
