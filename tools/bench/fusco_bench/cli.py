@@ -7,6 +7,7 @@ import sys
 from . import compare, growth, machine, render, routing, sweep
 from .errors import Error, UsageError
 from .files import readJson
+from .record import understanding
 from .shapes import CANONICAL, parseTopology, readShapes
 from .sweep import BASELINES, DEFAULT_BASELINES, Interrupted
 from .tools import ownBin
@@ -187,7 +188,8 @@ def _run(options, commandLine):
 
 
 def _render(options, _):
-    render.render(options)
+    with understanding(options.record):
+        render.render(options)
     return 0
 
 
@@ -199,7 +201,8 @@ def _compare(options, _):
         for name in ("tokens", "iterations", "routing", "weights", "layer", "only", "build"):
             if getattr(options, name) is not None:
                 raise UsageError(f"--{name} is for runs: give --pairs")
-        return compare.compareRecords(options)
+        with understanding(*options.what):
+            return compare.compareRecords(options)
     if len(options.what) < 2:
         raise UsageError("--pairs expects two libraries or build folders, or more")
     if options.all:

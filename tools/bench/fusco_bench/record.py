@@ -1,4 +1,5 @@
 """The record of a sweep: one JSON file, written whole after each cell."""
+import contextlib
 import json
 
 from .errors import Error
@@ -20,6 +21,21 @@ def readRecord(path, kind=None):
     if kind and record.get("kind") != kind:
         raise Error(f"'{path}': expected a record of kind {kind}, got {record.get('kind')}")
     return record
+
+
+@contextlib.contextmanager
+def understanding(*paths):
+    """For what is done with records alone: a value that fusco-bench would not have
+    written there ends it with one line."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, SystemError, TypeError, ValueError) as odd:
+        names = " and ".join(f"'{path}'" for path in paths)
+        reason = " ".join(f"{type(odd).__name__}: {odd}".split())
+        raise Error(
+            f"expected {names} as fusco-bench writes records, got a value of another kind "
+            f"({reason[:100]}); measure again, or take it from where it was whole"
+        ) from odd
 
 
 def writeRecord(path, record):
