@@ -14,6 +14,8 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <algorithm>
+
 using namespace mlir;
 using namespace fusco;
 using namespace fusco::pipe;
@@ -111,7 +113,7 @@ void RowBuilder::coverRow(int64_t total, int64_t width, int64_t unroll,
 // Vectors
 //===----------------------------------------------------------------------===//
 
-/// Of 32 bits.
+/// Of a float32: what is its bf16.
 static constexpr int64_t upperHalf = -0x10000;
 
 Type RowBuilder::lanes(Type type, int64_t width) {

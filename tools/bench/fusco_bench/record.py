@@ -26,7 +26,7 @@ def readRecord(path, kind=None):
 @contextlib.contextmanager
 def understanding(*paths):
     """For what is done with records alone: a value that fusco-bench would not have
-    written there ends it with one line."""
+    written there is an Error."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, SystemError, TypeError, ValueError) as odd:

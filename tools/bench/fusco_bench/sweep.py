@@ -8,7 +8,7 @@ from .cells import listCells, memoryNeeded
 from .errors import Error
 from .files import makeFolder, readJson, requireWritable
 from .progress import Progress
-from .record import newRecord, readRecord, requireSame, writeRecord
+from .record import newRecord, readRecord, requireSame, understanding, writeRecord
 from .tools import Tools, compileLibrary
 
 DEFAULT_BASELINES = ("unfused", "mpi")
@@ -30,18 +30,19 @@ class Sweep:
         self.cacheFolder = options.cache or self.path + ".libraries"
         makeFolder(self.cacheFolder)
         about = machine.describeMachine(), machine.describeTools(self.tools, self.baselines)
-        if os.path.exists(self.path) and not options.restart:
-            self.record = readRecord(self.path, "sweep")
-            requireSame(self.path, self.record, *about)
-        else:
-            self.record = newRecord("sweep", *about)
-            self.record.update(baselines=self.baselines, libraries={}, cells=[])
-        if self.record["baselines"] != self.baselines:
-            raise Error(
-                f"'{self.path}' has baselines {','.join(self.record['baselines'])}, now "
-                f"they are {','.join(self.baselines)}: give another -o, or --restart"
-            )
-        self.done = {cell["id"]: cell for cell in self.record["cells"]}
+        with understanding(self.path):
+            if os.path.exists(self.path) and not options.restart:
+                self.record = readRecord(self.path, "sweep")
+                requireSame(self.path, self.record, *about)
+            else:
+                self.record = newRecord("sweep", *about)
+                self.record.update(baselines=self.baselines, libraries={}, cells=[])
+            if self.record["baselines"] != self.baselines:
+                raise Error(
+                    f"'{self.path}' has baselines {','.join(self.record['baselines'])}, now "
+                    f"they are {','.join(self.baselines)}: give another -o, or --restart"
+                )
+            self.done = {cell["id"]: cell for cell in self.record["cells"]}
         self.session = {
             "command": shlex.join(["fusco-bench", *commandLine]),
             "started": machine.now(),
